@@ -1,0 +1,1 @@
+//! Wire types of the AWS surface, the operation table and the error catalogue.

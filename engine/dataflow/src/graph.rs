@@ -1,0 +1,322 @@
+//! The job graph: what the planner hands to the runtime.
+//!
+//! Nodes are in topological order (an edge goes from a smaller index to a larger
+//! one). Column references are indices into the operator's input row; the inputs
+//! of a join are numbered left (0) then right (1), and its row is left's columns
+//! followed by right's.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::ChangelogMode;
+use crate::expression::Expression;
+use crate::level::RuntimeLevel;
+use crate::source::ScanSpec;
+use crate::table::TableSpec;
+use crate::types::{DataType, Schema};
+
+/// Stable name of an operator: survives edits of the script that do not concern it.
+/// 32 hex digits, as Flink's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperatorId(pub String);
+
+impl fmt::Display for OperatorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct JobGraph {
+    pub level: RuntimeLevel,
+    pub nodes: Vec<Node>,
+    pub edges: Vec<Edge>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub id: OperatorId,
+    /// For people: `GroupAggregate(groupBy=[origin], select=[COUNT(*)])`.
+    pub name: String,
+    pub operator: Operator,
+    /// Columns of the output.
+    pub output: Schema,
+    /// `None`: the job's default. `Some(1)` for global operators.
+    pub parallelism: Option<u16>,
+    /// What the operator keeps; `None` when it keeps nothing.
+    pub state: Option<StateLayout>,
+}
+
+/// What of an operator must be equal for its state to be read: a snapshot's state
+/// fits when `kind` and `layout` are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateLayout {
+    /// `source`, `window-aggregate`, `group-aggregate`, `interval-join`, `rank`,
+    /// `deduplicate`, `sink`.
+    pub kind: String,
+    /// Canonical text of all that decides the state's meaning: key types, aggregate
+    /// calls with their types, window, join bounds, order. Readable by people.
+    pub layout: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    pub from: usize,
+    pub to: usize,
+    /// 0, or 1 for the right side of a join; inputs of a union are 0, 1, 2, ...
+    pub input: usize,
+    pub exchange: Exchange,
+}
+
+/// How rows go from the subtasks of one node to those of the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// Subtask i to subtask i. Both ends have one parallelism; chained when the
+    /// target has this input only.
+    Forward,
+    /// By key group of these columns of the sender's output.
+    Hash(Vec<usize>),
+    /// Everything to subtask 0.
+    Global,
+    /// Evenly.
+    Rebalance,
+}
+
+#[derive(Clone, Debug)]
+pub enum Operator {
+    Source(SourceOperator),
+    /// A bounded, insert-only constant table; subtask 0 emits it once.
+    Values {
+        rows: arrow::record_batch::RecordBatch,
+    },
+    /// Filter, then project. Keeps row kinds; a filter on a changelog sees both
+    /// halves of an update, so none is torn.
+    Calc {
+        filter: Option<Expression>,
+        project: Vec<Expression>,
+    },
+    /// Appends window_start, window_end (TIMESTAMP(3)) and window_time: a windowing
+    /// table function on its own (row B3.8).
+    WindowAssign {
+        window: WindowAssigner,
+    },
+    WindowAggregate(WindowAggregate),
+    GroupAggregate(GroupAggregate),
+    IntervalJoin(IntervalJoin),
+    Rank(Rank),
+    Deduplicate(Deduplicate),
+    /// All inputs in arrival order; watermarks by minimum.
+    Union,
+    Sink(SinkOperator),
+    /// Rows go to whoever started the job: a SELECT at top level.
+    Collect,
+}
+
+/// Reads splits; computes columns; assigns watermarks per split.
+#[derive(Clone, Debug)]
+pub struct SourceOperator {
+    pub scan: ScanSpec,
+    /// From the produced columns to the table's columns (computed columns, casts of
+    /// metadata); `None`: the produced columns as they are.
+    pub compute: Option<Vec<Expression>>,
+    pub watermark: Option<WatermarkSpec>,
+}
+
+/// `WATERMARK FOR column AS expression`.
+#[derive(Clone, Debug)]
+pub struct WatermarkSpec {
+    /// Column of the source operator's output. A NULL there fails the job (row A2.7).
+    pub rowtime: usize,
+    /// Over the source operator's output; type TIMESTAMP(3) or TIMESTAMP_LTZ(3).
+    pub expression: Expression,
+    /// `scan.watermark.idle-timeout` or `table.exec.source.idle-timeout`; `None`: never idle.
+    pub idle_timeout_ms: Option<i64>,
+}
+
+/// How a row finds its windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowAssigner {
+    pub kind: WindowKind,
+    pub offset_ms: i64,
+    pub time: WindowTime,
+    /// Rows in TIMESTAMP_LTZ are aligned in this zone (rows B3.1, E.20); `None` is UTC.
+    pub time_zone: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    Tumble {
+        size_ms: i64,
+    },
+    /// `size_ms` is a multiple of `slide_ms`.
+    Hop {
+        slide_ms: i64,
+        size_ms: i64,
+    },
+    /// `size_ms` is a multiple of `step_ms`.
+    Cumulate {
+        step_ms: i64,
+        size_ms: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowTime {
+    /// This rowtime column.
+    Rowtime(usize),
+    /// The wall clock at the operator.
+    Proctime,
+}
+
+/// Where a window aggregate's windows come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WindowInput {
+    /// It assigns them itself, by slices.
+    Assign(WindowAssigner),
+    /// The input carries them: window_start and window_end columns of an earlier
+    /// window operator (row B3.13 when they were re-grouped with window_time).
+    Attached { start: usize, end: usize },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowProperty {
+    Start,
+    End,
+    /// `end - 1 ms`, a rowtime attribute (TIMESTAMP_LTZ for LTZ input).
+    Time,
+}
+
+/// Insert-only in, insert-only out; a window is emitted when the watermark reaches
+/// its end - 1 ms (row B3.10). Output: keys, aggregates, properties.
+#[derive(Clone, Debug)]
+pub struct WindowAggregate {
+    pub window: WindowInput,
+    pub keys: Vec<usize>,
+    pub aggregates: Vec<AggregateCall>,
+    pub properties: Vec<WindowProperty>,
+}
+
+/// Output: keys, aggregates (rows B2.1 to B2.7). No keys: one global group.
+#[derive(Clone, Debug)]
+pub struct GroupAggregate {
+    pub keys: Vec<usize>,
+    pub aggregates: Vec<AggregateCall>,
+    /// The input carries -U, +U or -D.
+    pub retracts: bool,
+    /// The consumer needs -U.
+    pub emit_update_before: bool,
+    /// `table.exec.state.ttl`; 0: for ever.
+    pub state_ttl_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregateCall {
+    pub function: AggregateFunction,
+    /// Input columns; empty for `COUNT(*)`.
+    pub arguments: Vec<usize>,
+    pub argument_types: Vec<DataType>,
+    pub distinct: bool,
+    /// A BOOLEAN input column: rows where it is not TRUE do not count.
+    pub filter: Option<usize>,
+    pub output: DataType,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AggregateFunction {
+    CountStar,
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    FirstValue,
+    LastValue,
+    StddevPop,
+    StddevSamp,
+    VarPop,
+    VarSamp,
+    ListAgg { separator: String },
+    Collect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+}
+
+/// `left.time BETWEEN right.time + lower AND right.time + upper`, both inclusive,
+/// and equal keys (rows B6.8, B6.9). Insert-only in and out.
+#[derive(Clone, Debug)]
+pub struct IntervalJoin {
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// Columns of the left and the right input, or the wall clock.
+    pub left_time: WindowTime,
+    pub right_time: WindowTime,
+    pub lower_ms: i64,
+    pub upper_ms: i64,
+    /// Over left's columns followed by right's.
+    pub residual: Option<Expression>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortKey {
+    pub column: usize,
+    pub ascending: bool,
+    pub nulls_first: bool,
+}
+
+/// `ROW_NUMBER() OVER (PARTITION BY .. ORDER BY ..)` between `start` and `end`
+/// (1-based, inclusive); also ORDER BY + LIMIT with no partition (rows B9.1 to B9.6).
+#[derive(Clone, Debug)]
+pub struct Rank {
+    pub partition: Vec<usize>,
+    pub order: Vec<SortKey>,
+    pub start: u64,
+    pub end: u64,
+    /// The rank (BIGINT) is appended to the output.
+    pub output_rank: bool,
+    /// The input carries -U, +U or -D: all rows are kept.
+    pub retracts: bool,
+    pub emit_update_before: bool,
+    pub state_ttl_ms: i64,
+}
+
+/// `ROW_NUMBER() .. ORDER BY time = 1` (rows B9.8 to B9.11). Insert-only in.
+#[derive(Clone, Debug)]
+pub struct Deduplicate {
+    pub keys: Vec<usize>,
+    pub time: WindowTime,
+    pub keep: Keep,
+    pub emit_update_before: bool,
+    pub state_ttl_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    First,
+    Last,
+}
+
+#[derive(Clone, Debug)]
+pub struct SinkOperator {
+    pub table: TableSpec,
+    /// What arrives. -U is dropped before the writer when the sink does not take it.
+    pub changelog: ChangelogMode,
+    /// Indices of the columns declared NOT NULL, checked by `not_null` policy.
+    pub not_null: Vec<usize>,
+    pub not_null_policy: NotNullPolicy,
+}
+
+/// `table.exec.sink.not-null-enforcer` (row C2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNullPolicy {
+    Error,
+    Drop,
+}

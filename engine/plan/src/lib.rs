@@ -1,0 +1,1 @@
+//! Bound plan to job graph: operator ids, exchanges, changelog modes, state compatibility, explain.

@@ -1,0 +1,124 @@
+//! The face between the task loop and an operator.
+//!
+//! Flow: the task calls `restore` once, then `on_batch`, `on_watermark` and
+//! `on_processing_time` in any order, `snapshot` between any two of them, and
+//! `on_end` last. An operator never blocks and never reads a clock.
+
+use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
+use millrace_dataflow::{Batch, EvalError, Watermark};
+
+/// What an operator may know of where and when it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct OperatorContext {
+    pub subtask: u16,
+    pub max_parallelism: u16,
+    /// The key groups this subtask owns.
+    pub key_groups: KeyGroupRange,
+    /// Wall clock in milliseconds since the epoch, fixed for the call.
+    pub processing_time_ms: i64,
+    /// The minimum over the inputs that are not idle; [`Watermark::MIN`] before the first.
+    pub watermark: Watermark,
+}
+
+/// Where an operator's rows go, and what it counts.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub batches: Vec<Batch>,
+    /// Flink's `numLateRecordsDropped`.
+    pub late_records_dropped: u64,
+}
+
+impl Output {
+    pub fn emit(&mut self, batch: Batch) {
+        if batch.num_rows() > 0 {
+            self.batches.push(batch);
+        }
+    }
+}
+
+/// One piece of an operator's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateEntry {
+    /// `None`: belongs to no key; on restore every such entry goes to one subtask,
+    /// entry `i` to subtask `i mod parallelism`.
+    pub key_group: Option<KeyGroup>,
+    /// The operator's own table number: part of its state layout, never reused.
+    pub table: u8,
+    pub key: Vec<u8>,
+    pub value: Vec<u8>,
+}
+
+pub trait StateWriter {
+    fn put(&mut self, entry: StateEntry);
+}
+
+pub trait Operator: Send {
+    fn on_batch(
+        &mut self,
+        input: usize,
+        batch: Batch,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError>;
+
+    /// The watermark has grown to `ctx.watermark`; the task forwards it after this.
+    fn on_watermark(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let _ = (ctx, out);
+        Ok(())
+    }
+
+    /// `ctx.processing_time_ms` has reached [`Operator::next_processing_timer`].
+    fn on_processing_time(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let _ = (ctx, out);
+        Ok(())
+    }
+
+    /// When to be called next by the wall clock.
+    fn next_processing_timer(&self) -> Option<i64> {
+        None
+    }
+
+    /// All inputs have ended and the watermark `MAX` was handled.
+    fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        let _ = (ctx, out);
+        Ok(())
+    }
+
+    /// Writes all state. The order of entries does not matter.
+    fn snapshot(
+        &mut self,
+        ctx: &OperatorContext,
+        writer: &mut dyn StateWriter,
+    ) -> Result<(), OperatorError>;
+
+    /// Takes back what some subtasks wrote: just the entries of this subtask's key
+    /// groups, and its share of those without one.
+    fn restore(
+        &mut self,
+        ctx: &OperatorContext,
+        entries: Vec<StateEntry>,
+    ) -> Result<(), OperatorError>;
+}
+
+/// The job must fail. `Display` says which operator was doing what.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    #[error("{operator}: {source}")]
+    Evaluate {
+        operator: String,
+        #[source]
+        source: EvalError,
+    },
+    #[error("{operator}: {message}")]
+    Failed { operator: String, message: String },
+    #[error("{operator}: its state cannot be read: {message}")]
+    DamagedState { operator: String, message: String },
+}

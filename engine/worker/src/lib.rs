@@ -1,0 +1,1 @@
+//! The millrace-engine program: wiring, the Flink REST surface, run and check.

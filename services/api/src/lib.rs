@@ -1,0 +1,1 @@
+//! HTTP: decode, call, encode; one file per operation.

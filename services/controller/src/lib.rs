@@ -1,0 +1,1 @@
+//! Observe, plan, one step, for each application, for ever.

@@ -1,0 +1,68 @@
+//! The application: one row, its status and its job.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::RunConfiguration;
+use crate::ids::{
+    ApplicationId, ApplicationName, Generation, OperationId, Revision, Timestamp, VersionId,
+};
+
+/// AWS: `ApplicationStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    Ready,
+    Starting,
+    Running,
+    Updating,
+    Stopping,
+    ForceStopping,
+    RollingBack,
+    RolledBack,
+    Autoscaling,
+    Maintenance,
+    Deleting,
+}
+
+/// An application as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Application {
+    pub id: ApplicationId,
+    pub account: String,
+    pub region: String,
+    pub name: ApplicationName,
+    pub description: String,
+    pub status: Status,
+    /// The version that Describe shows and the next start runs.
+    pub version: VersionId,
+    /// The greatest version handed out.
+    pub latest_version: VersionId,
+    /// AWS: `ApplicationVersionUpdatedFrom`: what a rollback returns to.
+    pub version_updated_from: Option<VersionId>,
+    pub version_rolled_back_from: Option<VersionId>,
+    pub version_rolled_back_to: Option<VersionId>,
+    /// AWS: `ConditionalToken`: changes with every change of the version.
+    pub conditional_token: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// The job that exists or is meant to; `None` when stopped.
+    pub job: Option<Job>,
+    /// The greatest generation handed out; 0 before the first start.
+    pub generation: Generation,
+    /// The operation IN_PROGRESS: at most one.
+    pub open_operation: Option<OperationId>,
+    pub tags: BTreeMap<String, String>,
+    /// As loaded; the store refuses a change made from an older one.
+    pub revision: Revision,
+}
+
+/// The job of an application: which version, in which generation, started how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub generation: Generation,
+    pub version: VersionId,
+    pub run: RunConfiguration,
+    pub started_at: Timestamp,
+}

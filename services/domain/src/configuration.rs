@@ -1,0 +1,115 @@
+//! What a version of an application says: code, runtime, settings.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ArtifactId, SnapshotName, Timestamp, VersionId};
+
+/// One version: immutable once made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    pub id: VersionId,
+    /// AWS: `RuntimeEnvironment`, for example `FLINK-1_18`. Checked against the
+    /// catalogue of runtimes when the version is made.
+    pub runtime_environment: String,
+    pub service_execution_role: String,
+    pub configuration: Configuration,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Configuration {
+    pub code: Option<Code>,
+    pub checkpoint: CheckpointConfiguration,
+    pub monitoring: MonitoringConfiguration,
+    pub parallelism: ParallelismConfiguration,
+    /// AWS: `EnvironmentProperties`: group id to properties.
+    pub property_groups: Vec<PropertyGroup>,
+    pub snapshots_enabled: bool,
+    pub rollback_enabled: bool,
+}
+
+/// AWS: `ApplicationCodeConfiguration`, with the bytes in the artifact store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Code {
+    pub origin: CodeOrigin,
+    /// The script itself for text, `main.sql` of the zip: what the engine runs.
+    pub artifact: ArtifactId,
+    pub size_bytes: u64,
+    /// Hex MD5 of the bytes as uploaded.
+    pub md5: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum CodeOrigin {
+    /// AWS: `TextContent`; Describe shows it.
+    Text(String),
+    /// AWS: `ZipFileContent`.
+    Zip,
+    /// AWS: `S3ContentLocation`; PLAINTEXT or ZIPFILE by `zip`.
+    S3 { bucket_arn: String, file_key: String, object_version: Option<String>, zip: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConfigurationType {
+    Default,
+    Custom,
+}
+
+/// DEFAULT means enabled, 60,000 ms, 5,000 ms, whatever else was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointConfiguration {
+    pub configuration_type: ConfigurationType,
+    pub enabled: bool,
+    pub interval_ms: u64,
+    pub min_pause_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitoringConfiguration {
+    pub configuration_type: ConfigurationType,
+    /// APPLICATION, TASK, OPERATOR or PARALLELISM.
+    pub metrics_level: String,
+    /// INFO, WARN, ERROR or DEBUG.
+    pub log_level: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParallelismConfiguration {
+    pub configuration_type: ConfigurationType,
+    pub parallelism: u32,
+    pub parallelism_per_kpu: u32,
+    pub auto_scaling_enabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyGroup {
+    pub id: String,
+    pub properties: BTreeMap<String, String>,
+}
+
+/// AWS: `RunConfiguration`: how one start restores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunConfiguration {
+    pub restore: Restore,
+    pub allow_non_restored_state: bool,
+}
+
+/// AWS: `ApplicationRestoreConfiguration`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Restore {
+    /// SKIP_RESTORE_FROM_SNAPSHOT.
+    Skip,
+    /// RESTORE_FROM_LATEST_SNAPSHOT: the newest there is, none being fine.
+    Latest,
+    /// RESTORE_FROM_CUSTOM_SNAPSHOT.
+    Custom(SnapshotName),
+}
+
+impl Default for RunConfiguration {
+    fn default() -> RunConfiguration {
+        RunConfiguration { restore: Restore::Latest, allow_non_restored_state: false }
+    }
+}

@@ -1,0 +1,22 @@
+//! What an application is and what may happen to it: pure and synchronous.
+//!
+//! Commands from the API (`Application::update(...)` and its like) and steps of the
+//! controller both end in a [`Change`], which the store commits in one transaction
+//! or not at all.
+//!
+//! Must not know: tokio, sqlx, axum, kube, the engine. Reads no clock; ids and time
+//! are arguments.
+
+pub mod application;
+pub mod change;
+pub mod configuration;
+pub mod ids;
+pub mod operation;
+pub mod snapshot;
+
+pub use application::{Application, Job, Status};
+pub use change::Change;
+pub use configuration::{Configuration, Version};
+pub use ids::*;
+pub use operation::{Operation, OperationKind, OperationStatus};
+pub use snapshot::{Snapshot, SnapshotStatus};

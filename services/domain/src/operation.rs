@@ -1,0 +1,67 @@
+//! An operation: a durable record that tells the truth.
+
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::RunConfiguration;
+use crate::ids::{ApplicationId, OperationId, Timestamp, VersionId};
+
+/// AWS leaves `Operation` a free string of 1 to 64 characters; these are ours, named
+/// as the call that begins them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum OperationKind {
+    StartApplication,
+    StopApplication,
+    UpdateApplication,
+    RollbackApplication,
+    /// Begun by the service when an update failed and rollback is enabled.
+    SystemRollback,
+    CreateApplicationSnapshot,
+    DeleteApplication,
+}
+
+/// AWS: `OperationStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OperationStatus {
+    InProgress,
+    Cancelled,
+    Successful,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    pub application: ApplicationId,
+    pub id: OperationId,
+    pub kind: OperationKind,
+    pub status: OperationStatus,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// The version before, and the one that the operation leads to.
+    pub from_version: VersionId,
+    pub to_version: VersionId,
+    /// What the call asked for.
+    pub request: OperationRequest,
+    pub failure: Option<Failure>,
+    /// What the controller has seen and done so far, as `lifecycle` defines it.
+    pub evidence: serde_json::Value,
+}
+
+/// Arguments of the call that the steps need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OperationRequest {
+    /// Start, and the start half of an update: how to restore.
+    pub run: Option<RunConfiguration>,
+    /// StopApplication with Force, or a force-stop that replaced another operation.
+    pub force: bool,
+    /// CreateApplicationSnapshot: the name.
+    pub snapshot: Option<crate::ids::SnapshotName>,
+}
+
+/// AWS: `OperationFailureDetails`. The first sentence is the cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Shown cut to 512 characters.
+    pub message: String,
+    pub rollback_operation: Option<OperationId>,
+}

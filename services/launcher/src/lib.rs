@@ -1,0 +1,1 @@
+//! Makes a job cluster exist; the Flink REST client.

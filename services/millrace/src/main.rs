@@ -1,0 +1,3 @@
+//! The millrace program: serve and the command line.
+
+fn main() {}

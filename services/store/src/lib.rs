@@ -1,0 +1,1 @@
+//! The only SQL: aggregates, transactions, leases, wake-ups.
