@@ -117,6 +117,12 @@ impl RowDecoder for CsvDecoder {
     }
 }
 
+/// Appends the value of a text that stands alone, such as a partition's name;
+/// `false` when the text is not of the type.
+pub fn push_text(text: &[u8], data_type: &DataType, column: &mut ColumnBuilder) -> bool {
+    push(text, data_type, &CsvOptions::default(), column)
+}
+
 // Whether the text could be read as the type and was appended.
 fn push(
     text: &[u8],

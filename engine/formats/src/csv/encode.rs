@@ -127,6 +127,12 @@ fn write_number(cells: &Cells<'_>, row: usize, out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// Appends a value as text that stands alone, such as a partition's name.
+pub fn write_plain(cells: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
+    let options = CsvOptions { scientific_decimals: false, ..CsvOptions::default() };
+    write_text(cells, row, &options, out);
+}
+
 fn write_text(cells: &Cells<'_>, row: usize, options: &CsvOptions, out: &mut Vec<u8>) {
     if cells.is_null(row) {
         let literal = options.null_literal.as_deref().unwrap_or("");

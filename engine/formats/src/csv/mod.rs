@@ -6,8 +6,8 @@ mod split;
 
 use millrace_dataflow::types::{DataType, Schema, TypeRoot};
 
-pub use decode::CsvDecoder;
-pub use encode::CsvEncoder;
+pub use decode::{CsvDecoder, push_text};
+pub use encode::{CsvEncoder, write_plain};
 pub use split::open_quote;
 
 use crate::error::FormatError;
