@@ -11,7 +11,9 @@ pub mod application;
 pub mod change;
 pub mod configuration;
 pub mod ids;
+pub mod lifecycle;
 pub mod operation;
+pub mod runtime_environment;
 pub mod snapshot;
 
 pub use application::{Application, Job, Status};
