@@ -1,1 +1,40 @@
 //! The only SQL: aggregates, transactions, leases, wake-ups.
+//!
+//! [`Store::commit`] writes one [`Change`](millrace_domain::Change) whole or not at
+//! all, by compare-and-set on the application's revision. Everything else is a read,
+//! or the controller's own book-keeping (leases, wake-ups), which changes nothing that
+//! the API shows.
+//!
+//! Guarantees: a committed change survives the process; two changes decided from the
+//! same revision never both commit; a retry of a committed call finds its answer.
+//! Keeps nothing in memory: several stores may be open on one database.
+//!
+//! Must not know: axum, kube, the engine.
+
+mod applications;
+mod commit;
+mod error;
+mod idempotency;
+mod leases;
+mod load;
+mod open;
+mod operations;
+mod row;
+mod snapshots;
+mod tags;
+mod versions;
+mod wake_ups;
+
+pub use applications::Listed;
+pub use error::{CommitError, OpenError, StoreError};
+pub use load::Loaded;
+pub use open::Store;
+pub use operations::OperationFilter;
+
+/// A part of a list, and where the next part begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Hand it back for what follows; `None` at the end of the list.
+    pub next: Option<u64>,
+}

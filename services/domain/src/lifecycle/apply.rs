@@ -2,7 +2,6 @@
 
 use crate::application::{Application, Job, Status};
 use crate::change::{ApplicationWrite, Change};
-use crate::configuration::RunConfiguration;
 use crate::ids::{Generation, SnapshotName, Timestamp};
 use crate::lifecycle::evidence::{
     CheckEvidence, ErrorEvidence, Evidence, SnapshotEvidence, StartEvidence, system_rollback_id,
@@ -352,10 +351,9 @@ impl Draft<'_> {
     /// in force; the version number of the failed one is not handed out again.
     fn revert_version(&mut self, operation: &Operation) {
         let application = &mut self.application;
-        application.version = operation.from_version;
-        application.version_updated_from = self.evidence.updated_from_before;
+        application.show_version(operation.from_version);
         application.updated_at = self.now;
-        application.conditional_token = conditional_token(application, self.now);
+        application.version_updated_from = self.evidence.updated_from_before;
         if operation.kind == OperationKind::RollbackApplication {
             application.version_rolled_back_from = None;
             application.version_rolled_back_to = None;
@@ -371,7 +369,6 @@ impl Draft<'_> {
             job.generation = generation;
             job.started_at = now;
             job.restarts = in_a_row.saturating_add(1);
-            job.run = RunConfiguration { ..job.run.clone() };
         }
     }
 
@@ -411,11 +408,4 @@ fn can_give_up(step: &Step) -> bool {
             | Step::DeleteSnapshot { .. }
             | Step::DeleteEverything
     )
-}
-
-/// AWS: changes with every change of the version.
-fn conditional_token(application: &Application, now: Timestamp) -> String {
-    use md5::{Digest, Md5};
-    let text = format!("{}/{}/{}", application.id, application.version, now.0);
-    hex::encode(Md5::digest(text.as_bytes()))
 }
