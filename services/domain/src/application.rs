@@ -116,4 +116,8 @@ pub struct Job {
     pub version: VersionId,
     pub run: RunConfiguration,
     pub started_at: Timestamp,
+    /// Starts in a row that followed a crash: the exponent of the back-off. A start by an
+    /// operation is 0.
+    #[serde(default)]
+    pub restarts: u32,
 }

@@ -12,9 +12,11 @@ pub mod change;
 pub mod commands;
 pub mod configuration;
 pub mod ids;
+pub mod lifecycle;
 pub mod operation;
 pub mod quota;
 pub mod reject;
+pub mod runtime_environment;
 pub mod snapshot;
 
 pub use application::{Application, Job, Status};

@@ -27,6 +27,7 @@ use crate::application::{Application, Status};
 use crate::change::{ApplicationWrite, Change};
 use crate::configuration::Version;
 use crate::ids::{OperationId, Timestamp, VersionId};
+use crate::lifecycle::Evidence;
 use crate::operation::{Operation, OperationKind, OperationRequest, OperationStatus};
 use crate::reject::Reject;
 use crate::snapshot::Snapshot;
@@ -178,7 +179,7 @@ impl Facts<'_> {
             to_version: to,
             request,
             failure: None,
-            evidence: serde_json::Value::Null,
+            evidence: Evidence::at_begin(self.application),
         };
         let mut change = self.change(application, call.now);
         change.operations.extend(self.open_operation.map(|open| cancelled(open, call.now)));
