@@ -1,0 +1,1 @@
+//! Unchanged AWS clients drive the built program: runs the Python suites.

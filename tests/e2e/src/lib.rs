@@ -1,0 +1,1 @@
+//! The built program as a user meets it: serve, command line, logs, restarts.
