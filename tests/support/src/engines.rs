@@ -35,6 +35,6 @@ pub fn kill_all(data_dir: &Path) -> usize {
 /// A process that is gone already is what was wanted.
 pub fn kill(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        drop(kill_process(pid, signal));
+        kill_process(pid, signal).ok();
     }
 }

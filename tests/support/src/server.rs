@@ -42,6 +42,7 @@ pub struct Server {
     pub address: String,
     /// Where it and its errors are logged.
     pub log: PathBuf,
+    owns_engines: bool,
 }
 
 impl Server {
@@ -74,7 +75,13 @@ impl Server {
         command.args(["--stability-window", &options.stability_window]).args(&options.more);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("cannot start millrace serve")?;
-        Ok(Server { child, data_dir: data_dir.to_path_buf(), address: String::new(), log })
+        Ok(Server {
+            child,
+            data_dir: data_dir.to_path_buf(),
+            address: String::new(),
+            log,
+            owns_engines: true,
+        })
     }
 
     fn wait_until_ready(&mut self) -> anyhow::Result<String> {
@@ -111,6 +118,11 @@ impl Server {
         until("millrace serve ending", STOPPED, || Ok(self.child.try_wait()?))
     }
 
+    /// Lets go of a server that is dead, its engines left alive.
+    pub fn forget(mut self) {
+        self.owns_engines = false;
+    }
+
     /// Waits for its own end, as of a server that refuses to start.
     pub fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
         until("millrace serve ending", STOPPED, || Ok(self.child.try_wait()?))
@@ -120,6 +132,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.kill());
-        engines::kill_all(&self.data_dir);
+        if self.owns_engines {
+            engines::kill_all(&self.data_dir);
+        }
     }
 }
