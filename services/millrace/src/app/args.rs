@@ -1,0 +1,186 @@
+//! The command line of `millrace app`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::output::Format;
+
+#[derive(Args)]
+pub struct AppArguments {
+    /// Where the server is
+    #[arg(long, global = true, env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:8181")]
+    pub endpoint: String,
+    /// The Region to speak to
+    #[arg(long, global = true, env = "AWS_REGION", default_value = "us-east-1")]
+    pub region: String,
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub output: Format,
+    #[command(subcommand)]
+    pub command: AppCommand,
+}
+
+#[derive(Subcommand)]
+pub enum AppCommand {
+    /// Create an application from a SQL script or a zip
+    Create(CreateArguments),
+    /// Show one application
+    Describe { name: String },
+    /// Show all applications
+    List,
+    /// Start a stopped application
+    Start(StartArguments),
+    /// Stop a running application, with a snapshot unless forced
+    Stop(StopArguments),
+    /// Change code, runtime or settings; a running application is changed in place
+    Update(UpdateArguments),
+    /// Go back to the version before the last update
+    Rollback(Target),
+    /// Delete an application, also a running one
+    Delete(Target),
+    /// List, create or delete snapshots
+    Snapshots(SnapshotArguments),
+    /// Show the operations of an application, or one of them
+    Operations { name: String, id: Option<String> },
+    /// Show the versions of an application, or one of them
+    Versions { name: String, id: Option<u64> },
+    /// Print what the job of an application logs
+    Logs {
+        name: String,
+        /// Go on as more is logged
+        #[arg(short, long)]
+        follow: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct Target {
+    pub name: String,
+    /// Return as soon as the request is accepted
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Args)]
+#[group(required = false, multiple = false)]
+pub struct CodeArguments {
+    /// A file with the Flink SQL script
+    #[arg(long, value_name = "FILE")]
+    pub sql: Option<PathBuf>,
+    /// A zip with main.sql
+    #[arg(long, value_name = "FILE")]
+    pub zip: Option<PathBuf>,
+    /// An object with the code: s3://BUCKET/KEY, a zip when it ends in .zip
+    #[arg(long, value_name = "URL")]
+    pub s3: Option<String>,
+}
+
+/// What a version says beside its code and runtime.
+#[derive(Args)]
+pub struct SettingArguments {
+    #[arg(long)]
+    pub parallelism: Option<u32>,
+    /// Milliseconds between checkpoints
+    #[arg(long, value_name = "MS")]
+    pub checkpoint_interval: Option<u64>,
+    /// Put the old version back by itself when an update fails
+    #[arg(long, value_enum, value_name = "on|off")]
+    pub system_rollback: Option<Switch>,
+    /// Take a snapshot on stop and update
+    #[arg(long = "snapshots", value_enum, value_name = "on|off")]
+    pub snapshots: Option<Switch>,
+    /// A property as GROUP.KEY=VALUE; all groups are replaced by those given
+    #[arg(long = "property", value_name = "GROUP.KEY=VALUE")]
+    pub properties: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Args)]
+pub struct CreateArguments {
+    pub name: String,
+    #[command(flatten)]
+    pub code: CodeArguments,
+    /// The Flink version whose dialect and state format the application uses
+    #[arg(long, default_value = "FLINK-1_20")]
+    pub runtime: String,
+    #[arg(long, default_value = "")]
+    pub description: String,
+    /// The service execution role; any ARN serves on one machine
+    #[arg(long, default_value = "arn:aws:iam::000000000000:role/millrace")]
+    pub role: String,
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// A tag as KEY=VALUE
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub tags: Vec<String>,
+    /// Start it once it is created
+    #[arg(long)]
+    pub start: bool,
+    /// Return as soon as the request is accepted
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Args)]
+pub struct StartArguments {
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub restore: RestoreArguments,
+}
+
+#[derive(Args)]
+pub struct RestoreArguments {
+    /// Start empty
+    #[arg(long, conflicts_with = "from_snapshot")]
+    pub skip_restore: bool,
+    /// Start from this snapshot instead of the newest
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub from_snapshot: Option<String>,
+    /// Leave out state that no operator of the script takes
+    #[arg(long)]
+    pub allow_non_restored_state: bool,
+}
+
+#[derive(Args)]
+pub struct StopArguments {
+    #[command(flatten)]
+    pub target: Target,
+    /// At once and without a snapshot
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args)]
+pub struct UpdateArguments {
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub code: CodeArguments,
+    /// The runtime to change to
+    #[arg(long)]
+    pub runtime: Option<String>,
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    #[command(flatten)]
+    pub restore: RestoreArguments,
+}
+
+#[derive(Args)]
+pub struct SnapshotArguments {
+    pub name: String,
+    /// Take a snapshot under this name
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "delete")]
+    pub create: Option<String>,
+    /// Delete the snapshot of this name
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub delete: Option<String>,
+    /// Return as soon as the request is accepted
+    #[arg(long)]
+    pub no_wait: bool,
+}

@@ -1,0 +1,259 @@
+//! From the command line to the members of a request.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::args::{
+    CodeArguments, CreateArguments, RestoreArguments, SettingArguments, Switch, UpdateArguments,
+};
+
+/// Where the bytes of the code are, before they are named as create or update does.
+enum Code {
+    Text(String),
+    Zip(String),
+    S3 { bucket: String, key: String },
+}
+
+pub fn create(arguments: &CreateArguments) -> anyhow::Result<Value> {
+    let mut configuration = settings(&arguments.settings, "")?;
+    if let Some(code) = read_code(&arguments.code)? {
+        configuration.insert("ApplicationCodeConfiguration".into(), code_of_create(code));
+    }
+    let mut input = json!({
+        "ApplicationName": arguments.name,
+        "RuntimeEnvironment": arguments.runtime,
+        "ServiceExecutionRole": arguments.role,
+        "ApplicationDescription": arguments.description,
+        "ApplicationConfiguration": configuration,
+    });
+    let tags = arguments.tags.iter().map(|tag| tag_of(tag)).collect::<anyhow::Result<Vec<_>>>()?;
+    if !tags.is_empty() {
+        input["Tags"] = Value::Array(tags);
+    }
+    Ok(input)
+}
+
+/// `version`: the version that the change is meant for, so that a change made by
+/// somebody else meanwhile is not overwritten.
+pub fn update(arguments: &UpdateArguments, version: &Value) -> anyhow::Result<Value> {
+    let mut configuration = settings(&arguments.settings, "Update")?;
+    if let Some(code) = read_code(&arguments.code)? {
+        configuration.insert("ApplicationCodeConfigurationUpdate".into(), code_of_update(code));
+    }
+    let mut input = json!({
+        "ApplicationName": arguments.target.name,
+        "CurrentApplicationVersionId": version,
+    });
+    if !configuration.is_empty() {
+        input["ApplicationConfigurationUpdate"] = Value::Object(configuration);
+    }
+    if let Some(runtime) = &arguments.runtime {
+        input["RuntimeEnvironmentUpdate"] = json!(runtime);
+    }
+    if let Some(run) = restore(&arguments.restore) {
+        input["RunConfigurationUpdate"] = run;
+    }
+    if input.as_object().is_some_and(|members| members.len() == 2) {
+        bail!("nothing to update: give --sql, --runtime, --parallelism or another setting");
+    }
+    Ok(input)
+}
+
+/// `None` when all is as it is without saying so.
+pub fn restore(arguments: &RestoreArguments) -> Option<Value> {
+    let mut run = Map::new();
+    if let Some(snapshot) = &arguments.from_snapshot {
+        run.insert(
+            "ApplicationRestoreConfiguration".into(),
+            json!({"ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", "SnapshotName": snapshot}),
+        );
+    } else if arguments.skip_restore {
+        run.insert(
+            "ApplicationRestoreConfiguration".into(),
+            json!({"ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT"}),
+        );
+    }
+    if arguments.allow_non_restored_state {
+        run.insert("FlinkRunConfiguration".into(), json!({"AllowNonRestoredState": true}));
+    }
+    (!run.is_empty()).then_some(Value::Object(run))
+}
+
+/// The configuration members other than code. `suffix` is empty for create and `Update`
+/// for update: AWS names the twin of each member so.
+fn settings(arguments: &SettingArguments, suffix: &str) -> anyhow::Result<Map<String, Value>> {
+    let mut configuration = Map::new();
+    let mut flink = Map::new();
+    let name = |base: &str| format!("{base}{suffix}");
+    if let Some(parallelism) = arguments.parallelism {
+        flink.insert(
+            name("ParallelismConfiguration"),
+            json!({name("ConfigurationType"): "CUSTOM", name("Parallelism"): parallelism}),
+        );
+    }
+    if let Some(interval) = arguments.checkpoint_interval {
+        flink.insert(name("CheckpointConfiguration"), checkpointing(interval, &name));
+    }
+    if !flink.is_empty() {
+        configuration.insert(name("FlinkApplicationConfiguration"), Value::Object(flink));
+    }
+    if let Some(switch) = arguments.system_rollback {
+        let value = json!({name("RollbackEnabled"): switch == Switch::On});
+        configuration.insert(name("ApplicationSystemRollbackConfiguration"), value);
+    }
+    if let Some(switch) = arguments.snapshots {
+        let value = json!({name("SnapshotsEnabled"): switch == Switch::On});
+        configuration.insert(name("ApplicationSnapshotConfiguration"), value);
+    }
+    if !arguments.properties.is_empty() {
+        let member =
+            if suffix.is_empty() { "EnvironmentProperties" } else { "EnvironmentPropertyUpdates" };
+        configuration.insert(member.into(), property_groups(&arguments.properties)?);
+    }
+    Ok(configuration)
+}
+
+/// The pause between checkpoints is at most the interval: a short interval means it.
+fn checkpointing(interval_ms: u64, name: &dyn Fn(&str) -> String) -> Value {
+    json!({
+        name("ConfigurationType"): "CUSTOM",
+        name("CheckpointingEnabled"): true,
+        name("CheckpointInterval"): interval_ms,
+        name("MinPauseBetweenCheckpoints"): interval_ms.min(5_000) / 2,
+    })
+}
+
+fn property_groups(properties: &[String]) -> anyhow::Result<Value> {
+    let mut groups: Vec<(String, Map<String, Value>)> = Vec::new();
+    for property in properties {
+        let (name, value) = split_pair(property, "--property GROUP.KEY=VALUE")?;
+        let (group, key) = name
+            .split_once('.')
+            .with_context(|| format!("{name:?} names no group: --property GROUP.KEY=VALUE"))?;
+        if !groups.iter().any(|(id, _)| id == group) {
+            groups.push((group.to_owned(), Map::new()));
+        }
+        let (_, map) = groups.iter_mut().find(|(id, _)| id == group).expect("put there if absent");
+        map.insert(key.to_owned(), json!(value));
+    }
+    let groups: Vec<Value> = groups
+        .into_iter()
+        .map(|(id, map)| json!({"PropertyGroupId": id, "PropertyMap": map}))
+        .collect();
+    Ok(json!({ "PropertyGroups": groups }))
+}
+
+fn tag_of(tag: &str) -> anyhow::Result<Value> {
+    let (key, value) = split_pair(tag, "--tag KEY=VALUE")?;
+    Ok(json!({"Key": key, "Value": value}))
+}
+
+fn split_pair<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a str, &'a str)> {
+    text.split_once('=').with_context(|| format!("{text:?} is not of the form {form}"))
+}
+
+fn read_code(arguments: &CodeArguments) -> anyhow::Result<Option<Code>> {
+    if let Some(path) = &arguments.sql {
+        let text = String::from_utf8(read(path)?).with_context(|| {
+            format!("{} is not UTF-8 text; for a zip use --zip", path.display())
+        })?;
+        return Ok(Some(Code::Text(text)));
+    }
+    if let Some(path) = &arguments.zip {
+        return Ok(Some(Code::Zip(STANDARD.encode(read(path)?))));
+    }
+    let Some(url) = &arguments.s3 else { return Ok(None) };
+    let location = url.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+    let (bucket, key) = location.with_context(|| format!("{url:?} is not s3://BUCKET/KEY"))?;
+    Ok(Some(Code::S3 { bucket: format!("arn:aws:s3:::{bucket}"), key: key.to_owned() }))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn code_of_create(code: Code) -> Value {
+    let (kind, content) = match code {
+        Code::Text(text) => ("PLAINTEXT", json!({"TextContent": text})),
+        Code::Zip(bytes) => ("ZIPFILE", json!({"ZipFileContent": bytes})),
+        Code::S3 { bucket, key } => (
+            content_type(&key),
+            json!({"S3ContentLocation": {"BucketARN": bucket, "FileKey": key}}),
+        ),
+    };
+    json!({"CodeContentType": kind, "CodeContent": content})
+}
+
+fn code_of_update(code: Code) -> Value {
+    let (kind, content) = match code {
+        Code::Text(text) => ("PLAINTEXT", json!({"TextContentUpdate": text})),
+        Code::Zip(bytes) => ("ZIPFILE", json!({"ZipFileContentUpdate": bytes})),
+        Code::S3 { bucket, key } => {
+            let location = json!({"BucketARNUpdate": bucket, "FileKeyUpdate": key});
+            (content_type(&key), json!({"S3ContentLocationUpdate": location}))
+        }
+    };
+    json!({"CodeContentTypeUpdate": kind, "CodeContentUpdate": content})
+}
+
+fn content_type(key: &str) -> &'static str {
+    if key.ends_with(".zip") { "ZIPFILE" } else { "PLAINTEXT" }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{property_groups, settings};
+    use crate::app::args::{SettingArguments, Switch};
+
+    fn some_settings() -> SettingArguments {
+        SettingArguments {
+            parallelism: Some(2),
+            checkpoint_interval: None,
+            system_rollback: Some(Switch::On),
+            snapshots: None,
+            properties: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn members_are_named_as_create_and_update_name_them() {
+        let check = |suffix: &str, expected: Value| {
+            let members = settings(&some_settings(), suffix).expect("well formed");
+            assert_eq!(Value::Object(members), expected);
+        };
+        check(
+            "",
+            json!({
+                "FlinkApplicationConfiguration":
+                    {"ParallelismConfiguration": {"ConfigurationType": "CUSTOM", "Parallelism": 2}},
+                "ApplicationSystemRollbackConfiguration": {"RollbackEnabled": true}
+            }),
+        );
+        check(
+            "Update",
+            json!({
+                "FlinkApplicationConfigurationUpdate": {"ParallelismConfigurationUpdate":
+                    {"ConfigurationTypeUpdate": "CUSTOM", "ParallelismUpdate": 2}},
+                "ApplicationSystemRollbackConfigurationUpdate": {"RollbackEnabledUpdate": true}
+            }),
+        );
+    }
+
+    #[test]
+    fn properties_are_gathered_by_group() {
+        let given = ["a.x=1", "b.y=2", "a.z.w=3=4"].map(str::to_owned);
+        let groups = property_groups(&given).expect("well formed");
+        let expected = json!({"PropertyGroups": [
+            {"PropertyGroupId": "a", "PropertyMap": {"x": "1", "z.w": "3=4"}},
+            {"PropertyGroupId": "b", "PropertyMap": {"y": "2"}},
+        ]});
+        assert_eq!(groups, expected);
+        assert!(property_groups(&["x=1".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! `millrace app …`: a client of the AWS API, as boto3 is one.
+//!
+//! Must not know: store, controller, engine. It speaks only HTTP to an endpoint, which
+//! may be another machine's.
+
+mod args;
+mod client;
+mod input;
+mod logs;
+mod operate;
+mod show;
+mod wait;
+
+use std::process::ExitCode;
+
+pub use args::AppArguments;
+use args::AppCommand;
+use client::Client;
+
+pub fn run(arguments: AppArguments) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(dispatch(arguments))
+}
+
+async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&arguments.endpoint, arguments.region);
+    let format = arguments.output;
+    match arguments.command {
+        AppCommand::Create(create) => operate::create(&client, format, create).await,
+        AppCommand::Start(start) => operate::start(&client, format, start).await,
+        AppCommand::Stop(stop) => operate::stop(&client, format, stop).await,
+        AppCommand::Update(update) => operate::update(&client, format, update).await,
+        AppCommand::Rollback(target) => operate::rollback(&client, format, target).await,
+        AppCommand::Delete(target) => operate::delete(&client, format, target).await,
+        AppCommand::Describe { name } => show::describe(&client, format, &name).await,
+        AppCommand::List => show::list(&client, format).await,
+        AppCommand::Snapshots(snapshots) => show::snapshots(&client, format, snapshots).await,
+        AppCommand::Operations { name, id } => {
+            show::operations(&client, format, &name, id.as_deref()).await
+        }
+        AppCommand::Versions { name, id } => show::versions(&client, format, &name, id).await,
+        AppCommand::Logs { name, follow } => logs::print(&client, &name, follow).await,
+    }
+}

@@ -1,0 +1,200 @@
+"""The built server as a child process, and what the suites share.
+
+Only `endpoint_url` and dummy keys set these clients apart from ones that speak to AWS.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import boto3
+from botocore.config import Config
+
+REGION = "us-east-1"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+ROLE = "arn:aws:iam::000000000000:role/any"
+
+# Finished files must come within a test's patience: roll and commit within a second.
+ROLLING = """
+    'sink.rolling-policy.rollover-interval' = '500 ms',
+    'sink.rolling-policy.check-interval' = '200 ms'"""
+
+
+def until(what, look, timeout=60.0):
+    """Looks until there is an answer that is not None or False."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = look()
+        if found is not None and found is not False:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {timeout} s")
+        time.sleep(0.05)
+
+
+class Server:
+    def __init__(self, *more):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="millrace-conformance-"))
+        self.data = self.directory / "data"
+        self.data.mkdir()
+        self.log = open(self.directory / "server.log", "ab")
+        self.more = more
+        self.start()
+
+    def start(self):
+        binary = os.environ["MILLRACE_BIN"]
+        self.process = subprocess.Popen(
+            [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", str(self.data),
+             "--stability-window", "300ms", *self.more],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            env={**os.environ, **KEYS})
+        self.url = "http://" + until("millrace serve listening", self._address, 30)
+
+    def _address(self):
+        if self.process.poll() is not None:
+            raise AssertionError("millrace serve ended at once: " + self.log_text())
+        try:
+            note = json.loads((self.data / "server.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return note["address"] if note["pid"] == self.process.pid else None
+
+    def log_text(self):
+        return (self.directory / "server.log").read_text()
+
+    def boto(self, **config):
+        return boto3.client(
+            "kinesisanalyticsv2", endpoint_url=self.url, region_name=REGION,
+            aws_access_key_id="test", aws_secret_access_key="test",
+            config=Config(**config) if config else None)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        """Ends the server and the engines of its data directory, and removes both."""
+        self.kill()
+        for process in pathlib.Path("/proc").iterdir():
+            try:
+                arguments = (process / "cmdline").read_bytes().decode().split("\0")
+            except (OSError, UnicodeDecodeError):
+                continue
+            if "run" in arguments and any(f"{self.data}/" in a for a in arguments):
+                os.kill(int(process.name), signal.SIGKILL)
+        self.log.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class ServerTest(unittest.TestCase):
+    """A server for each class of tests, its log shown when the class fails to end well."""
+
+    options = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.options)
+        cls.addClassCleanup(cls.server.close)
+        cls.client = cls.server.boto()
+        cls.work = cls.server.directory
+
+    def name(self):
+        return self.id().rsplit(".", 1)[1].replace("_", "-")
+
+    def create(self, name, sql, runtime="FLINK-1_18", rollback=False, parallelism=1, **more):
+        configuration = {
+            "ApplicationCodeConfiguration": {
+                "CodeContentType": "PLAINTEXT", "CodeContent": {"TextContent": sql}},
+            "FlinkApplicationConfiguration": {
+                "CheckpointConfiguration": {
+                    "ConfigurationType": "CUSTOM", "CheckpointingEnabled": True,
+                    "CheckpointInterval": 200, "MinPauseBetweenCheckpoints": 0},
+                "ParallelismConfiguration": {
+                    "ConfigurationType": "CUSTOM", "Parallelism": parallelism,
+                    "ParallelismPerKPU": 1, "AutoScalingEnabled": False}},
+            "ApplicationSystemRollbackConfiguration": {"RollbackEnabled": rollback}}
+        answer = self.client.create_application(
+            ApplicationName=name, RuntimeEnvironment=runtime, ServiceExecutionRole=ROLE,
+            ApplicationConfiguration=configuration, **more)
+        return answer["ApplicationDetail"]
+
+    def detail(self, name):
+        return self.client.describe_application(ApplicationName=name)["ApplicationDetail"]
+
+    def settled(self, name, answer, timeout=60):
+        """The details of the operation that `answer` names, once it has ended."""
+        def look():
+            found = self.client.describe_application_operation(
+                ApplicationName=name, OperationId=answer["OperationId"])
+            details = found["ApplicationOperationInfoDetails"]
+            return details if details["OperationStatus"] != "IN_PROGRESS" else None
+        return until(f"operation {answer['OperationId']} of {name}", look, timeout)
+
+    def succeed(self, name, answer, timeout=60):
+        details = self.settled(name, answer, timeout)
+        self.assertEqual(details["OperationStatus"], "SUCCESSFUL", details)
+        return details
+
+    def run_application(self, name):
+        self.succeed(name, self.client.start_application(ApplicationName=name))
+
+    def update(self, name, **changes):
+        return self.client.update_application(
+            ApplicationName=name,
+            CurrentApplicationVersionId=self.detail(name)["ApplicationVersionId"], **changes)
+
+    def refused(self, code, call, **arguments):
+        """The message of the refusal, which must carry `code` and status 400."""
+        with self.assertRaises(self.client.exceptions.ClientError) as caught:
+            call(**arguments)
+        error = caught.exception.response
+        self.assertEqual(error["Error"]["Code"], code, error)
+        self.assertEqual(error["ResponseMetadata"]["HTTPStatusCode"], 400, error)
+        return error["Error"]["Message"]
+
+
+def code_update(sql):
+    return {"ApplicationCodeConfigurationUpdate": {
+        "CodeContentTypeUpdate": "PLAINTEXT", "CodeContentUpdate": {"TextContentUpdate": sql}}}
+
+
+def drop_file(directory, name, text):
+    """Puts a whole file into a watched directory: hidden while written, then renamed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    hidden = directory / f".{name}.writing"
+    hidden.write_text(text)
+    hidden.rename(directory / name)
+
+
+def finished_lines(directory):
+    """The lines of finished output files: hidden and in-progress ones are not there yet."""
+    lines = []
+    for path in sorted(directory.rglob("*")) if directory.exists() else []:
+        parts = path.relative_to(directory).parts
+        hidden = any(p.startswith((".", "_")) or ".inprogress" in p for p in parts)
+        if path.is_file() and not hidden:
+            lines += path.read_text().splitlines()
+    return lines
+
+
+def aws(server, *arguments):
+    """Runs the aws command line; its answer as JSON, `None` when it printed nothing."""
+    command = [os.path.join(os.path.dirname(sys.executable), "aws"), "kinesisanalyticsv2",
+               *arguments, "--output", "json", "--endpoint-url", server.url]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(server.directory),
+                   "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_PAGER": "", **KEYS}
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    if ran.returncode != 0:
+        raise AwsFailed(ran.stderr.strip())
+    return json.loads(ran.stdout) if ran.stdout.strip() else None
+
+
+class AwsFailed(Exception):
+    """What the aws command line printed on stderr."""

@@ -1,0 +1,75 @@
+"""Application code from an S3 endpoint; the endpoint is moto, a stand-in for S3."""
+
+import os
+import socket
+import subprocess
+import sys
+import unittest
+
+import boto3
+
+from millrace_server import KEYS, REGION, ROLE, Server, ServerTest, until
+from test_validation import SCRIPT
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class CodeFromS3StandIn(ServerTest):
+    @classmethod
+    def setUpClass(cls):
+        port = free_port()
+        moto = os.path.join(os.path.dirname(sys.executable), "moto_server")
+        process = subprocess.Popen([moto, "-H", "127.0.0.1", "-p", str(port)],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cls.addClassCleanup(process.wait)
+        cls.addClassCleanup(process.kill)
+        endpoint = f"http://127.0.0.1:{port}"
+        cls.s3 = boto3.client("s3", endpoint_url=endpoint, region_name=REGION,
+                              aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+                              aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"])
+        until("moto listening", cls.bucket_made, 60)
+        cls.server = Server("--s3-endpoint", endpoint)
+        cls.addClassCleanup(cls.server.close)
+        cls.client = cls.server.boto()
+        cls.work = cls.server.directory
+
+    @classmethod
+    def bucket_made(cls):
+        try:
+            cls.s3.create_bucket(Bucket="code")
+        except Exception:
+            return False
+        return True
+
+    def create_from(self, key):
+        location = {"BucketARN": "arn:aws:s3:::code", "FileKey": key}
+        return self.client.create_application(
+            ApplicationName=self.name(), RuntimeEnvironment="FLINK-1_18", ServiceExecutionRole=ROLE,
+            ApplicationConfiguration={"ApplicationCodeConfiguration": {
+                "CodeContentType": "PLAINTEXT", "CodeContent": {"S3ContentLocation": location}}})
+
+    def test_a_script_is_fetched_and_runs(self):
+        self.s3.put_object(Bucket="code", Key="jobs/main.sql", Body=SCRIPT.encode())
+        detail = self.create_from("jobs/main.sql")["ApplicationDetail"]
+        code = detail["ApplicationConfigurationDescription"]["ApplicationCodeConfigurationDescription"]
+        location = code["CodeContentDescription"]["S3ApplicationCodeLocationDescription"]
+        self.assertEqual(location["FileKey"], "jobs/main.sql")
+        self.run_application(self.name())
+        self.assertEqual(self.detail(self.name())["ApplicationStatus"], "RUNNING")
+
+    def test_a_missing_object_is_named(self):
+        message = ""
+        try:
+            self.create_from("absent.sql")
+        except self.client.exceptions.InvalidArgumentException as refusal:
+            message = str(refusal)
+        self.assertIn("unable to get the specified fileKey: absent.sql in the specified bucket: code",
+                      message)
+
+
+if __name__ == "__main__":
+    unittest.main()

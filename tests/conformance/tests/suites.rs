@@ -1,0 +1,28 @@
+//! One test per Python suite, so that the runner shows and times each.
+
+use millrace_conformance::run_suite;
+
+#[test]
+fn test_lifecycle() -> anyhow::Result<()> {
+    run_suite("test_lifecycle")
+}
+
+#[test]
+fn test_validation() -> anyhow::Result<()> {
+    run_suite("test_validation")
+}
+
+#[test]
+fn test_aws_cli() -> anyhow::Result<()> {
+    run_suite("test_aws_cli")
+}
+
+#[test]
+fn test_flights() -> anyhow::Result<()> {
+    run_suite("test_flights")
+}
+
+#[test]
+fn test_s3() -> anyhow::Result<()> {
+    run_suite("test_s3")
+}

@@ -1,0 +1,118 @@
+//! `millrace app …` from creation to deletion, as a person and as a program read it.
+
+use std::path::Path;
+
+use millrace_e2e::{doubling, output};
+use millrace_test_support::cli::{Ran, millrace};
+use millrace_test_support::files::drop_file;
+use millrace_test_support::{Server, ServerOptions};
+use serde_json::Value;
+
+struct Story {
+    server: Server,
+}
+
+impl Story {
+    fn app(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        millrace(&self.server.address, &[&["app"], arguments].concat())
+    }
+
+    /// Exit code 0, or the test ends with what was printed.
+    fn done(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let ran = self.app(arguments)?;
+        assert_eq!(ran.code, 0, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
+        Ok(ran.stdout)
+    }
+
+    fn json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.done(&[arguments, &["--output", "json"]].concat())?)?)
+    }
+}
+
+fn script(directory: &Path, name: &str, text: &str) -> anyhow::Result<String> {
+    let path = directory.join(name);
+    std::fs::write(&path, text)?;
+    Ok(path.display().to_string())
+}
+
+#[test]
+fn the_whole_story() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let work = directory.path();
+    let server = Server::start(&work.join("data"), &ServerOptions::default())?;
+    let story = Story { server };
+    let good = script(work, "good.sql", &doubling(work))?;
+    let bad = script(work, "bad.sql", &doubling(work).replace("amount * 2", "nothing"))?;
+    drop_file(&work.join("in"), "1.csv", "1,10\n")?;
+
+    let created = story.done(&[
+        "create",
+        "orders",
+        "--sql",
+        &good,
+        "--runtime",
+        "FLINK-1_15",
+        "--checkpoint-interval",
+        "200",
+        "--property",
+        "group.key=value",
+        "--tag",
+        "team=a",
+    ])?;
+    assert!(created.contains("millrace app start orders"), "{created}");
+    let started = story.done(&["start", "orders"])?;
+    assert!(started.contains("SUCCESSFUL") && started.contains("RUNNING"), "{started}");
+    assert_eq!(output(work, 1)?, ["1,20"]);
+    assert!(story.done(&["list"])?.contains("orders  RUNNING"));
+
+    let upgraded = story.done(&["update", "orders", "--runtime", "FLINK-1_18"])?;
+    assert!(upgraded.contains("version 2 on FLINK-1_18"), "{upgraded}");
+
+    let refused = story.app(&["update", "orders", "--sql", &bad])?;
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("nothing") && refused.stderr.contains("RUNNING"),
+        "{}",
+        refused.stderr
+    );
+
+    story.done(&["snapshots", "orders", "--create", "mine"])?;
+    assert!(story.done(&["snapshots", "orders"])?.contains("mine"));
+    story.done(&["snapshots", "orders", "--delete", "mine"])?;
+
+    let operations = story.json(&["operations", "orders"])?;
+    let failed = operations.as_array().expect("a list").iter();
+    assert_eq!(failed.filter(|o| o["OperationStatus"] == "FAILED").count(), 1, "{operations}");
+    assert!(story.json(&["versions", "orders"])?.as_array().is_some_and(|v| v.len() >= 2));
+    let version = story.json(&["versions", "orders", "1"])?;
+    assert_eq!(version["RuntimeEnvironment"], "FLINK-1_15");
+
+    drop_file(&work.join("in"), "2.csv", "2,20\n")?;
+    assert_eq!(output(work, 2)?, ["1,20", "2,40"]);
+    assert_eq!(story.json(&["stop", "orders"])?["OperationStatus"], "SUCCESSFUL");
+    assert_eq!(story.json(&["describe", "orders"])?["ApplicationStatus"], "READY");
+    assert_eq!(story.json(&["delete", "orders"])?["Deleted"], true);
+    assert_eq!(story.json(&["list"])?, serde_json::json!([]));
+    Ok(())
+}
+
+#[test]
+fn errors_end_with_what_to_do_next() -> anyhow::Result<()> {
+    let nobody = millrace("127.0.0.1:1", &["app", "list"])?;
+    assert_eq!(nobody.code, 1);
+    assert!(nobody.stderr.contains("start one with `millrace serve`"), "{}", nobody.stderr);
+
+    let directory = tempfile::tempdir()?;
+    let server = Server::start(directory.path(), &ServerOptions::default())?;
+    let story = Story { server };
+    let absent = story.app(&["describe", "none"])?;
+    assert_eq!(absent.code, 1);
+    assert!(absent.stderr.contains("next: `millrace app list`"), "{}", absent.stderr);
+    let file = story.app(&["create", "a", "--sql", "/absent.sql"])?;
+    assert!(file.stderr.contains("cannot read /absent.sql"), "{}", file.stderr);
+    let nothing = story.app(&["create", "a"])?;
+    assert_eq!(nothing.code, 0, "{}", nothing.stderr);
+    let empty = story.app(&["update", "a"])?;
+    assert!(empty.stderr.contains("nothing to update: give"), "{}", empty.stderr);
+    Ok(())
+}

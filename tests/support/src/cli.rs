@@ -1,0 +1,33 @@
+//! The program's command line, run to its end.
+
+use std::process::{Command, Output, Stdio};
+
+use anyhow::Context;
+
+use crate::binary;
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `millrace ARGUMENTS` against `address` (host and port; empty: none needed).
+///
+/// # Errors
+/// The program is not built or cannot be started.
+pub fn millrace(address: &str, arguments: &[&str]) -> anyhow::Result<Ran> {
+    let mut command = Command::new(binary::millrace()?);
+    command.args(arguments).stdin(Stdio::null());
+    if !address.is_empty() {
+        command.env("MILLRACE_ENDPOINT", format!("http://{address}"));
+    }
+    let Output { status, stdout, stderr } = command.output().context("cannot start millrace")?;
+    Ok(Ran {
+        code: status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    })
+}
