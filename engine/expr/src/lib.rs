@@ -63,7 +63,7 @@ pub fn call(
         return rewrite(arguments, ctx);
     }
     let mut arguments = arguments;
-    let mut signature = Signature { name: function.name, arguments: &mut arguments, ctx };
+    let mut signature = Signature { name: function.name, arguments: &mut arguments };
     let data_type = (function.typing)(&mut signature)?;
     let kind = TypedKind::Call { function: function.name.to_owned(), arguments };
     Ok(TypedExpr { kind, data_type })
