@@ -13,6 +13,9 @@ fn d1_1_null_is_unknown() {
         ("=(1, 1.0)", "TRUE"),
         ("<(1, 1.5e0)", "TRUE"),
         ("=(TRUE, FALSE)", "FALSE"),
+        ("=(NULL, NULL)", "NULL"),
+        (">(3, 2.5)", "TRUE"),
+        ("=(1.10, 1.1)", "TRUE"),
     ]);
 }
 

@@ -1,5 +1,6 @@
 //! The little language of the tests: `NAME(argument, ...)` with SQL literals,
-//! `NULL:TYPE`, `CAST(x AS TYPE)`, `x.field`, and bare words for units.
+//! `NULL:TYPE`, `CAST(x AS TYPE)`, `x.field`, `#1` for a number that stays a constant,
+//! and bare words for units.
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
@@ -82,6 +83,7 @@ impl Parser<'_> {
         let end = self.rest.find(['(', ',', ')', '\'', '<', '>', '.']).unwrap_or(self.rest.len());
         // Operators are words too: `<` and `<=` stand before a parenthesis.
         let end = if end == 0 { self.rest.find('(').unwrap_or(1) } else { end };
+        let end = self.rest[..end].find(" AS ").unwrap_or(end);
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word.trim().to_owned()
@@ -119,6 +121,12 @@ impl Parser<'_> {
             let length = text.chars().count().max(1) as u32;
             return self.leaf(Literal::String(text), TypeRoot::Char(length).not_null());
         }
+        if self.eat("#") {
+            // A number that stays a constant.
+            let number = self.number().expect("digits behind #");
+            let value = Literal::Integer(number.parse().expect("an integer"));
+            return Ok(TypedExpr::literal(value, TypeRoot::Int.not_null()));
+        }
         if let Some(number) = self.number() {
             return self.numeric(&number);
         }
@@ -126,7 +134,7 @@ impl Parser<'_> {
         if self.rest.starts_with('\'') {
             return self.prefixed(&word);
         }
-        if !self.eat("(") {
+        if word.starts_with("NULL:") || !self.eat("(") {
             return self.bare(&word);
         }
         if matches!(word.as_str(), "CAST" | "TRY_CAST") {

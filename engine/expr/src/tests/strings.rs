@@ -121,7 +121,7 @@ fn d3_12_regular_expressions() {
         ("REGEXP_EXTRACT('foothebar', 'x')", "NULL"),
         ("REGEXP_EXTRACT('foothebar', 'o(t)', 5)", "NULL"),
         ("REGEXP_EXTRACT('foothebar', '(')", "NULL"),
-        ("REGEXP_EXTRACT('channel_id=12&x', '(&|^)channel_id=([^&]*)', 2)", "NULL"),
+        ("REGEXP_EXTRACT('channel_id=12&x', '(&|^)channel_id=([^&]*)', 2)", "12"),
         ("REGEXP_EXTRACT('a&channel_id=12&x', '(&|^)channel_id=([^&]*)', 2)", "12"),
         ("REGEXP('foobar', 'ob')", "TRUE"),
         ("REGEXP('foobar', '^ob')", "FALSE"),
