@@ -12,9 +12,11 @@ pub(crate) const NANOS_PER_MILLI: i128 = 1_000_000;
 pub(crate) const NANOS_PER_DAY: i128 = 86_400 * NANOS_PER_SECOND;
 pub(crate) const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// The date of days since the epoch; the nearest end beyond chrono's calendar.
+/// The date of days since the epoch; the nearest end beyond 200,000 years from it.
 pub(crate) fn date(days: i64) -> NaiveDate {
-    i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days).unwrap_or(NaiveDate::MAX)
+    const MOST: i64 = 200_000 * 365;
+    NaiveDate::from_epoch_days(days.clamp(-MOST, MOST) as i32)
+        .expect("days are within chrono's calendar")
 }
 
 pub(crate) fn epoch_days(date: NaiveDate) -> i64 {
