@@ -61,14 +61,6 @@ pub struct KeyIndex {
 }
 
 impl KeyIndex {
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     /// Slots in no particular order.
     pub fn slots(&self) -> impl Iterator<Item = u32> {
         self.table.iter().copied()
@@ -89,11 +81,6 @@ impl KeyIndex {
                 (slot, true)
             }
         }
-    }
-
-    /// Puts in a slot whose key this index does not hold.
-    pub fn insert(&mut self, slab: &KeySlab, slot: u32) {
-        self.table.insert_unique(slab.hash(slot), slot, |slot| slab.hash(*slot));
     }
 
     pub fn contains(&self, slab: &KeySlab, slot: u32) -> bool {

@@ -3,9 +3,16 @@
 
 mod aggregate;
 mod calc;
+pub mod checked;
+mod deduplicate;
 mod group_aggregate;
+mod interval_join;
 mod keys;
+mod progress;
+mod rank;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod ttl;
 mod union;
 mod window;
@@ -26,7 +33,7 @@ pub fn create(
     output: &Schema,
     name: &str,
 ) -> Result<Box<dyn Operator>, OperatorError> {
-    let _ = input_schemas;
+    check_inputs(operator, input_schemas, name)?;
     Ok(match operator {
         graph::Operator::Calc { filter, project } => {
             Box::new(calc::Calc::new(filter.clone(), project.clone(), output, name))
@@ -37,8 +44,40 @@ pub fn create(
         graph::Operator::GroupAggregate(config) => {
             Box::new(group_aggregate::GroupAggregate::new(config, output, name)?)
         }
+        graph::Operator::WindowAggregate(config) => {
+            let input = &input_schemas[0];
+            Box::new(window::aggregate::WindowAggregate::new(config, input, output, name)?)
+        }
+        graph::Operator::IntervalJoin(config) => {
+            Box::new(interval_join::IntervalJoin::new(config, input_schemas, output, name))
+        }
+        graph::Operator::Rank(config) => {
+            Box::new(rank::Rank::new(config, &input_schemas[0], output, name)?)
+        }
+        graph::Operator::Deduplicate(config) => {
+            Box::new(deduplicate::Deduplicate::new(config, output, name))
+        }
         graph::Operator::Union => Box::new(union::Union::new(output, name)),
         other => return Err(not_here(other, name)),
+    })
+}
+
+fn check_inputs(
+    operator: &graph::Operator,
+    input_schemas: &[Schema],
+    name: &str,
+) -> Result<(), OperatorError> {
+    let needed = match operator {
+        graph::Operator::IntervalJoin(_) => 2,
+        graph::Operator::Union | graph::Operator::Calc { .. } => 0,
+        _ => 1,
+    };
+    if input_schemas.len() >= needed {
+        return Ok(());
+    }
+    Err(OperatorError::Failed {
+        operator: name.to_owned(),
+        message: format!("{needed} inputs needed, {} given", input_schemas.len()),
     })
 }
 
@@ -48,7 +87,7 @@ fn not_here(operator: &graph::Operator, name: &str) -> OperatorError {
         graph::Operator::Values { .. } => "a constant table",
         graph::Operator::Sink(_) => "a sink",
         graph::Operator::Collect => "a collector",
-        _ => "this operator",
+        other => unreachable!("{other:?} is made above"),
     };
     OperatorError::Failed {
         operator: name.to_owned(),
