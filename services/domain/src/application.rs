@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::RunConfiguration;
@@ -24,6 +25,39 @@ pub enum Status {
     Autoscaling,
     Maintenance,
     Deleting,
+}
+
+impl Status {
+    pub const ALL: [Status; 11] = [
+        Status::Ready,
+        Status::Starting,
+        Status::Running,
+        Status::Updating,
+        Status::Stopping,
+        Status::ForceStopping,
+        Status::RollingBack,
+        Status::RolledBack,
+        Status::Autoscaling,
+        Status::Maintenance,
+        Status::Deleting,
+    ];
+
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Ready => "READY",
+            Status::Starting => "STARTING",
+            Status::Running => "RUNNING",
+            Status::Updating => "UPDATING",
+            Status::Stopping => "STOPPING",
+            Status::ForceStopping => "FORCE_STOPPING",
+            Status::RollingBack => "ROLLING_BACK",
+            Status::RolledBack => "ROLLED_BACK",
+            Status::Autoscaling => "AUTOSCALING",
+            Status::Maintenance => "MAINTENANCE",
+            Status::Deleting => "DELETING",
+        }
+    }
 }
 
 /// An application as it is stored.
@@ -58,6 +92,23 @@ pub struct Application {
     pub revision: Revision,
 }
 
+impl Application {
+    /// Makes `version` the one that Describe shows and the next start runs, with the
+    /// conditional token that belongs to it. Whoever sets [`Application::version`] goes
+    /// through here, after setting [`Application::latest_version`].
+    pub fn show_version(&mut self, version: VersionId) {
+        self.version = version;
+        let facts = format!("{}/{version}/{}", self.id, self.latest_version);
+        self.conditional_token = hex::encode(Md5::digest(facts));
+    }
+
+    /// AWS: `arn:aws:kinesisanalytics:REGION:ACCOUNT:application/NAME`.
+    pub fn arn(&self) -> String {
+        let Application { region, account, name, .. } = self;
+        format!("arn:aws:kinesisanalytics:{region}:{account}:application/{name}")
+    }
+}
+
 /// The job of an application: which version, in which generation, started how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -65,4 +116,8 @@ pub struct Job {
     pub version: VersionId,
     pub run: RunConfiguration,
     pub started_at: Timestamp,
+    /// Starts in a row that followed a crash: the exponent of the back-off. A start by an
+    /// operation is 0.
+    #[serde(default)]
+    pub restarts: u32,
 }

@@ -84,6 +84,53 @@ pub struct ParallelismConfiguration {
     pub auto_scaling_enabled: bool,
 }
 
+/// What an application has that says nothing (aws-api 2.3).
+impl Default for Configuration {
+    fn default() -> Configuration {
+        Configuration {
+            code: None,
+            checkpoint: CheckpointConfiguration::default(),
+            monitoring: MonitoringConfiguration::default(),
+            parallelism: ParallelismConfiguration::default(),
+            property_groups: Vec::new(),
+            snapshots_enabled: true,
+            rollback_enabled: false,
+        }
+    }
+}
+
+impl Default for CheckpointConfiguration {
+    fn default() -> CheckpointConfiguration {
+        CheckpointConfiguration {
+            configuration_type: ConfigurationType::Default,
+            enabled: true,
+            interval_ms: 60_000,
+            min_pause_ms: 5_000,
+        }
+    }
+}
+
+impl Default for MonitoringConfiguration {
+    fn default() -> MonitoringConfiguration {
+        MonitoringConfiguration {
+            configuration_type: ConfigurationType::Default,
+            metrics_level: "APPLICATION".to_owned(),
+            log_level: "INFO".to_owned(),
+        }
+    }
+}
+
+impl Default for ParallelismConfiguration {
+    fn default() -> ParallelismConfiguration {
+        ParallelismConfiguration {
+            configuration_type: ConfigurationType::Default,
+            parallelism: 1,
+            parallelism_per_kpu: 1,
+            auto_scaling_enabled: true,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PropertyGroup {
     pub id: String,

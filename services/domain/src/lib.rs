@@ -1,6 +1,6 @@
 //! What an application is and what may happen to it: pure and synchronous.
 //!
-//! Commands from the API (`Application::update(...)` and its like) and steps of the
+//! Commands from the API ([`commands`]) and steps of the
 //! controller both end in a [`Change`], which the store commits in one transaction
 //! or not at all.
 //!
@@ -9,9 +9,14 @@
 
 pub mod application;
 pub mod change;
+pub mod commands;
 pub mod configuration;
 pub mod ids;
+pub mod lifecycle;
 pub mod operation;
+pub mod quota;
+pub mod reject;
+pub mod runtime_environment;
 pub mod snapshot;
 
 pub use application::{Application, Job, Status};
@@ -19,4 +24,5 @@ pub use change::Change;
 pub use configuration::{Configuration, Version};
 pub use ids::*;
 pub use operation::{Operation, OperationKind, OperationStatus};
+pub use reject::Reject;
 pub use snapshot::{Snapshot, SnapshotStatus};

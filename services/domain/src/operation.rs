@@ -19,6 +19,31 @@ pub enum OperationKind {
     DeleteApplication,
 }
 
+impl OperationKind {
+    pub const ALL: [OperationKind; 7] = [
+        OperationKind::StartApplication,
+        OperationKind::StopApplication,
+        OperationKind::UpdateApplication,
+        OperationKind::RollbackApplication,
+        OperationKind::SystemRollback,
+        OperationKind::CreateApplicationSnapshot,
+        OperationKind::DeleteApplication,
+    ];
+
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            OperationKind::StartApplication => "StartApplication",
+            OperationKind::StopApplication => "StopApplication",
+            OperationKind::UpdateApplication => "UpdateApplication",
+            OperationKind::RollbackApplication => "RollbackApplication",
+            OperationKind::SystemRollback => "SystemRollback",
+            OperationKind::CreateApplicationSnapshot => "CreateApplicationSnapshot",
+            OperationKind::DeleteApplication => "DeleteApplication",
+        }
+    }
+}
+
 /// AWS: `OperationStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -27,6 +52,25 @@ pub enum OperationStatus {
     Cancelled,
     Successful,
     Failed,
+}
+
+impl OperationStatus {
+    pub const ALL: [OperationStatus; 4] = [
+        OperationStatus::InProgress,
+        OperationStatus::Cancelled,
+        OperationStatus::Successful,
+        OperationStatus::Failed,
+    ];
+
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            OperationStatus::InProgress => "IN_PROGRESS",
+            OperationStatus::Cancelled => "CANCELLED",
+            OperationStatus::Successful => "SUCCESSFUL",
+            OperationStatus::Failed => "FAILED",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

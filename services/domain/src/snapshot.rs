@@ -14,6 +14,18 @@ pub enum SnapshotStatus {
     Failed,
 }
 
+impl SnapshotStatus {
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            SnapshotStatus::Creating => "CREATING",
+            SnapshotStatus::Ready => "READY",
+            SnapshotStatus::Deleting => "DELETING",
+            SnapshotStatus::Failed => "FAILED",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub application: ApplicationId,

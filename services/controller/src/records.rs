@@ -1,0 +1,103 @@
+//! What the controller needs of the store; a port, so that a simulation can be one.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use millrace_domain::{
+    Application, ApplicationId, Change, Operation, Revision, Snapshot, Timestamp, Version,
+    VersionId,
+};
+use millrace_store::{CommitError, Store, StoreError};
+
+/// An application with what belongs to it, as of one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub application: Application,
+    pub operation: Option<Operation>,
+    pub versions: BTreeMap<VersionId, Version>,
+    pub snapshots: Vec<Snapshot>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The facts of the decision are not the newest: load again, decide again.
+    #[error("the application changed since it was loaded")]
+    Stale,
+    #[error("the store did not answer")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The controller's side of the store.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// `None`: the application is gone.
+    async fn load(&self, id: &ApplicationId) -> Result<Option<Stored>, RecordError>;
+
+    /// All of the change, or nothing when the application is not as it was loaded.
+    async fn commit(&self, change: &Change, now: Timestamp) -> Result<(), RecordError>;
+
+    /// Applications whose wake-up has come.
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ApplicationId>, RecordError>;
+
+    /// Nothing is left to do for the application, unless it changed since `seen`.
+    async fn clear_wake_up(&self, id: &ApplicationId, seen: Revision) -> Result<(), RecordError>;
+
+    async fn acquire_lease(
+        &self,
+        id: &ApplicationId,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, RecordError>;
+
+    async fn release_lease(&self, id: &ApplicationId, holder: &str) -> Result<(), RecordError>;
+}
+
+#[async_trait]
+impl Records for Store {
+    async fn load(&self, id: &ApplicationId) -> Result<Option<Stored>, RecordError> {
+        let loaded = Store::load(self, id).await?;
+        Ok(loaded.map(|loaded| Stored {
+            application: loaded.application,
+            operation: loaded.open_operation,
+            versions: loaded.versions,
+            snapshots: loaded.snapshots,
+        }))
+    }
+
+    async fn commit(&self, change: &Change, now: Timestamp) -> Result<(), RecordError> {
+        match Store::commit(self, change, now).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Stale) => Err(RecordError::Stale),
+            Err(error) => Err(RecordError::Store(Box::new(error))),
+        }
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ApplicationId>, RecordError> {
+        Ok(Store::due(self, now, limit).await?)
+    }
+
+    async fn clear_wake_up(&self, id: &ApplicationId, seen: Revision) -> Result<(), RecordError> {
+        Ok(Store::set_wake_up(self, id, seen, None).await?)
+    }
+
+    async fn acquire_lease(
+        &self,
+        id: &ApplicationId,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, RecordError> {
+        Ok(Store::acquire_lease(self, id, holder, now, until).await?)
+    }
+
+    async fn release_lease(&self, id: &ApplicationId, holder: &str) -> Result<(), RecordError> {
+        Ok(Store::release_lease(self, id, holder).await?)
+    }
+}
+
+impl From<StoreError> for RecordError {
+    fn from(error: StoreError) -> RecordError {
+        RecordError::Store(Box::new(error))
+    }
+}

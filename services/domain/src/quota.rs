@@ -1,0 +1,36 @@
+//! Limits of an account and of an application.
+
+use crate::configuration::ParallelismConfiguration;
+use crate::reject::Reject;
+
+/// AWS: applications per account and Region.
+pub const APPLICATIONS: u64 = 100;
+/// AWS: Kinesis Processing Units of one application.
+pub const KPUS: u64 = 64;
+/// AWS: user tags of one application; a call may carry more, the application may not.
+pub const TAGS: usize = 50;
+/// AWS: snapshots of one application; automatic ones do not count as refused (aws-api 2.4).
+pub const SNAPSHOTS: usize = 1000;
+/// AWS: `ParallelismPerKPU`.
+pub const PARALLELISM_PER_KPU: u32 = 8;
+
+/// # Errors
+/// The settings ask for more than an application may have.
+pub fn check_parallelism(wanted: &ParallelismConfiguration) -> Result<(), Reject> {
+    if wanted.parallelism_per_kpu > PARALLELISM_PER_KPU {
+        return Err(Reject::Invalid {
+            member: "ParallelismPerKPU",
+            problem: format!("{} is above {PARALLELISM_PER_KPU}", wanted.parallelism_per_kpu),
+        });
+    }
+    // Parallelism 10 at 4 a unit takes 3 units (aws-api 2.3).
+    let kpus = u64::from(wanted.parallelism.div_ceil(wanted.parallelism_per_kpu.max(1)));
+    if kpus > KPUS {
+        let what = format!(
+            "Parallelism {} at ParallelismPerKPU {} takes {kpus} Kinesis Processing Units",
+            wanted.parallelism, wanted.parallelism_per_kpu
+        );
+        return Err(Reject::Quota { what, max: KPUS });
+    }
+    Ok(())
+}

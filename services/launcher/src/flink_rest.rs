@@ -1,0 +1,304 @@
+//! The client of Flink's JobManager REST API, as far as the lifecycle needs it.
+//!
+//! Guarantees: every call ends within its timeout. An answer 4xx is
+//! [`LauncherError::Refused`] with the cluster's own words; anything else that is not the
+//! shape expected is [`LauncherError::Answer`].
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::LauncherError;
+
+/// A client for any number of clusters; clones share connections.
+#[derive(Clone, Debug)]
+pub struct FlinkRest {
+    client: reqwest::Client,
+}
+
+/// One entry of `/jobs/overview`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct JobOverview {
+    pub jid: String,
+    pub state: String,
+    #[serde(rename = "start-time", default)]
+    pub start_time_ms: i64,
+    #[serde(rename = "duration", default)]
+    pub duration_ms: i64,
+    /// Ours: the sinks keep back what they prepared.
+    #[serde(rename = "commits-held", default)]
+    pub commits_held: bool,
+}
+
+/// The part of `/jobs/:id/checkpoints` that counts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoints {
+    pub completed: u64,
+    pub latest_completed_at_ms: Option<i64>,
+    pub latest_savepoint: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SavepointStatus {
+    InProgress,
+    Completed {
+        location: String,
+    },
+    Failed {
+        cause: String,
+    },
+    /// The cluster does not know the trigger (any more).
+    Unknown,
+}
+
+impl FlinkRest {
+    /// # Errors
+    /// The HTTP client cannot be built.
+    pub fn new(timeout: Duration) -> Result<FlinkRest, LauncherError> {
+        let client = reqwest::Client::builder()
+            .timeout(timeout)
+            .connect_timeout(timeout)
+            .no_proxy()
+            .build()
+            .map_err(|source| LauncherError::Http { url: "(client)".to_owned(), source })?;
+        Ok(FlinkRest { client })
+    }
+
+    /// The job of a cluster; the newest when there are several.
+    pub async fn job(&self, address: &str) -> Result<Option<JobOverview>, LauncherError> {
+        #[derive(Deserialize)]
+        struct Jobs {
+            jobs: Vec<JobOverview>,
+        }
+        let jobs: Jobs = self.get(address, "/jobs/overview").await?;
+        Ok(jobs.jobs.into_iter().max_by_key(|job| job.start_time_ms))
+    }
+
+    pub async fn checkpoints(
+        &self,
+        address: &str,
+        job: &str,
+    ) -> Result<Checkpoints, LauncherError> {
+        let value: Value = self.get(address, &format!("/jobs/{job}/checkpoints")).await?;
+        let latest = |kind: &str, field: &str| value["latest"][kind][field].clone();
+        Ok(Checkpoints {
+            completed: value["counts"]["completed"].as_u64().unwrap_or(0),
+            latest_completed_at_ms: latest("completed", "latest_ack_timestamp").as_i64(),
+            latest_savepoint: latest("savepoint", "external_path").as_str().map(str::to_owned),
+        })
+    }
+
+    /// One metric of the job; Flink's values are strings.
+    pub async fn job_metric(
+        &self,
+        address: &str,
+        job: &str,
+        metric: &str,
+    ) -> Result<Option<f64>, LauncherError> {
+        let value: Value = self.get(address, &format!("/jobs/{job}/metrics?get={metric}")).await?;
+        let found = value.as_array().into_iter().flatten().find(|entry| entry["id"] == metric);
+        Ok(found.and_then(|entry| match &entry["value"] {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_f64(),
+        }))
+    }
+
+    /// The latest failure of the job, in its first line.
+    pub async fn last_failure(
+        &self,
+        address: &str,
+        job: &str,
+    ) -> Result<Option<String>, LauncherError> {
+        let value: Value = self.get(address, &format!("/jobs/{job}/exceptions")).await?;
+        let history = &value["exceptionHistory"]["entries"][0];
+        let text = [&value["root-exception"], &history["stacktrace"], &history["exceptionName"]]
+            .into_iter()
+            .find_map(Value::as_str);
+        Ok(text.and_then(|text| text.lines().next()).map(|line| line.trim().to_owned()))
+    }
+
+    /// Flink: `POST /jobs/:id/stop`, or `/savepoints`. Answers the trigger to ask after.
+    pub async fn trigger_savepoint(
+        &self,
+        address: &str,
+        job: &str,
+        directory: &str,
+        stop: bool,
+        level: Option<&str>,
+    ) -> Result<String, LauncherError> {
+        let (path, mut body) = match stop {
+            true => ("stop", json!({"targetDirectory": directory, "drain": false})),
+            false => ("savepoints", json!({"target-directory": directory, "cancel-job": false})),
+        };
+        if let Some(level) = level {
+            body["runtime"] = json!(level);
+        }
+        let path = format!("/jobs/{job}/{path}");
+        let value: Value = self.send(Method::POST, address, &path, Some(body)).await?;
+        value["request-id"].as_str().map(str::to_owned).ok_or_else(|| LauncherError::Answer {
+            url: format!("{address}{path}"),
+            problem: "it names no request-id".to_owned(),
+        })
+    }
+
+    pub async fn savepoint(
+        &self,
+        address: &str,
+        job: &str,
+        trigger: &str,
+    ) -> Result<SavepointStatus, LauncherError> {
+        let path = format!("/jobs/{job}/savepoints/{trigger}");
+        let value: Value = match self.get(address, &path).await {
+            Err(LauncherError::Refused { .. }) => return Ok(SavepointStatus::Unknown),
+            answer => answer?,
+        };
+        if value["status"]["id"] != "COMPLETED" {
+            return Ok(SavepointStatus::InProgress);
+        }
+        let operation = &value["operation"];
+        if let Some(location) = operation["location"].as_str() {
+            return Ok(SavepointStatus::Completed { location: location.to_owned() });
+        }
+        Ok(SavepointStatus::Failed { cause: failure_cause(&operation["failure-cause"]) })
+    }
+
+    /// Flink 1.17: `POST /jobs/:id/checkpoints`.
+    pub async fn trigger_checkpoint(&self, address: &str, job: &str) -> Result<(), LauncherError> {
+        let path = format!("/jobs/{job}/checkpoints");
+        let body = json!({"checkpointType": "CONFIGURED"});
+        self.send::<Value>(Method::POST, address, &path, Some(body)).await.map(drop)
+    }
+
+    /// `POST /jars/main/run`: gives a session its job. One that has its job already is fine.
+    pub async fn run_job(
+        &self,
+        address: &str,
+        savepoint: Option<&str>,
+        latest: bool,
+        allow_non_restored_state: bool,
+    ) -> Result<(), LauncherError> {
+        let body = json!({
+            "savepointPath": savepoint,
+            "latest": latest,
+            "allowNonRestoredState": allow_non_restored_state,
+        });
+        let sent = self.raw(Method::POST, address, "/jars/main/run", Some(body)).await?;
+        if sent.0 == StatusCode::CONFLICT {
+            return Ok(());
+        }
+        accepted(address, "/jars/main/run", sent).map(drop)
+    }
+
+    /// Ours: ends the probation of a held job.
+    pub async fn release_commits(&self, address: &str, job: &str) -> Result<(), LauncherError> {
+        let path = format!("/jobs/{job}/release-commits");
+        self.send::<Value>(Method::POST, address, &path, None).await.map(drop)
+    }
+
+    /// `DELETE /cluster`: the process exits.
+    pub async fn shut_down(&self, address: &str) -> Result<(), LauncherError> {
+        let sent = self.raw(Method::DELETE, address, "/cluster", None).await?;
+        accepted(address, "/cluster", sent).map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        address: &str,
+        path: &str,
+    ) -> Result<T, LauncherError> {
+        self.send(Method::GET, address, path, None).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        address: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<T, LauncherError> {
+        let text = accepted(address, path, self.raw(method, address, path, body).await?)?;
+        let text = if text.trim().is_empty() { "null" } else { &text };
+        serde_json::from_str(text).map_err(|error| LauncherError::Answer {
+            url: format!("{address}{path}"),
+            problem: error.to_string(),
+        })
+    }
+
+    async fn raw(
+        &self,
+        method: Method,
+        address: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(StatusCode, String), LauncherError> {
+        let url = format!("http://{address}{path}");
+        let mut request = self.client.request(method, &url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let failed = |source| LauncherError::Http { url: url.clone(), source };
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let text = response.text().await.map_err(failed)?;
+        Ok((status, text))
+    }
+}
+
+fn accepted(
+    address: &str,
+    path: &str,
+    (status, text): (StatusCode, String),
+) -> Result<String, LauncherError> {
+    if status.is_success() {
+        return Ok(text);
+    }
+    let message = error_message(&text).unwrap_or_else(|| format!("answer {status}"));
+    match status.is_client_error() {
+        true => Err(LauncherError::Refused { message }),
+        false => Err(LauncherError::Answer { url: format!("{address}{path}"), problem: message }),
+    }
+}
+
+/// Flink: `{"errors":["…"]}`; the last is the most precise.
+fn error_message(text: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let errors = value["errors"].as_array()?;
+    let last = errors.iter().rev().find_map(Value::as_str)?;
+    Some(last.lines().next().unwrap_or(last).to_owned())
+}
+
+/// Flink: `{"class":"…","stack-trace":"…"}`; ours may be a text.
+fn failure_cause(value: &Value) -> String {
+    let text = value
+        .as_str()
+        .or_else(|| value["stack-trace"].as_str())
+        .or_else(|| value["class"].as_str())
+        .unwrap_or("the cluster gave no cause");
+    text.lines().next().unwrap_or(text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i1_40_an_error_is_its_last_text_in_one_line() {
+        let check = |text: &str, want: Option<&str>| {
+            assert_eq!(error_message(text).as_deref(), want);
+        };
+        check(r#"{"errors":["Not found.","Job x\n  at y"]}"#, Some("Job x"));
+        check(r#"{"errors":[]}"#, None);
+        check("<html>", None);
+    }
+
+    #[test]
+    fn i1_19_a_failed_savepoint_has_a_cause() {
+        let check = |value: Value, want: &str| assert_eq!(failure_cause(&value), want);
+        check(json!({"class": "C", "stack-trace": "C: declined\n\tat x"}), "C: declined");
+        check(json!("disk full"), "disk full");
+        check(json!({}), "the cluster gave no cause");
+    }
+}

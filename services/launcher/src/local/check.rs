@@ -1,0 +1,140 @@
+//! `check --job FILE`: the planner's verdict on code and state.
+
+use std::process::Stdio;
+
+use millrace_domain::lifecycle::CheckVerdict;
+use serde::Deserialize;
+
+use super::LocalSettings;
+use super::files::RunDirectory;
+use super::process;
+use crate::error::LauncherError;
+
+/// What `check` prints on stdout.
+#[derive(Debug, Deserialize)]
+struct Report {
+    ok: bool,
+    #[serde(default)]
+    diagnostics: Vec<Diagnostic>,
+    #[serde(default)]
+    operators: Vec<Operator>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Diagnostic {
+    #[serde(default)]
+    severity: String,
+    line: Option<u64>,
+    column: Option<u64>,
+    message: String,
+    hint: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Operator {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    verdict: String,
+    reason: Option<String>,
+}
+
+pub(super) async fn run(
+    settings: &LocalSettings,
+    directory: &RunDirectory,
+) -> Result<CheckVerdict, LauncherError> {
+    let mut command = process::command(settings, "check", directory);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let output = match tokio::time::timeout(settings.check_timeout, command.output()).await {
+        Err(_) => {
+            return Err(LauncherError::CheckTimeout { seconds: settings.check_timeout.as_secs() });
+        }
+        Ok(output) => output.map_err(|source| LauncherError::Io {
+            doing: "start the planner",
+            path: settings.program.clone(),
+            source,
+        })?,
+    };
+    verdict(&output.stdout).ok_or_else(|| LauncherError::CheckFailed {
+        problem: String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .rfind(|line| !line.trim().is_empty())
+            .unwrap_or("it printed nothing")
+            .trim()
+            .to_owned(),
+    })
+}
+
+fn verdict(stdout: &[u8]) -> Option<CheckVerdict> {
+    let report: Report = serde_json::from_slice(stdout).ok()?;
+    let message = if report.ok { String::new() } else { message(&report) };
+    Some(CheckVerdict { ok: report.ok, message })
+}
+
+/// The first error first; then what does not fit the state.
+fn message(report: &Report) -> String {
+    let errors = report.diagnostics.iter().filter(|d| !d.severity.eq_ignore_ascii_case("warning"));
+    let misfits = report
+        .operators
+        .iter()
+        .filter(|operator| matches!(operator.verdict.as_str(), "incompatible" | "dropped"));
+    let texts: Vec<String> = errors.map(diagnostic).chain(misfits.map(misfit)).take(3).collect();
+    match texts.is_empty() {
+        true => "The planner refused the code without saying why".to_owned(),
+        false => texts.join(" "),
+    }
+}
+
+fn diagnostic(diagnostic: &Diagnostic) -> String {
+    let place = match (diagnostic.line, diagnostic.column) {
+        (Some(line), Some(column)) => format!("Line {line}, column {column}: "),
+        (Some(line), None) => format!("Line {line}: "),
+        _ => String::new(),
+    };
+    let hint = diagnostic.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    sentence(format!("{place}{}{hint}", diagnostic.message.trim()))
+}
+
+fn misfit(operator: &Operator) -> String {
+    let reason = operator.reason.as_deref().unwrap_or("its state does not fit");
+    sentence(format!("Operator {} is {}: {reason}", operator.name, operator.verdict))
+}
+
+fn sentence(text: String) -> String {
+    if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stdout: &str, ok: bool, message: &str) {
+        let got = verdict(stdout.as_bytes()).expect("a report");
+        assert_eq!(got, CheckVerdict { ok, message: message.to_owned() });
+    }
+
+    #[test]
+    fn the_first_error_with_its_place_comes_first() {
+        check(r#"{"ok":true,"diagnostics":[]}"#, true, "");
+        check(
+            r#"{"ok":false,"diagnostics":[
+                {"severity":"warning","message":"slow"},
+                {"severity":"error","line":3,"column":8,"message":"unknown column x","hint":"did you mean y?"}]}"#,
+            false,
+            "Line 3, column 8: unknown column x (did you mean y?).",
+        );
+        check(
+            r#"{"ok":false,"operators":[{"id":"1","name":"agg","verdict":"incompatible","reason":"key INT became STRING"},
+                {"id":"2","name":"src","verdict":"restored","reason":null}]}"#,
+            false,
+            "Operator agg is incompatible: key INT became STRING.",
+        );
+        check(r#"{"ok":false}"#, false, "The planner refused the code without saying why");
+    }
+
+    #[test]
+    fn no_report_is_no_verdict() {
+        assert_eq!(verdict(b""), None);
+        assert_eq!(verdict(b"panicked"), None);
+    }
+}
