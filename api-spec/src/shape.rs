@@ -30,19 +30,41 @@ impl Pattern {
 /// The form of a value. Lengths are in characters, sizes in bytes after decoding.
 #[derive(Debug)]
 pub enum Shape {
-    Text { min: usize, max: usize, pattern: Option<&'static Pattern>, secret: bool },
+    Text {
+        min: usize,
+        max: usize,
+        pattern: Option<&'static Pattern>,
+        secret: bool,
+    },
     Enum(&'static [&'static str]),
     /// 32 bits.
-    Integer { min: i64, max: i64 },
+    Integer {
+        min: i64,
+        max: i64,
+    },
     /// 64 bits.
-    Long { min: i64, max: i64 },
+    Long {
+        min: i64,
+        max: i64,
+    },
     Boolean,
     Timestamp,
     /// Base64 on the wire.
-    Blob { max: usize },
-    List { of: &'static Shape, min: usize, max: usize },
+    Blob {
+        max: usize,
+    },
+    List {
+        of: &'static Shape,
+        min: usize,
+        max: usize,
+    },
     /// From text to text; entries are counted.
-    Map { key: &'static Shape, value: &'static Shape, min: usize, max: usize },
+    Map {
+        key: &'static Shape,
+        value: &'static Shape,
+        min: usize,
+        max: usize,
+    },
     Structure(&'static [Member]),
     /// A part of the model that this service refuses whole (SQL-1_0, Studio, VPC): not
     /// looked into.

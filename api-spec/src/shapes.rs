@@ -58,8 +58,7 @@ static METRICS_LEVEL: Shape = Shape::Enum(&["APPLICATION", "TASK", "OPERATOR", "
 static LOG_LEVEL: Shape = Shape::Enum(&["INFO", "WARN", "ERROR", "DEBUG"]);
 static SNAPSHOT_MODE: Shape = Shape::Enum(&["APPLICATION_SNAPSHOTS_LEGACY", "ENHANCED_SNAPSHOTS"]);
 static KEY_TYPE: Shape = Shape::Enum(&["AWS_OWNED_KEY", "CUSTOMER_MANAGED_KEY"]);
-static OPERATION_STATUS: Shape =
-    Shape::Enum(&["IN_PROGRESS", "CANCELLED", "SUCCESSFUL", "FAILED"]);
+static OPERATION_STATUS: Shape = Shape::Enum(&["IN_PROGRESS", "CANCELLED", "SUCCESSFUL", "FAILED"]);
 static RESTORE_TYPE: Shape = Shape::Enum(&[
     "SKIP_RESTORE_FROM_SNAPSHOT",
     "RESTORE_FROM_LATEST_SNAPSHOT",

@@ -91,8 +91,7 @@ fn walk(shape: &Shape, path: &str, value: &Value, out: &mut Vec<Violation>) -> R
         }
         Shape::Blob { max } => {
             let text = value.as_str().ok_or_else(|| wrong(path, "a base64 string", value))?;
-            let bytes =
-                STANDARD.decode(text).map_err(|_| wrong(path, "a base64 string", value))?;
+            let bytes = STANDARD.decode(text).map_err(|_| wrong(path, "a base64 string", value))?;
             check_range(path, &hidden(), bytes.len() as i64, 0, *max as i64, LENGTH, out);
         }
         Shape::List { of, min, max } => {

@@ -7,7 +7,8 @@ CREATE TABLE idempotency (
     request_digest TEXT NOT NULL,
     response       TEXT NOT NULL,
     created_at     INTEGER NOT NULL,
-    PRIMARY KEY (account, invocation_id)
+    -- A reused id with another request is no retry.
+    PRIMARY KEY (account, invocation_id, request_digest)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_by_age ON idempotency (created_at);

@@ -31,15 +31,7 @@ impl Store {
         region: &str,
         name: &ApplicationName,
     ) -> Result<Option<Application>, StoreError> {
-        let mut connection = self.reader.acquire().await?;
-        let row =
-            sqlx::query("SELECT * FROM applications WHERE account = ? AND region = ? AND name = ?")
-                .bind(account)
-                .bind(region)
-                .bind(name.as_str())
-                .fetch_optional(&mut *connection)
-                .await?;
-        with_tags(&mut connection, row).await
+        by_name(&mut *self.reader.acquire().await?, account, region, name).await
     }
 
     /// Up to `limit` applications by name, those after `after`.
@@ -106,6 +98,22 @@ pub(crate) async fn by_id(
         .bind(id.as_str())
         .fetch_optional(&mut *connection)
         .await?;
+    with_tags(connection, row).await
+}
+
+pub(crate) async fn by_name(
+    connection: &mut SqliteConnection,
+    account: &str,
+    region: &str,
+    name: &ApplicationName,
+) -> Result<Option<Application>, StoreError> {
+    let row =
+        sqlx::query("SELECT * FROM applications WHERE account = ? AND region = ? AND name = ?")
+            .bind(account)
+            .bind(region)
+            .bind(name.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
     with_tags(connection, row).await
 }
 

@@ -38,7 +38,8 @@ async fn not_done_before(
     record: Option<&IdempotencyRecord>,
 ) -> Result<(), CommitError> {
     let Some(record) = record else { return Ok(()) };
-    match idempotency::by_id(connection, &record.account, &record.invocation_id).await? {
+    let IdempotencyRecord { account, invocation_id, request_digest, .. } = record;
+    match idempotency::by_id(connection, account, invocation_id, request_digest).await? {
         None => Ok(()),
         Some(earlier) => Err(CommitError::AlreadyDone(Box::new(earlier))),
     }

@@ -13,7 +13,8 @@ use crate::row::Reader;
 const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Store {
-    /// The answer committed with this call, if it was committed.
+    /// The answer committed with this call, if it was committed: the same invocation id
+    /// with another request is another call.
     ///
     /// # Errors
     /// The database does not answer.
@@ -21,8 +22,10 @@ impl Store {
         &self,
         account: &str,
         invocation_id: &str,
+        request_digest: &str,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        by_id(&mut *self.reader.acquire().await?, account, invocation_id).await
+        let mut connection = self.reader.acquire().await?;
+        by_id(&mut connection, account, invocation_id, request_digest).await
     }
 }
 
@@ -30,12 +33,17 @@ pub(crate) async fn by_id(
     connection: &mut SqliteConnection,
     account: &str,
     invocation_id: &str,
+    request_digest: &str,
 ) -> Result<Option<IdempotencyRecord>, StoreError> {
-    let row = sqlx::query("SELECT * FROM idempotency WHERE account = ? AND invocation_id = ?")
-        .bind(account)
-        .bind(invocation_id)
-        .fetch_optional(connection)
-        .await?;
+    let row = sqlx::query(
+        "SELECT * FROM idempotency
+         WHERE account = ? AND invocation_id = ? AND request_digest = ?",
+    )
+    .bind(account)
+    .bind(invocation_id)
+    .bind(request_digest)
+    .fetch_optional(connection)
+    .await?;
     row.as_ref().map(record).transpose()
 }
 

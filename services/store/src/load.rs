@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_domain::{Application, ApplicationId, Operation, Snapshot, Version, VersionId};
+use millrace_domain::{
+    Application, ApplicationId, ApplicationName, Operation, Snapshot, Version, VersionId,
+};
 use sqlx::SqliteConnection;
 
 use crate::error::StoreError;
@@ -36,17 +38,42 @@ impl Store {
     pub async fn load(&self, id: &ApplicationId) -> Result<Option<Loaded>, StoreError> {
         // A read transaction: one snapshot of the database for all parts.
         let mut tx = self.reader.begin().await?;
-        let Some(application) = applications::by_id(&mut tx, id).await? else {
-            return Ok(None);
-        };
-        let open_operation = match &application.open_operation {
-            Some(operation) => operations::by_id(&mut tx, id, operation).await?,
-            None => None,
-        };
-        let versions = versions(&mut tx, &application, open_operation.as_ref()).await?;
-        let snapshots = snapshots::all(&mut tx, id).await?;
-        Ok(Some(Loaded { application, versions, open_operation, snapshots }))
+        match applications::by_id(&mut tx, id).await? {
+            Some(application) => with_parts(&mut tx, application).await.map(Some),
+            None => Ok(None),
+        }
     }
+
+    /// As [`Store::load`], by name.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn load_named(
+        &self,
+        account: &str,
+        region: &str,
+        name: &ApplicationName,
+    ) -> Result<Option<Loaded>, StoreError> {
+        let mut tx = self.reader.begin().await?;
+        match applications::by_name(&mut tx, account, region, name).await? {
+            Some(application) => with_parts(&mut tx, application).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+async fn with_parts(
+    tx: &mut SqliteConnection,
+    application: Application,
+) -> Result<Loaded, StoreError> {
+    let id = &application.id;
+    let open_operation = match &application.open_operation {
+        Some(operation) => operations::by_id(tx, id, operation).await?,
+        None => None,
+    };
+    let versions = versions(tx, &application, open_operation.as_ref()).await?;
+    let snapshots = snapshots::all(tx, id).await?;
+    Ok(Loaded { application, versions, open_operation, snapshots })
 }
 
 async fn versions(

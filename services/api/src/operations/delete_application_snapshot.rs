@@ -1,0 +1,19 @@
+//! DeleteApplicationSnapshot.
+
+use millrace_api_spec::wire::{DeleteApplicationSnapshotRequest, Empty};
+use millrace_domain::commands::Facts;
+use millrace_domain::{SnapshotName, Timestamp};
+
+use crate::calls::Call;
+use crate::error::ApiError;
+
+pub async fn answer(
+    call: Call,
+    request: DeleteApplicationSnapshotRequest,
+) -> Result<String, ApiError> {
+    let name = SnapshotName::new(request.snapshot_name)?;
+    let created_at = Timestamp(request.snapshot_creation_timestamp.0 * 1000);
+    let now = (call.state.clock)();
+    let decide = |facts: &Facts<'_>| facts.delete_snapshot(&name, created_at, now);
+    call.change(&request.application_name, decide, |_| Empty {}).await
+}

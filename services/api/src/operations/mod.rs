@@ -1,0 +1,70 @@
+//! The operations served: one file each.
+
+mod create_application;
+mod create_application_snapshot;
+mod delete_application;
+mod delete_application_snapshot;
+mod describe_application;
+mod describe_application_operation;
+mod describe_application_snapshot;
+mod describe_application_version;
+mod list_application_operations;
+mod list_application_snapshots;
+mod list_application_versions;
+mod list_applications;
+mod list_tags_for_resource;
+mod rollback_application;
+mod start_application;
+mod stop_application;
+mod tag_resource;
+mod untag_resource;
+mod update_application;
+
+use millrace_api_spec::ErrorCode;
+use serde_json::Value;
+
+use crate::calls::{Call, decode};
+use crate::error::ApiError;
+
+/// Answers a validated request.
+pub async fn dispatch(operation: &str, call: Call, request: Value) -> Result<String, ApiError> {
+    match operation {
+        "CreateApplication" => create_application::answer(call, decode(request)?).await,
+        "CreateApplicationSnapshot" => {
+            create_application_snapshot::answer(call, decode(request)?).await
+        }
+        "DeleteApplication" => delete_application::answer(call, decode(request)?).await,
+        "DeleteApplicationSnapshot" => {
+            delete_application_snapshot::answer(call, decode(request)?).await
+        }
+        "DescribeApplication" => describe_application::answer(call, decode(request)?).await,
+        "DescribeApplicationOperation" => {
+            describe_application_operation::answer(call, decode(request)?).await
+        }
+        "DescribeApplicationSnapshot" => {
+            describe_application_snapshot::answer(call, decode(request)?).await
+        }
+        "DescribeApplicationVersion" => {
+            describe_application_version::answer(call, decode(request)?).await
+        }
+        "ListApplicationOperations" => {
+            list_application_operations::answer(call, decode(request)?).await
+        }
+        "ListApplicationSnapshots" => {
+            list_application_snapshots::answer(call, decode(request)?).await
+        }
+        "ListApplicationVersions" => {
+            list_application_versions::answer(call, decode(request)?).await
+        }
+        "ListApplications" => list_applications::answer(call, decode(request)?).await,
+        "ListTagsForResource" => list_tags_for_resource::answer(call, decode(request)?).await,
+        "RollbackApplication" => rollback_application::answer(call, decode(request)?).await,
+        "StartApplication" => start_application::answer(call, decode(request)?).await,
+        "StopApplication" => stop_application::answer(call, decode(request)?).await,
+        "TagResource" => tag_resource::answer(call, decode(request)?).await,
+        "UntagResource" => untag_resource::answer(call, decode(request)?).await,
+        "UpdateApplication" => update_application::answer(call, decode(request)?).await,
+        // The operation table says served: a test calls every one of them.
+        other => Err(ApiError::new(ErrorCode::UnknownOperation, format!("no handler: {other}"))),
+    }
+}

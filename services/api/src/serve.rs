@@ -1,0 +1,67 @@
+//! The HTTP server: routes and layers.
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use millrace_api_spec::ErrorCode;
+use tokio::net::TcpListener;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::error::ApiError;
+use crate::protocol;
+use crate::state::ApiState;
+
+/// Calls worked on at once; the others wait. A call may hold a body of 72 MiB.
+const CONCURRENT_CALLS: usize = 64;
+/// How long a store that does not answer keeps a health check waiting.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The API's routes.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/", post(protocol::call))
+        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_CALLS))
+        .route("/healthz", get(health))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(state)
+}
+
+/// Serves the API on `listener` for ever.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(listener: TcpListener, state: ApiState) -> std::io::Result<()> {
+    axum::serve(listener, router(state)).await
+}
+
+/// Serves the API until `shutdown` is done, then lets the calls in progress end.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve_until(
+    listener: TcpListener,
+    state: ApiState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+}
+
+async fn health(State(state): State<ApiState>) -> Response {
+    match tokio::time::timeout(HEALTH_TIMEOUT, state.store.next_wake_up()).await {
+        Ok(Ok(_)) => (StatusCode::OK, "ok\n").into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response(),
+    }
+}
+
+/// The panic's own text may hold data of the request: it goes to the log by the panic
+/// hook, not to the caller.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::new(ErrorCode::InternalFailure, "the service failed; its log has the cause")
+        .into_response()
+}

@@ -1,0 +1,57 @@
+//! What the handlers are given.
+
+use std::fmt;
+use std::sync::Arc;
+
+use millrace_domain::{ApplicationId, Timestamp};
+use millrace_store::Store;
+use uuid::Uuid;
+
+use crate::artifacts::Artifacts;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Gives a random id, never the same twice.
+pub type Ids = Arc<dyn Fn() -> Uuid + Send + Sync>;
+/// Tells the controller that an application changed. Must not block; to lose one costs
+/// latency only.
+pub type Wake = Arc<dyn Fn(&ApplicationId) + Send + Sync>;
+
+/// The API's settings.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Whose applications these are, until callers are authenticated.
+    pub account: String,
+    /// For callers who do not sign; the others name theirs in the signature's scope.
+    pub region: String,
+    /// The runtime environments offered, oldest first.
+    pub runtimes: Vec<String>,
+}
+
+impl ApiConfig {
+    /// The account and Region of a local service, offering `runtimes`.
+    pub fn local(runtimes: impl IntoIterator<Item = impl Into<String>>) -> ApiConfig {
+        ApiConfig {
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            runtimes: runtimes.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// The world as the handlers see it.
+#[derive(Clone)]
+pub struct ApiState {
+    pub store: Store,
+    pub artifacts: Arc<dyn Artifacts>,
+    pub wake: Wake,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub config: Arc<ApiConfig>,
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiState").field("config", &self.config).finish_non_exhaustive()
+    }
+}
