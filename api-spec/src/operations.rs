@@ -43,7 +43,8 @@ impl OperationSpec {
                 | ErrorCode::RequestTooLarge
                 | ErrorCode::InternalFailure
         );
-        if protocol || self.errors.contains(&code) {
+        // What is not served says so, whatever the model declares.
+        if protocol || self.input.is_none() || self.errors.contains(&code) {
             return code;
         }
         [IA, IR].into_iter().find(|other| self.errors.contains(other)).unwrap_or(code)
