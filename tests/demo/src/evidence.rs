@@ -6,15 +6,11 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use chrono::NaiveDateTime;
 use millrace_test_support::files::{difference, lines};
-
-const KINDS: [&str; 3] = ["persons", "auctions", "bids"];
-/// The generator's order in each 50 events: one person, three auctions, then bids.
-const GROUP: [usize; 3] = [1, 3, 46];
+use millrace_test_support::nexmark;
 
 /// One output row.
 struct Event {
-    kind: usize,
-    id: u64,
+    nexmark: nexmark::Event,
     /// Kind, id, bidder, price: what an undisturbed run must give as well.
     identity: String,
     event_ms: i64,
@@ -56,45 +52,13 @@ impl Evidence {
         std::time::Duration::from_millis(u64::try_from(longest).unwrap_or(0)).as_secs_f64()
     }
 
-    /// The generator counts persons and auctions up and mixes the kinds in a fixed
-    /// order, so the first `n` events are known without running anything: how many of
-    /// each kind, and which ids.
+    /// How many persons, auctions and bids there are.
     ///
     /// # Errors
-    /// An event is missing or came twice.
-    pub fn is_a_whole_beginning(&self) -> anyhow::Result<[usize; 3]> {
-        let total = self.events.len();
-        let mut wanted = GROUP.map(|each| total / 50 * each);
-        let mut rest = total % 50;
-        for (kind, each) in GROUP.iter().enumerate() {
-            wanted[kind] += rest.min(*each);
-            rest -= rest.min(*each);
-        }
-        for kind in 0..KINDS.len() {
-            let found = self.events.iter().filter(|event| event.kind == kind).count();
-            ensure!(
-                found == wanted[kind],
-                "{} {}, and {} were made",
-                found,
-                KINDS[kind],
-                wanted[kind]
-            );
-        }
-        for kind in 0..2 {
-            self.ids_have_no_gap(kind)?;
-        }
-        Ok(wanted)
-    }
-
-    fn ids_have_no_gap(&self, kind: usize) -> anyhow::Result<()> {
-        let of_kind = self.events.iter().filter(|event| event.kind == kind);
-        let mut ids: Vec<u64> = of_kind.map(|event| event.id).collect();
-        ids.sort_unstable();
-        match ids.windows(2).find(|pair| pair[1] != pair[0] + 1) {
-            Some(pair) if pair[0] == pair[1] => bail!("{} {} came twice", KINDS[kind], pair[0]),
-            Some(pair) => bail!("{} between {} and {} are missing", KINDS[kind], pair[0], pair[1]),
-            None => Ok(()),
-        }
+    /// They are not a beginning of the stream: an event is missing or came twice.
+    pub fn whole_beginning(&self) -> anyhow::Result<[usize; 3]> {
+        let events: Vec<nexmark::Event> = self.events.iter().map(|event| event.nexmark).collect();
+        nexmark::whole_beginning(&events)
     }
 
     /// # Errors
@@ -112,7 +76,7 @@ impl Evidence {
     /// One does not, or came twice.
     pub fn counts_agree(&self) -> anyhow::Result<usize> {
         let mut bids: BTreeMap<i64, u64> = BTreeMap::new();
-        for bid in self.events.iter().filter(|event| event.kind == 2) {
+        for bid in self.events.iter().filter(|event| event.nexmark.kind == 2) {
             *bids.entry(bid.event_ms.div_euclid(1000) * 1000).or_default() += 1;
         }
         for (second, counted) in &self.bids_per_second {
@@ -132,8 +96,7 @@ fn event(line: &str) -> anyhow::Result<Event> {
         bail!("not an event: {line}");
     };
     Ok(Event {
-        kind: kind.parse()?,
-        id: id.parse()?,
+        nexmark: nexmark::Event { kind: kind.parse()?, id: id.parse()? },
         identity: [*kind, id, bidder, price].join(","),
         event_ms: milliseconds(event_time)?,
         written_ms: milliseconds(written_at)?,
@@ -169,20 +132,6 @@ mod tests {
         };
         let events = (0..total).map(|n| event(&line(n)).expect("an event")).collect();
         Evidence { events, bids_per_second: Vec::new() }
-    }
-
-    #[test]
-    fn a_whole_beginning_is_told_from_one_with_a_loss_or_a_repeat() {
-        assert_eq!(beginning(103).is_a_whole_beginning().expect("whole"), [3, 8, 92]);
-        for lost in [0, 2, 77] {
-            let mut evidence = beginning(103);
-            evidence.events.remove(lost);
-            assert!(evidence.is_a_whole_beginning().is_err(), "without {lost}");
-            let mut evidence = beginning(103);
-            let again = event("2,1000,1000,1,2024-01-01 00:00:00,2024-01-01 00:00:00");
-            evidence.events[lost] = again.expect("an event");
-            assert_eq!(evidence.is_a_whole_beginning().is_err(), lost != 77, "for {lost}");
-        }
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl Story<'_> {
     fn compare(&self) -> anyhow::Result<()> {
         let started = now();
         let evidence = Evidence::read(&self.out)?;
-        let [persons, auctions, bids] = evidence.is_a_whole_beginning()?;
+        let [persons, auctions, bids] = evidence.whole_beginning()?;
         let undisturbed = self.directory.join("undisturbed");
         let script = self.directory.join("undisturbed.sql");
         std::fs::write(&script, script::undisturbed(&undisturbed, evidence.len()))?;
