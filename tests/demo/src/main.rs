@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match tell(rounds) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("the demo failed: {failure:?}");
+            eprintln!("the demo failed: {failure:#}");
             ExitCode::FAILURE
         }
     }
