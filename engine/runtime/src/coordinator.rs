@@ -166,20 +166,31 @@ impl Coordinator {
                 base_of(&log::latest(&entries)).map(|base| base.location)
             }
         };
+        let Some(location) = location else { return self.fit(None).map(|()| None) };
         let is_named = matches!(self.spec.restore, RestoreRequest::Snapshot { .. });
-        match location.map(|location| self.load(&location)) {
-            None => self.fit(None).map(|()| None),
-            Some(Ok(loaded)) => Ok(Some(loaded)),
-            // A running engine may just have retired it; the claim will tell.
-            Some(Err(End::Refused(_))) if !is_named => Ok(None),
-            Some(Err(end)) => Err(end),
+        match self.read(&location) {
+            // A running engine may be retiring it right now; the claim will tell.
+            Err(StateError::NoSnapshot { .. } | StateError::Damaged { .. }) if !is_named => {
+                Ok(None)
+            }
+            read => self.accept(read).map(Some),
         }
     }
 
     fn load(&mut self, location: &str) -> Result<Arc<LoadedSnapshot>, End> {
-        let spec = Arc::clone(&self.spec);
-        let loaded = spec.io.block_on(spec.store.load(location, spec.graph.level));
-        let loaded = loaded.map_err(|error| match error {
+        let read = self.read(location);
+        self.accept(read)
+    }
+
+    fn read(&self, location: &str) -> Result<LoadedSnapshot, StateError> {
+        self.spec.io.block_on(self.spec.store.load(location, self.spec.graph.level))
+    }
+
+    fn accept(
+        &mut self,
+        read: Result<LoadedSnapshot, StateError>,
+    ) -> Result<Arc<LoadedSnapshot>, End> {
+        let loaded = read.map_err(|error| match error {
             StateError::Store { .. } => End::from(error),
             refused => End::Refused(millrace_state::chain(&refused)),
         })?;
