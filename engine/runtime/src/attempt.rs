@@ -154,6 +154,7 @@ impl<'a> Attempt<'a> {
             Command::Savepoint { target, level, reply } => {
                 self.request(Request::savepoint(target, level, reply));
             }
+            Command::Checkpoint { reply } => self.request(Request::checkpoint(reply)),
             Command::Stop { target, drain, level, reply } => {
                 self.request(Request::stop(target, drain, level, reply));
             }

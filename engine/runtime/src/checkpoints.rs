@@ -37,6 +37,10 @@ impl Request {
         Request { kind: BarrierKind::Savepoint, target, level, reply: Some(reply) }
     }
 
+    pub fn checkpoint(reply: Reply) -> Request {
+        Request { reply: Some(reply), ..Request::engine(BarrierKind::Checkpoint) }
+    }
+
     pub fn stop(
         target: Option<String>,
         drain: bool,

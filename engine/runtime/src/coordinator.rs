@@ -13,7 +13,7 @@ use millrace_dataflow::sink::{Committable, Committer};
 use millrace_dataflow::{CheckpointId, CommitPermit};
 use millrace_state::manifest::SnapshotKind;
 use millrace_state::{
-    Claimed, Entry, EntryKind, LoadedSnapshot, RestoreRequest, Restored, StateError, log,
+    Claimed, Entry, EntryKind, LoadedSnapshot, Restored, StateError, log,
 };
 use parking_lot::RwLock;
 use tracing::{error, info, warn};
@@ -158,16 +158,11 @@ impl Coordinator {
     /// Loads what the start will most likely restore, before the claim fences whoever
     /// runs now.
     fn preview(&mut self) -> Result<Option<Arc<LoadedSnapshot>>, End> {
-        let location = match &self.spec.restore {
-            RestoreRequest::None => None,
-            RestoreRequest::Snapshot { location } => Some(location.clone()),
-            RestoreRequest::Latest => {
-                let entries = self.spec.io.block_on(self.spec.store.entries())?;
-                base_of(&log::latest(&entries)).map(|base| base.location)
-            }
-        };
+        let entries = self.spec.io.block_on(self.spec.store.entries())?;
+        let restored = log::resolve(&entries, &self.spec.restore);
+        let location = base_of(&restored).map(|base| base.location);
         let Some(location) = location else { return self.fit(None).map(|()| None) };
-        let is_named = matches!(self.spec.restore, RestoreRequest::Snapshot { .. });
+        let is_named = matches!(restored, Restored::Snapshot { .. });
         match self.read(&location) {
             // A running engine may be retiring it right now; the claim will tell.
             Err(StateError::NoSnapshot { .. } | StateError::Damaged { .. }) if !is_named => {
@@ -453,6 +448,7 @@ impl Coordinator {
 pub(crate) fn refuse(command: Command, why: &str) {
     match command {
         Command::Savepoint { reply, .. }
+        | Command::Checkpoint { reply }
         | Command::Stop { reply, .. }
         | Command::ReleaseCommits { reply } => {
             // Whoever asked may have given up.

@@ -66,6 +66,8 @@ pub type Reply = oneshot::Sender<Result<String, String>>;
 pub enum Command {
     /// Answers with the location.
     Savepoint { target: Option<String>, level: Option<RuntimeLevel>, reply: Reply },
+    /// A checkpoint now, beside the periodic ones. Answers with the location.
+    Checkpoint { reply: Reply },
     /// Savepoint, then end. Answers with the location.
     Stop { target: Option<String>, drain: bool, level: Option<RuntimeLevel>, reply: Reply },
     /// End now; the last checkpoint stays.

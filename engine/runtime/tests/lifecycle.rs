@@ -68,7 +68,7 @@ fn h1_8_state_and_splits_move_to_another_parallelism_and_level() {
             let mut start = Start::new(count_graph(level), numbers, generation);
             start.parallelism = parallelism;
             if let Some(location) = snapshot.take() {
-                start.restore = RestoreRequest::Snapshot { location };
+                start.restore = RestoreRequest::snapshot(location);
             }
             let job = scene.run(start);
             scene.give(20);
@@ -90,7 +90,7 @@ fn a_stop_in_the_old_levels_format_is_read_by_the_old_level_again() {
     scene.give(10);
     let location = stop(job, false, Some(OLD));
     let mut start = Start::new(count_graph(OLD), numbers_source(&scene.world), 2);
-    start.restore = RestoreRequest::Snapshot { location };
+    start.restore = RestoreRequest::snapshot(location);
     assert_eq!(scene.run(start).wait(), Outcome::Finished);
     assert_eq!(scene.world.rows().len(), 10);
 }
@@ -162,7 +162,7 @@ fn what_a_failed_probation_prepared_is_never_shown() {
     let shown = scene.world.rows();
     // The new version runs on probation, takes checkpoints, and is given up.
     let mut probation = Start::new(copy_graph(NEW), scene.endless(), 2);
-    probation.restore = RestoreRequest::Snapshot { location: location.clone() };
+    probation.restore = RestoreRequest::snapshot(location.clone());
     probation.hold_commits = true;
     let probation = scene.run(probation);
     scene.give(30);
@@ -173,7 +173,7 @@ fn what_a_failed_probation_prepared_is_never_shown() {
     probation.wait();
     // The old version goes on from before.
     let mut back = Start::new(copy_graph(OLD), numbers_source(&scene.world), 3);
-    back.restore = RestoreRequest::Snapshot { location };
+    back.restore = RestoreRequest::snapshot(location);
     assert_eq!(scene.run(back).wait(), Outcome::Finished);
     assert_eq!(scene.world.rows(), (0..1_000).collect::<Vec<_>>());
 }
