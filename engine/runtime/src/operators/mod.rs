@@ -11,6 +11,8 @@ mod keys;
 mod progress;
 mod rank;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod ttl;
 mod union;
 mod window;
