@@ -137,18 +137,30 @@ pub struct LaneReader<R> {
     end: Option<u64>,
     batch_rows: u64,
     lanes: Vec<Lane>,
+    /// Lanes stay when their numbers are used up.
+    keep_alive: bool,
 }
 
 impl<R: Rows> LaneReader<R> {
     pub fn new(rows: R, rate: Option<u64>, end: Option<u64>, batch_rows: usize) -> LaneReader<R> {
         let pace = Pace { rate, begun: None };
-        LaneReader { rows, pace, end, batch_rows: batch_rows.max(1) as u64, lanes: Vec::new() }
+        let batch_rows = batch_rows.max(1) as u64;
+        LaneReader { rows, pace, end, batch_rows, lanes: Vec::new(), keep_alive: false }
+    }
+
+    pub fn keep_alive(mut self) -> LaneReader<R> {
+        self.keep_alive = true;
+        self
     }
 
     // A finished lane, else the one that is furthest behind.
     fn pick(&self) -> Option<usize> {
         let finished = self.lanes.iter().position(|lane| lane.is_done(self.end));
-        finished.or_else(|| (0..self.lanes.len()).min_by_key(|at| self.lanes[*at].next))
+        if finished.is_some() && !self.keep_alive {
+            return finished;
+        }
+        let open = |at: &usize| !self.lanes[*at].is_done(self.end);
+        (0..self.lanes.len()).filter(open).min_by_key(|at| self.lanes[*at].next)
     }
 }
 

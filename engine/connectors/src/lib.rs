@@ -12,9 +12,12 @@ mod datagen;
 mod errors;
 mod filesystem;
 mod generator;
+mod nexmark;
 mod options;
 mod print;
 mod registry;
+#[cfg(test)]
+mod testing;
 mod world;
 
 pub use connectors::Connectors;

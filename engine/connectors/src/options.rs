@@ -67,11 +67,6 @@ impl<'a> TableOptions<'a> {
     pub fn memory_size(&self, key: &str) -> Option<u64> {
         self.text(key).and_then(parse_memory_size)
     }
-
-    /// The value in lower case.
-    pub fn choice(&self, key: &str) -> Option<String> {
-        self.text(key).map(|text| text.trim().to_ascii_lowercase())
-    }
 }
 
 /// The list of options to check a table against.

@@ -8,7 +8,7 @@ use millrace_dataflow::table::TableSpec;
 use millrace_formats::options::OptionSpec;
 
 use crate::world::World;
-use crate::{blackhole, datagen, filesystem, print};
+use crate::{blackhole, datagen, filesystem, nexmark, print};
 
 pub type MakeSource = fn(&ScanSpec, &World) -> Result<Box<dyn Source>, SourceError>;
 pub type MakeSink = fn(&TableSpec, &World) -> Result<Box<dyn Sink>, SinkError>;
@@ -27,7 +27,13 @@ pub struct Connector {
 
 /// In alphabetical order.
 pub fn connectors() -> Vec<Connector> {
-    vec![blackhole::connector(), datagen::connector(), filesystem::connector(), print::connector()]
+    vec![
+        blackhole::connector(),
+        datagen::connector(),
+        filesystem::connector(),
+        nexmark::connector(),
+        print::connector(),
+    ]
 }
 
 /// A descriptor of a connector that every level has.
