@@ -11,12 +11,18 @@
 //! Must not know: plan, runtime, state, connectors. Reads no clock.
 
 pub mod ast;
+pub mod bind;
 pub mod diagnostic;
+pub mod expressions;
 mod lexer;
+pub mod logical;
 mod nearest;
 pub mod parser;
 mod reserved;
+mod settings;
+mod since;
 pub mod span;
 
+pub use bind::{BindOptions, bind};
 pub use diagnostic::{Diagnostic, Problem, Severity};
 pub use span::Span;
