@@ -132,6 +132,9 @@ impl Coordinator {
 
     /// Looks, then claims, then loads.
     fn claim(&mut self) -> Result<(Claimed, Option<Arc<LoadedSnapshot>>), End> {
+        if self.spec.graph.nodes.is_empty() {
+            return Err(End::Refused("the script has no INSERT and no SELECT: nothing runs".into()));
+        }
         let preview = self.preview()?;
         let now = self.spec.clock.now_ms();
         let spec = Arc::clone(&self.spec);

@@ -11,14 +11,11 @@ use millrace_plan::Diagnostic;
 use millrace_runtime::{Command, Connections, JobHandle, JobSpec, Outcome};
 use millrace_state::{CheckpointStore, RestoreRequest};
 use object_store::memory::InMemory;
-use tokio::sync::watch;
 
 use crate::{edge, planning};
 
-/// Rows of a SELECT at top level.
+/// Rows of the SELECT at top level.
 pub struct Rows<'a> {
-    /// Which SELECT of the script, counted from 0.
-    pub select: usize,
     pub schema: &'a Schema,
     pub batch: &'a Batch,
 }
@@ -32,8 +29,12 @@ impl Rows<'_> {
 /// A script that runs.
 pub struct Foreground {
     pub warnings: Vec<Diagnostic>,
-    job: JobHandle,
-    outcome: watch::Receiver<Option<Outcome>>,
+    /// What EXPLAIN, SHOW and DESCRIBE answered.
+    pub reports: Vec<String>,
+    /// The columns of the SELECT at top level, when there is one.
+    pub columns: Option<Schema>,
+    /// `None`: the script only asks.
+    job: Option<JobHandle>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +69,12 @@ pub fn run_foreground(
         Connections::open(&graph, &connectors).map_err(|error| start(error.to_string()))?;
     let store = CheckpointStore::new(Arc::new(InMemory::new()), "/state", "foreground", edge::new_id())
         .map_err(|error| start(error.to_string()))?;
-    let schemas: Vec<Schema> = graph.nodes.iter().map(|node| node.output.clone()).collect();
-    let selects: Vec<usize> = (0..graph.nodes.len())
-        .filter(|node| {
-            matches!(graph.nodes[*node].operator, millrace_dataflow::graph::Operator::Collect)
-        })
-        .collect();
+    let (warnings, reports) = (planned.script.warnings, planned.script.reports);
+    let columns = planned.script.collects;
+    if graph.nodes.is_empty() {
+        return Ok(Foreground { warnings, reports, columns, job: None });
+    }
+    let schema = columns.clone().unwrap_or_default();
     let job = JobHandle::start(JobSpec {
         id: edge::new_id(),
         name: "foreground".into(),
@@ -91,13 +92,9 @@ pub fn run_foreground(
         io: tokio::runtime::Handle::current(),
         clock: edge::MachineClock::shared(),
         random: Arc::new(edge::chance),
-        on_rows: Arc::new(move |node, batch| {
-            let select = selects.iter().position(|other| *other == node).unwrap_or(0);
-            on_rows(Rows { select, schema: &schemas[node], batch });
-        }),
+        on_rows: Arc::new(move |_, batch| on_rows(Rows { schema: &schema, batch })),
     });
-    let outcome = job.outcome();
-    Ok(Foreground { warnings: planned.script.warnings, job, outcome })
+    Ok(Foreground { warnings, reports, columns, job: Some(job) })
 }
 
 impl Foreground {
@@ -106,7 +103,9 @@ impl Foreground {
     /// # Errors
     /// The job failed; the text is the root cause.
     pub async fn wait(&mut self) -> Result<(), ForegroundError> {
-        let outcome = match self.outcome.wait_for(Option::is_some).await {
+        let Some(job) = &self.job else { return Ok(()) };
+        let mut outcome = job.outcome();
+        let outcome = match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,
         };
@@ -121,7 +120,9 @@ impl Foreground {
 
     /// Asks the job to end now, for Ctrl-C.
     pub fn cancel(&self) {
-        // A job that has ended needs no asking.
-        let _ = self.job.send(Command::Cancel);
+        if let Some(job) = &self.job {
+            // A job that has ended needs no asking.
+            let _ = job.send(Command::Cancel);
+        }
     }
 }

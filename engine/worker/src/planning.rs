@@ -25,11 +25,9 @@ pub fn plan(
     settings: &BTreeMap<String, String>,
     connectors: &Connectors,
 ) -> Result<Planned, Vec<Diagnostic>> {
-    let options = PlanOptions { level, settings: settings.clone(), ..PlanOptions::default() };
+    let options = PlanOptions { level, settings: settings.clone() };
     let script = plan_script(script, &options, connectors)?;
-    let mut effective = settings.clone();
-    effective.extend(script.settings.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let settings = RuntimeSettings::parse(&effective, level)
+    let settings = RuntimeSettings::parse(&script.settings, level)
         .map_err(|error| vec![without_place(error.to_string())])?;
     Ok(Planned { script, settings })
 }
