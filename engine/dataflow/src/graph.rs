@@ -61,6 +61,16 @@ pub struct StateLayout {
     pub layout: String,
 }
 
+/// What a snapshot's manifest records of one stateful operator, so that a planner
+/// can say whether another graph can read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorStateMeta {
+    pub id: OperatorId,
+    /// As in [`Node::name`] when the snapshot was taken: for messages.
+    pub name: String,
+    pub layout: StateLayout,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     pub from: usize,

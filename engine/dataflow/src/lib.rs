@@ -14,6 +14,7 @@ pub mod graph;
 pub mod key_group;
 pub mod level;
 pub mod message;
+pub mod settings;
 pub mod sink;
 pub mod source;
 pub mod table;

@@ -9,11 +9,29 @@
 //!
 //! Must not know: sql, plan, runtime, state, connectors. Reads no clock.
 
+mod aggregate;
+mod cast;
+mod coerce;
+mod decimal;
+mod digest;
+mod functions;
+mod lower;
+mod physical;
+mod registry;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod text;
 mod typed;
+mod value;
+mod zone;
 
 pub use typed::{ExprContext, ExprError, Literal, TypedExpr, TypedKind};
 
-use millrace_dataflow::{DataType, Expression};
+use millrace_dataflow::{DataType, Expression, TypeRoot};
+
+use crate::registry::{Body, Function, MANY};
+use crate::signature::Signature;
 
 /// Resolves an operator or function by Flink's name and types its result,
 /// inserting implicit casts (section C.3).
@@ -39,8 +57,28 @@ pub fn call(
     arguments: Vec<TypedExpr>,
     ctx: &ExprContext,
 ) -> Result<TypedExpr, ExprError> {
-    let _ = (arguments, ctx);
-    Err(ExprError::new(format!("unknown function {name}")))
+    let function = registry::resolve(name, ctx.level)?;
+    check_arity(function, arguments.len())?;
+    if let Body::Rewrite(rewrite) = function.body {
+        return rewrite(arguments, ctx);
+    }
+    let mut arguments = arguments;
+    let mut signature = Signature { name: function.name, arguments: &mut arguments, ctx };
+    let data_type = (function.typing)(&mut signature)?;
+    let kind = TypedKind::Call { function: function.name.to_owned(), arguments };
+    Ok(TypedExpr { kind, data_type })
+}
+
+fn check_arity(function: &Function, given: usize) -> Result<(), ExprError> {
+    if (function.least..=function.most).contains(&given) {
+        return Ok(());
+    }
+    let wanted = match (function.least, function.most) {
+        (least, MANY) => format!("at least {least}"),
+        (least, most) if least == most => least.to_string(),
+        (least, most) => format!("{least} to {most}"),
+    };
+    Err(ExprError::new(format!("{} takes {wanted} arguments, not {given}", function.name)))
 }
 
 /// `CAST(x AS t)`, or `TRY_CAST` when `try_cast` (section C.5).
@@ -53,20 +91,31 @@ pub fn cast(
     try_cast: bool,
     ctx: &ExprContext,
 ) -> Result<TypedExpr, ExprError> {
-    let _ = (value, try_cast, ctx);
-    Err(ExprError::new(format!("cannot cast to {target}")))
+    let _ = ctx;
+    let from = &value.data_type;
+    cast::check(&from.root, &target.root)?;
+    let nullable = from.nullable || from.root == TypeRoot::Null || try_cast;
+    if from.root == target.root && !try_cast {
+        return Ok(value);
+    }
+    let data_type = DataType { root: target.root, nullable };
+    let kind = TypedKind::Cast { value: Box::new(value), try_cast };
+    Ok(TypedExpr { kind, data_type })
 }
 
 /// The cast that INSERT and UNION put in by themselves (rows C3.1 to C3.11, A5.2,
 /// A5.3), or `None` when there is none.
 pub fn implicit_cast(value: TypedExpr, target: &DataType, ctx: &ExprContext) -> Option<TypedExpr> {
-    let _ = (target, ctx);
-    Some(value)
+    let _ = ctx;
+    if !coerce::is_implicit(&value.data_type.root, &target.root) {
+        return None;
+    }
+    Some(coerce::cast_to(value, &target.root))
 }
 
 /// The type that CASE, COALESCE, UNION and IN bring several types to.
 pub fn common_type(types: &[DataType]) -> Option<DataType> {
-    types.first().cloned()
+    coerce::common_type(types)
 }
 
 /// A member of a ROW.
@@ -74,8 +123,22 @@ pub fn common_type(types: &[DataType]) -> Option<DataType> {
 /// # Errors
 /// The value is no ROW or has no such member.
 pub fn field(value: TypedExpr, name: &str) -> Result<TypedExpr, ExprError> {
-    let _ = value;
-    Err(ExprError::new(format!("no field {name}")))
+    let TypeRoot::Row(fields) = &value.data_type.root else {
+        return Err(ExprError::new(format!(
+            "{} has no fields; '{name}' was asked of it",
+            value.data_type.root
+        )));
+    };
+    let Some(index) = fields.iter().position(|field| field.name == name) else {
+        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        return Err(ExprError::new(format!(
+            "the row has no field '{name}'; it has {}",
+            names.join(", ")
+        )));
+    };
+    let member = &fields[index].data_type;
+    let data_type = member.clone().with_nullable(member.nullable || value.data_type.nullable);
+    Ok(TypedExpr { kind: TypedKind::Field { value: Box::new(value), index }, data_type })
 }
 
 /// The result type of an aggregate function (rows D8.1 to D8.8), or why it does not
@@ -84,8 +147,7 @@ pub fn field(value: TypedExpr, name: &str) -> Result<TypedExpr, ExprError> {
 /// # Errors
 /// Unknown aggregate, or arguments it does not take.
 pub fn aggregate_type(function: &str, arguments: &[DataType]) -> Result<DataType, ExprError> {
-    let _ = arguments;
-    Err(ExprError::new(format!("unknown aggregate {function}")))
+    aggregate::aggregate_type(function, arguments)
 }
 
 /// Something that runs. Constant subexpressions are folded.
@@ -93,6 +155,5 @@ pub fn aggregate_type(function: &str, arguments: &[DataType]) -> Result<DataType
 /// # Errors
 /// A constant part fails, for example a division by zero.
 pub fn lower(expression: &TypedExpr, ctx: &ExprContext) -> Result<Expression, ExprError> {
-    let _ = (expression, ctx);
-    Err(ExprError::new("cannot lower"))
+    lower::lower(expression, ctx)
 }

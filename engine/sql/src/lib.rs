@@ -1,1 +1,28 @@
-//! Flink SQL text and a catalogue become a bound plan, with diagnostics that point at the text.
+//! Flink SQL: text and a catalogue become a bound plan, with diagnostics that
+//! point at the text.
+//!
+//! Flow: [`parser::parse`] gives statements and problems; [`bind`] walks the
+//! statements, keeps tables, views and settings, and gives a [`logical`] plan in
+//! which every name and type is resolved.
+//!
+//! Contract: pure; the same script, settings and connectors give the same plan.
+//! Never panics on any text.
+//!
+//! Must not know: plan, runtime, state, connectors. Reads no clock.
+
+pub mod ast;
+pub mod bind;
+pub mod diagnostic;
+pub mod expressions;
+mod lexer;
+pub mod logical;
+mod nearest;
+pub mod parser;
+mod reserved;
+mod settings;
+mod since;
+pub mod span;
+
+pub use bind::{BindOptions, bind};
+pub use diagnostic::{Diagnostic, Problem, Severity};
+pub use span::Span;

@@ -1,0 +1,42 @@
+//! The connectors there are, as data.
+
+use millrace_dataflow::RuntimeLevel;
+use millrace_dataflow::catalog::{ChangelogMode, ConnectorDescriptor, OptionError, TableUsage};
+use millrace_dataflow::sink::{Sink, SinkError};
+use millrace_dataflow::source::{ScanSpec, Source, SourceError};
+use millrace_dataflow::table::TableSpec;
+use millrace_formats::options::OptionSpec;
+
+use crate::world::World;
+use crate::{blackhole, datagen, filesystem, nexmark, print};
+
+pub type MakeSource = fn(&ScanSpec, &World) -> Result<Box<dyn Source>, SourceError>;
+pub type MakeSink = fn(&TableSpec, &World) -> Result<Box<dyn Sink>, SinkError>;
+
+/// One connector: what it is, which options it has, how it is made.
+pub struct Connector {
+    pub descriptor: ConnectorDescriptor,
+    pub options: &'static [OptionSpec],
+    pub takes_format: bool,
+    /// What cannot be said by the list of options.
+    pub check: fn(&TableSpec, TableUsage) -> Result<(), OptionError>,
+    pub sink_mode: ChangelogMode,
+    pub source: Option<MakeSource>,
+    pub sink: Option<MakeSink>,
+}
+
+/// In alphabetical order.
+pub fn connectors() -> Vec<Connector> {
+    vec![
+        blackhole::connector(),
+        datagen::connector(),
+        filesystem::connector(),
+        nexmark::connector(),
+        print::connector(),
+    ]
+}
+
+/// A descriptor of a connector that every level has.
+pub fn descriptor(name: &'static str, source: bool, sink: bool) -> ConnectorDescriptor {
+    ConnectorDescriptor { name, source, sink, since: RuntimeLevel::Flink1_15, metadata: Vec::new() }
+}

@@ -1,0 +1,77 @@
+//! A member of a ROW as a physical expression.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType as ArrowType, Schema};
+use datafusion_common::Result;
+use datafusion_expr::ColumnarValue;
+use datafusion_physical_expr::PhysicalExpr;
+
+use super::{node_identity, to_array};
+
+pub(crate) struct FieldExpr {
+    index: usize,
+    data_type: ArrowType,
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl FieldExpr {
+    pub fn new(
+        value: Arc<dyn PhysicalExpr>,
+        index: usize,
+        data_type: ArrowType,
+    ) -> Arc<dyn PhysicalExpr> {
+        Arc::new(FieldExpr { index, data_type, arguments: vec![value] })
+    }
+
+    fn identity(&self) -> String {
+        format!("FIELD {}", self.index)
+    }
+}
+
+/// A member of a NULL row is NULL.
+fn member(row: &ArrayRef, index: usize) -> Result<ArrayRef> {
+    let row = row.as_struct();
+    let member = row.column(index);
+    if row.null_count() == 0 || matches!(member.data_type(), ArrowType::Null) {
+        return Ok(member.clone());
+    }
+    let nulls = NullBuffer::union(row.nulls(), member.nulls());
+    let data = member.to_data().into_builder().nulls(nulls).build()?;
+    Ok(make_array(data))
+}
+
+node_identity!(FieldExpr);
+
+impl PhysicalExpr for FieldExpr {
+    fn data_type(&self, _: &Schema) -> Result<ArrowType> {
+        Ok(self.data_type.clone())
+    }
+
+    fn nullable(&self, _: &Schema) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let row = to_array(self.arguments[0].evaluate(batch)?, batch.num_rows())?;
+        Ok(ColumnarValue::Array(member(&row, self.index)?))
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        self.arguments.iter().collect()
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let value = children.pop().expect("a member has one child");
+        Ok(FieldExpr::new(value, self.index, self.data_type.clone()))
+    }
+
+    fn fmt_sql(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}

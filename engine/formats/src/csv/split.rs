@@ -1,0 +1,113 @@
+//! Where the fields of a record are.
+
+use super::CsvOptions;
+
+/// One field of a record; `start..end` excludes the quotes around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FieldSpan {
+    pub start: usize,
+    pub end: usize,
+    /// Doubled quotes or escapes are inside and must be resolved.
+    pub dirty: bool,
+}
+
+/// Finds the fields of a record.
+///
+/// # Errors
+/// A quote is opened and not closed, or text follows a closing quote.
+pub(super) fn split(
+    record: &[u8],
+    options: &CsvOptions,
+    spans: &mut Vec<FieldSpan>,
+) -> Result<(), &'static str> {
+    spans.clear();
+    let mut at = 0;
+    loop {
+        let quoted = options.quote.is_some() && record.get(at).copied() == options.quote;
+        let span =
+            if quoted { quoted_field(record, at, options)? } else { plain(record, at, options) };
+        let end = span.end + usize::from(quoted);
+        spans.push(span);
+        match record.get(end) {
+            None => return Ok(()),
+            Some(byte) if *byte == options.delimiter => at = end + 1,
+            Some(_) => return Err("text follows a closing quote"),
+        }
+    }
+}
+
+fn plain(record: &[u8], start: usize, options: &CsvOptions) -> FieldSpan {
+    let Some(escape) = options.escape else {
+        let length = record[start..].iter().position(|byte| *byte == options.delimiter);
+        let end = length.map_or(record.len(), |length| start + length);
+        return FieldSpan { start, end, dirty: false };
+    };
+    let (mut at, mut dirty) = (start, false);
+    while at < record.len() && record[at] != options.delimiter {
+        let escaped = record[at] == escape && at + 1 < record.len();
+        dirty |= escaped;
+        at += 1 + usize::from(escaped);
+    }
+    FieldSpan { start, end: at, dirty }
+}
+
+fn quoted_field(
+    record: &[u8],
+    open: usize,
+    options: &CsvOptions,
+) -> Result<FieldSpan, &'static str> {
+    let start = open + 1;
+    let (mut at, mut dirty) = (start, false);
+    while let Some(byte) = record.get(at).copied() {
+        if Some(byte) == options.escape && options.escape != options.quote {
+            dirty = true;
+            at += 2;
+        } else if Some(byte) != options.quote {
+            at += 1;
+        } else if record.get(at + 1).copied() == options.quote {
+            dirty = true;
+            at += 2;
+        } else {
+            return Ok(FieldSpan { start, end: at, dirty });
+        }
+    }
+    Err("a quote is opened and not closed")
+}
+
+/// The text of a field with its doubled quotes and escapes resolved.
+pub(super) fn clean(field: &[u8], options: &CsvOptions, out: &mut Vec<u8>) {
+    out.clear();
+    let mut at = 0;
+    while let Some(byte) = field.get(at).copied() {
+        let doubled = Some(byte) == options.quote && field.get(at + 1).copied() == options.quote;
+        let escaped = Some(byte) == options.escape && at + 1 < field.len();
+        at += usize::from(doubled || escaped);
+        out.push(field[at]);
+        at += 1;
+    }
+}
+
+/// Whether a line leaves a quoted field open, so that the record goes on in the
+/// next line.
+pub fn open_quote(line: &[u8], quote: u8, delimiter: u8, escape: Option<u8>) -> bool {
+    if !line.contains(&quote) {
+        return false;
+    }
+    let (mut at, mut field_start, mut open) = (0, true, false);
+    while let Some(byte) = line.get(at).copied() {
+        if Some(byte) == escape && byte != quote {
+            at += 2;
+            field_start = false;
+            continue;
+        }
+        match (open, byte == quote) {
+            (true, true) if line.get(at + 1) == Some(&quote) => at += 1,
+            (true, true) => open = false,
+            (false, true) if field_start => open = true,
+            _ => {}
+        }
+        field_start = !open && byte == delimiter;
+        at += 1;
+    }
+    open
+}

@@ -1,0 +1,240 @@
+//! Columns to JSON (row G10.14).
+
+use arrow::array::ArrayRef;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use millrace_dataflow::types::Schema;
+
+use super::{JsonOptions, MapNullKey};
+use crate::cells::{Cells, element_range, moment};
+use crate::error::FormatError;
+use crate::format::{Encoded, RowEncoder};
+use crate::numbers::{write_decimal_stripped, write_f32, write_f64};
+use crate::time::{write_date, write_time, write_timestamp};
+
+/// Writes one object a row: fields in the table's order, NULLs written.
+#[derive(Debug)]
+pub struct JsonEncoder {
+    schema: Schema,
+    options: JsonOptions,
+}
+
+impl JsonEncoder {
+    pub fn new(schema: Schema, options: JsonOptions) -> JsonEncoder {
+        JsonEncoder { schema, options }
+    }
+}
+
+impl RowEncoder for JsonEncoder {
+    fn encode(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        out: &mut Encoded,
+    ) -> Result<(), FormatError> {
+        let cells = Cells::of_columns(&self.schema.fields, columns)?;
+        let members: Vec<(Vec<u8>, Cells<'_>)> = self
+            .schema
+            .fields
+            .iter()
+            .zip(cells)
+            .map(|(field, cells)| (quoted(&field.name), cells))
+            .collect();
+        for row in 0..rows {
+            write_members(&members, row, &self.options, &mut out.bytes)?;
+            out.bytes.push(b'\n');
+            out.ends.push(out.bytes.len());
+        }
+        Ok(())
+    }
+}
+
+fn quoted(name: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len() + 3);
+    write_string(name.as_bytes(), &mut out);
+    out.push(b':');
+    out
+}
+
+fn write_members(
+    members: &[(Vec<u8>, Cells<'_>)],
+    row: usize,
+    options: &JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    out.push(b'{');
+    for (position, (name, cells)) in members.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(name);
+        write_cell(cells, row, options, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn write_cell(
+    cells: &Cells<'_>,
+    row: usize,
+    options: &JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    if cells.is_null(row) {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    match cells {
+        Cells::Null => out.extend_from_slice(b"null"),
+        Cells::Boolean(array) => {
+            out.extend_from_slice(if array.value(row) { b"true" } else { b"false" });
+        }
+        Cells::TinyInt(array) => write_integer(array.value(row).into(), out),
+        Cells::SmallInt(array) => write_integer(array.value(row).into(), out),
+        Cells::Int(array) | Cells::Months(array) => write_integer(array.value(row).into(), out),
+        Cells::BigInt(array) | Cells::Millis(array) => write_integer(array.value(row), out),
+        Cells::Float(array) => {
+            let value = array.value(row);
+            write_number(value.is_finite(), out, |out| write_f32(value, out));
+        }
+        Cells::Double(array) => {
+            let value = array.value(row);
+            write_number(value.is_finite(), out, |out| write_f64(value, out));
+        }
+        Cells::Decimal { values, scale } => {
+            write_decimal_stripped(values.value(row), *scale, options.plain_decimals, out);
+        }
+        Cells::Text(array) => write_string(array.value(row).as_bytes(), out),
+        Cells::Bytes(array) => write_text(out, |out| {
+            out.extend_from_slice(BASE64.encode(array.value(row)).as_bytes());
+        }),
+        Cells::Date(array) => write_text(out, |out| write_date(array.value(row).into(), out)),
+        Cells::Time(array) => {
+            let millis = array.value(row).max(0) as u32;
+            write_text(out, |out| write_time(millis / 1_000, millis % 1_000 * 1_000_000, out));
+        }
+        Cells::Timestamp { values, precision, zoned, .. } => write_text(out, |out| {
+            write_timestamp(moment(values, *precision, row), options.standard, *zoned, out);
+        }),
+        Cells::Array { array, elements } => {
+            let range = element_range(array.value_offsets(), row);
+            write_array(elements, range, options, out)?;
+        }
+        Cells::Map { array, keys, values } => {
+            let range = element_range(array.value_offsets(), row);
+            write_map(keys, values, range, options, out)?;
+        }
+        Cells::Row { members, .. } => write_row(members, row, options, out)?,
+    }
+    Ok(())
+}
+
+fn write_integer(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+// JSON has no NaN and no infinities: as text, like Jackson.
+fn write_number(finite: bool, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    if finite { write(out) } else { write_text(out, write) }
+}
+
+fn write_text(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+fn write_array(
+    elements: &Cells<'_>,
+    range: std::ops::Range<usize>,
+    options: &JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    out.push(b'[');
+    for (position, element) in range.enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        write_cell(elements, element, options, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_map(
+    keys: &Cells<'_>,
+    values: &Cells<'_>,
+    range: std::ops::Range<usize>,
+    options: &JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    out.push(b'{');
+    let mut first = true;
+    for entry in range {
+        let key: &[u8] = match (keys.is_null(entry), keys, &options.map_null_key) {
+            (false, Cells::Text(keys), _) => keys.value(entry).as_bytes(),
+            (true, _, MapNullKey::Drop) => continue,
+            (true, _, MapNullKey::Literal(literal)) => literal.as_bytes(),
+            _ => return Err(null_key()),
+        };
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        write_string(key, out);
+        out.push(b':');
+        write_cell(values, entry, options, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn null_key() -> FormatError {
+    FormatError::new(
+        "a map with a NULL key cannot be written as json; set 'json.map-null-key.mode' to \
+         'DROP' or 'LITERAL'",
+    )
+}
+
+fn write_row(
+    members: &[(&str, Cells<'_>)],
+    row: usize,
+    options: &JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    out.push(b'{');
+    for (position, (name, cells)) in members.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        write_string(name.as_bytes(), out);
+        out.push(b':');
+        write_cell(cells, row, options, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Appends text between quotes, escaped as Jackson does: short escapes where there
+/// are any, `\u001F` for other control characters, all else as it is.
+pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut start = 0;
+    for (at, byte) in text.iter().enumerate() {
+        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text[start..at]);
+        start = at + 1;
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            control => out.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
+        }
+    }
+    out.extend_from_slice(&text[start..]);
+    out.push(b'"');
+}

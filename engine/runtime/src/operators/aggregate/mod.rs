@@ -1,0 +1,220 @@
+//! Aggregate functions over slots: each keeps its states in columns indexed by slot,
+//! takes a batch at a time, and can retract.
+//!
+//! Flow: an operator finds the slot of every row once and hands rows and slots to
+//! all [`Calls`]; a changelog operator asks for the values before and after each row
+//! in the same pass ([`Calls::trace`]), a window operator for the values at the end
+//! ([`Calls::evaluate`]).
+
+mod average;
+mod blob;
+mod collect;
+mod count;
+mod distinct;
+mod encoded;
+mod extreme;
+mod fold;
+mod list_agg;
+mod sum;
+mod value;
+mod variance;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::DataType as ArrowType;
+use millrace_dataflow::DataType;
+use millrace_dataflow::graph::{AggregateCall, AggregateFunction};
+
+use distinct::DistinctValues;
+pub use fold::{Accumulator, Steps, Traced};
+
+/// Why an aggregate cannot be made or its state not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct AggregateError(pub String);
+
+/// The aggregate calls of one operator.
+pub struct Calls(Vec<Call>);
+
+struct Call {
+    arguments: Vec<usize>,
+    filter: Option<usize>,
+    distinct: Option<DistinctValues>,
+    accumulator: Box<dyn Accumulator>,
+}
+
+impl Calls {
+    /// # Errors
+    /// A function does not take these argument types; the front end lets none through.
+    pub fn new(calls: &[AggregateCall], retracts: bool) -> Result<Calls, AggregateError> {
+        calls.iter().map(|call| Call::new(call, retracts)).collect::<Result<_, _>>().map(Calls)
+    }
+
+    /// Makes room for slots below `slots`.
+    pub fn resize(&mut self, slots: usize) {
+        for call in &mut self.0 {
+            call.accumulator.resize(slots);
+            if let Some(distinct) = &mut call.distinct {
+                distinct.resize(slots);
+            }
+        }
+    }
+
+    /// The slot is as if no row had come.
+    pub fn clear(&mut self, slot: u32) {
+        for call in &mut self.0 {
+            call.accumulator.clear(slot);
+            if let Some(distinct) = &mut call.distinct {
+                distinct.clear(slot);
+            }
+        }
+    }
+
+    /// Applies the rows of the batch in order.
+    pub fn update(&mut self, batch: &RecordBatch, steps: &Steps<'_>) {
+        for call in &mut self.0 {
+            let (columns, mask) = call.prepare(batch, steps);
+            call.accumulator.update(&columns, steps, mask.as_ref());
+        }
+    }
+
+    /// As [`Calls::update`], with the values before and after each row.
+    pub fn trace(&mut self, batch: &RecordBatch, steps: &Steps<'_>) -> Vec<Traced> {
+        let traced = self.0.iter_mut().map(|call| {
+            let (columns, mask) = call.prepare(batch, steps);
+            call.accumulator.trace(&columns, steps, mask.as_ref())
+        });
+        traced.collect()
+    }
+
+    /// One column a call: the slots' values.
+    pub fn evaluate(&self, slots: &[u32]) -> Vec<ArrayRef> {
+        self.0.iter().map(|call| call.accumulator.evaluate(slots)).collect()
+    }
+
+    /// Adds the state of slot `from[i]` to that of slot `to[i]`.
+    pub fn merge(&mut self, from: &[u32], to: &[u32]) {
+        for call in &mut self.0 {
+            match &mut call.distinct {
+                Some(distinct) => distinct.merge(from, to, call.accumulator.as_mut()),
+                None => call.accumulator.merge(from, to),
+            }
+        }
+    }
+
+    /// State as columns, one row a slot.
+    pub fn save(&self, slots: &[u32]) -> Vec<ArrayRef> {
+        let mut columns = Vec::new();
+        for call in &self.0 {
+            columns.extend(call.accumulator.save(slots));
+            columns.extend(call.distinct.as_ref().map(|distinct| distinct.save(slots)));
+        }
+        columns
+    }
+
+    /// The types of [`Calls::save`].
+    pub fn saved_types(&self) -> Vec<ArrowType> {
+        let mut types = Vec::new();
+        for call in &self.0 {
+            types.extend(call.accumulator.saved_types());
+            types.extend(call.distinct.as_ref().map(|_| ArrowType::Binary));
+        }
+        types
+    }
+
+    /// # Errors
+    /// The columns are not what [`Calls::save`] gives.
+    pub fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError> {
+        let mut rest = columns;
+        for call in &mut self.0 {
+            let (own, after) = rest.split_at(call.accumulator.saved_types().len());
+            call.accumulator.load(slots, own)?;
+            rest = after;
+            if let Some(distinct) = &mut call.distinct {
+                distinct.load(slots, &rest[0])?;
+                rest = &rest[1..];
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Call {
+    fn new(call: &AggregateCall, retracts: bool) -> Result<Call, AggregateError> {
+        let distinct = match call.argument_types.first() {
+            Some(argument) if call.distinct => Some(DistinctValues::new(argument.to_arrow())),
+            _ => None,
+        };
+        Ok(Call {
+            arguments: call.arguments.clone(),
+            filter: call.filter,
+            distinct,
+            accumulator: accumulator(call, retracts)?,
+        })
+    }
+
+    /// The argument columns, and which rows count: no argument NULL, the filter TRUE,
+    /// the value new to (or gone from) the group when distinct.
+    fn prepare(
+        &mut self,
+        batch: &RecordBatch,
+        steps: &Steps<'_>,
+    ) -> (Vec<ArrayRef>, Option<BooleanBuffer>) {
+        let columns: Vec<ArrayRef> =
+            self.arguments.iter().map(|&index| batch.column(index).clone()).collect();
+        let mut mask = None;
+        for column in &columns {
+            if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+                and(&mut mask, nulls.inner().clone());
+            }
+        }
+        if let Some(filter) = self.filter {
+            let filter = batch.column(filter).as_boolean();
+            let (values, nulls) = (filter.values().clone(), filter.nulls());
+            and(&mut mask, nulls.map_or(values.clone(), |nulls| nulls.inner() & &values));
+        }
+        if let Some(distinct) = &mut self.distinct {
+            mask = Some(distinct.changes(&columns[0], steps, mask.as_ref()));
+        }
+        (columns, mask)
+    }
+}
+
+fn and(mask: &mut Option<BooleanBuffer>, with: BooleanBuffer) {
+    *mask = Some(match mask.take() {
+        Some(mask) => &mask & &with,
+        None => with,
+    });
+}
+
+fn accumulator(
+    call: &AggregateCall,
+    retracts: bool,
+) -> Result<Box<dyn Accumulator>, AggregateError> {
+    if call.function == AggregateFunction::CountStar {
+        return Ok(count::new());
+    }
+    let argument = call
+        .argument_types
+        .first()
+        .ok_or_else(|| AggregateError(format!("{:?} without an argument", call.function)))?;
+    match &call.function {
+        AggregateFunction::CountStar | AggregateFunction::Count => Ok(count::new()),
+        AggregateFunction::Sum => sum::new(argument, &call.output),
+        AggregateFunction::Avg => average::new(argument, &call.output),
+        AggregateFunction::Min => Ok(extreme::new(argument, false, retracts)),
+        AggregateFunction::Max => Ok(extreme::new(argument, true, retracts)),
+        AggregateFunction::FirstValue => Ok(value::new(argument, value::Which::First, retracts)),
+        AggregateFunction::LastValue => Ok(value::new(argument, value::Which::Last, retracts)),
+        AggregateFunction::StddevPop
+        | AggregateFunction::StddevSamp
+        | AggregateFunction::VarPop
+        | AggregateFunction::VarSamp => variance::new(&call.function, argument, &call.output),
+        AggregateFunction::ListAgg { separator } => Ok(list_agg::new(separator, retracts)),
+        AggregateFunction::Collect => collect::new(argument, &call.output),
+    }
+}
+
+fn unsupported(function: &str, argument: &DataType) -> AggregateError {
+    AggregateError(format!("{function} does not take {argument}"))
+}

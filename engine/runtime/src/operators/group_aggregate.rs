@@ -1,0 +1,313 @@
+//! Unbounded GROUP BY (rows B2.1 to B2.7): every input row may change its group's row.
+//!
+//! For each input row, in order: the group's first row emits `+I`; a changed result
+//! emits `-U` and `+U`; an unchanged one emits nothing, unless state has a
+//! time-to-live, when it is sent so that downstream state stays alive (row B2.2); a
+//! group whose last row is retracted emits `-D` and is forgotten (row B2.3). A
+//! retraction for a group that is not there is dropped.
+//!
+//! State: table 0, one entry a group: key -> rows in the group, last write, aggregates.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::compute::{filter_record_batch, kernels::cmp::distinct};
+use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use millrace_dataflow::graph::GroupAggregate as Config;
+use millrace_dataflow::{Batch, RowKind, Schema};
+use millrace_state::row;
+
+use super::aggregate::{Calls, Steps, Traced};
+use super::calc::filter_kinds;
+use super::keys::KeyTable;
+use super::shape::{Picks, Shape};
+use super::ttl::Ttl;
+use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+
+const GROUPS: u8 = 0;
+
+pub struct GroupAggregate {
+    shape: Shape,
+    keys: Vec<usize>,
+    emit_update_before: bool,
+    calls: Calls,
+    groups: KeyTable,
+    /// Rows in each group; 0: the slot is free.
+    counts: Vec<i64>,
+    ttl: Ttl,
+}
+
+/// What the rows of a batch do to their groups.
+#[derive(Debug, Default)]
+struct Plan {
+    slots: Vec<u32>,
+    /// The group begins with this row.
+    fresh: Vec<bool>,
+    /// The group ends with this row.
+    dies: Vec<bool>,
+    accumulate: Vec<bool>,
+    /// Rows that retract what is not there; they do nothing.
+    ignored: Vec<usize>,
+}
+
+impl GroupAggregate {
+    /// # Errors
+    /// An aggregate does not take its argument types.
+    pub fn new(
+        config: &Config,
+        output: &Schema,
+        name: &str,
+    ) -> Result<GroupAggregate, OperatorError> {
+        let shape = Shape::new(name, output);
+        let calls =
+            Calls::new(&config.aggregates, config.retracts).map_err(|error| shape.failed(error))?;
+        Ok(GroupAggregate {
+            shape,
+            keys: config.keys.clone(),
+            emit_update_before: config.emit_update_before,
+            calls,
+            groups: KeyTable::default(),
+            counts: Vec::new(),
+            ttl: Ttl::new(config.state_ttl_ms),
+        })
+    }
+
+    fn plan(&mut self, batch: &Batch, ctx: &OperatorContext) -> Plan {
+        let keys = row::encode_column_subset(&batch.record, &self.keys);
+        let mut plan = Plan::default();
+        for (row, key) in keys.iter().enumerate() {
+            let hash = row::hash(key);
+            if batch.kind(row).is_accumulate() {
+                self.plan_add(&mut plan, hash, key, ctx);
+            } else if !self.plan_retract(&mut plan, hash, key, ctx) {
+                plan.ignored.push(row);
+            }
+        }
+        plan
+    }
+
+    fn plan_add(&mut self, plan: &mut Plan, hash: u64, key: &[u8], ctx: &OperatorContext) {
+        let (slot, is_new) = self.groups.find_or_insert(hash, key);
+        if self.counts.len() <= slot as usize {
+            self.counts.resize(slot as usize + 1, 0);
+        }
+        let fresh = is_new || self.is_gone(slot, ctx);
+        let count = &mut self.counts[slot as usize];
+        *count = if fresh { 1 } else { *count + 1 };
+        self.ttl.write(slot, ctx.processing_time_ms);
+        plan.push(slot, fresh, false, true);
+    }
+
+    fn plan_retract(
+        &mut self,
+        plan: &mut Plan,
+        hash: u64,
+        key: &[u8],
+        ctx: &OperatorContext,
+    ) -> bool {
+        let Some(slot) = self.groups.find(hash, key) else { return false };
+        if self.is_gone(slot, ctx) {
+            return false;
+        }
+        self.counts[slot as usize] -= 1;
+        self.ttl.write(slot, ctx.processing_time_ms);
+        plan.push(slot, false, self.counts[slot as usize] == 0, false);
+        true
+    }
+
+    fn is_gone(&self, slot: u32, ctx: &OperatorContext) -> bool {
+        self.counts[slot as usize] == 0 || self.ttl.is_expired(slot, ctx)
+    }
+
+    /// Which rows changed a value of their group; all when updates refresh state.
+    fn changed(&self, traced: &[Traced], rows: usize) -> Vec<bool> {
+        if self.ttl.is_on() {
+            return vec![true; rows];
+        }
+        let mut changed = vec![false; rows];
+        for Traced { before, after } in traced {
+            let differs = differs(before, after);
+            changed.iter_mut().zip(differs).for_each(|(changed, differs)| *changed |= differs);
+        }
+        changed
+    }
+
+    /// The rows to emit: source 0 is the values after each input row, 1 those before.
+    fn picks(&self, plan: &Plan, changed: &[bool]) -> Picks {
+        let mut picks = Picks::default();
+        for row in 0..plan.slots.len() {
+            if plan.fresh[row] {
+                picks.push(RowKind::Insert, 0, row);
+            } else if plan.dies[row] {
+                picks.push(RowKind::Delete, 1, row);
+            } else if changed[row] {
+                if self.emit_update_before {
+                    picks.push(RowKind::UpdateBefore, 1, row);
+                }
+                picks.push(RowKind::UpdateAfter, 0, row);
+            }
+        }
+        picks
+    }
+
+    fn emit(
+        &self,
+        batch: &Batch,
+        traced: &[Traced],
+        picks: Picks,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        if picks.rows.is_empty() {
+            return Ok(());
+        }
+        let mut columns = Vec::with_capacity(self.keys.len() + traced.len());
+        for &key in &self.keys {
+            let column = batch.record.column(key);
+            columns.push(picks.column(&[column, column]));
+        }
+        for Traced { before, after } in traced {
+            columns.push(picks.column(&[after, before]));
+        }
+        let columns: Vec<ArrayRef> =
+            columns.into_iter().collect::<Result<_, _>>().map_err(|e| self.shape.failed(e))?;
+        let record = self.shape.record(columns, picks.rows.len())?;
+        out.emit(Batch::changelog(record, picks.kinds));
+        Ok(())
+    }
+
+    /// Forgets groups that ended and stayed so, and some whose time is over.
+    fn forget(&mut self, plan: &Plan, ctx: &OperatorContext) {
+        for (&slot, _) in plan.slots.iter().zip(&plan.dies).filter(|(_, dies)| **dies) {
+            if self.counts[slot as usize] == 0 && self.groups.find_slot(slot) {
+                self.drop_group(slot);
+            }
+        }
+        for slot in self.ttl.sweep(plan.slots.len(), ctx) {
+            if self.counts[slot as usize] > 0 {
+                self.drop_group(slot);
+            }
+        }
+    }
+
+    fn drop_group(&mut self, slot: u32) {
+        self.counts[slot as usize] = 0;
+        self.calls.clear(slot);
+        self.groups.remove(slot);
+    }
+
+    fn state_types(&self) -> Vec<ArrowType> {
+        let mut types = vec![ArrowType::Int64, ArrowType::Int64];
+        types.extend(self.calls.saved_types());
+        types
+    }
+}
+
+impl Plan {
+    fn push(&mut self, slot: u32, fresh: bool, dies: bool, accumulate: bool) {
+        self.slots.push(slot);
+        self.fresh.push(fresh);
+        self.dies.push(dies);
+        self.accumulate.push(accumulate);
+    }
+}
+
+/// Row by row, whether two columns of one type differ; NULLs are equal.
+fn differs(before: &ArrayRef, after: &ArrayRef) -> Vec<bool> {
+    if !before.data_type().is_nested()
+        && let Ok(differs) = distinct(before, after)
+    {
+        return differs.values().iter().collect();
+    }
+    let columns = [std::slice::from_ref(before), std::slice::from_ref(after)];
+    let [before, after] = columns.map(row::encode);
+    before.iter().zip(after.iter()).map(|(before, after)| before != after).collect()
+}
+
+/// The batch without some rows.
+fn without(batch: &Batch, rows: &[usize]) -> Result<Batch, arrow::error::ArrowError> {
+    let mut keep = vec![true; batch.num_rows()];
+    rows.iter().for_each(|&row| keep[row] = false);
+    let mask = BooleanArray::from(keep);
+    let record = filter_record_batch(&batch.record, &mask)?;
+    Ok(match filter_kinds(batch, Some(&mask)) {
+        Some(kinds) => Batch::changelog(record, kinds),
+        None => Batch::insert_only(record),
+    })
+}
+
+impl Operator for GroupAggregate {
+    fn on_batch(
+        &mut self,
+        _: usize,
+        mut batch: Batch,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let plan = self.plan(&batch, ctx);
+        if !plan.ignored.is_empty() {
+            batch = without(&batch, &plan.ignored).map_err(|error| self.shape.failed(error))?;
+        }
+        self.calls.resize(self.groups.slab.capacity());
+        let steps = Steps {
+            slots: &plan.slots,
+            fresh: Some(&plan.fresh),
+            accumulate: batch.kinds.is_some().then_some(plan.accumulate.as_slice()),
+        };
+        let traced = self.calls.trace(&batch.record, &steps);
+        let changed = self.changed(&traced, plan.slots.len());
+        let picks = self.picks(&plan, &changed);
+        self.emit(&batch, &traced, picks, out)?;
+        self.forget(&plan, ctx);
+        Ok(())
+    }
+
+    fn snapshot(
+        &mut self,
+        ctx: &OperatorContext,
+        writer: &mut dyn StateWriter,
+    ) -> Result<(), OperatorError> {
+        let slots: Vec<u32> =
+            self.groups.index.slots().filter(|&slot| !self.is_gone(slot, ctx)).collect();
+        let counts = slots.iter().map(|&slot| self.counts[slot as usize]);
+        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
+        let mut columns: Vec<ArrayRef> = vec![
+            std::sync::Arc::new(Int64Array::from_iter_values(counts)),
+            std::sync::Arc::new(Int64Array::from_iter_values(written)),
+        ];
+        columns.extend(self.calls.save(&slots));
+        let values = row::encode(&columns);
+        for (value, &slot) in values.iter().zip(&slots) {
+            writer.put(StateEntry {
+                key_group: Some(self.groups.slab.group(slot, ctx.max_parallelism)),
+                table: GROUPS,
+                key: self.groups.slab.key(slot).to_vec(),
+                value: value.to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    fn restore(
+        &mut self,
+        _: &OperatorContext,
+        entries: Vec<StateEntry>,
+    ) -> Result<(), OperatorError> {
+        if let Some(entry) = entries.iter().find(|entry| entry.table != GROUPS) {
+            return Err(self.shape.damaged(format!("unknown table {}", entry.table)));
+        }
+        let values = entries.iter().map(|entry| entry.value.as_slice());
+        let columns =
+            row::decode(&self.state_types(), values).map_err(|error| self.shape.damaged(error))?;
+        let slots: Vec<u32> = entries
+            .iter()
+            .map(|entry| self.groups.find_or_insert(row::hash(&entry.key), &entry.key).0)
+            .collect();
+        self.calls.resize(self.groups.slab.capacity());
+        self.counts.resize(self.groups.slab.capacity(), 0);
+        let counts = columns[0].as_primitive::<Int64Type>().values();
+        let written = columns[1].as_primitive::<Int64Type>().values();
+        for (row, &slot) in slots.iter().enumerate() {
+            self.counts[slot as usize] = counts[row];
+            self.ttl.write(slot, written[row]);
+        }
+        self.calls.load(&slots, &columns[2..]).map_err(|error| self.shape.damaged(error))
+    }
+}

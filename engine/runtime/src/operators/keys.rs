@@ -1,0 +1,141 @@
+//! Keys to slots: one lookup a row, and everything else about a key is a column
+//! indexed by its slot.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use millrace_dataflow::key_group::{KeyGroup, key_group};
+use smallvec::SmallVec;
+
+/// Bytes of a key or value; those of a few fixed-width columns are held in place.
+pub type Bytes = SmallVec<[u8; 24]>;
+
+/// The keys of slots. A slot is an index that is reused once released.
+#[derive(Debug, Default)]
+pub struct KeySlab {
+    hashes: Vec<u64>,
+    keys: Vec<Bytes>,
+    free: Vec<u32>,
+}
+
+impl KeySlab {
+    /// One more than the greatest slot ever given out.
+    pub fn capacity(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn key(&self, slot: u32) -> &[u8] {
+        &self.keys[slot as usize]
+    }
+
+    pub fn hash(&self, slot: u32) -> u64 {
+        self.hashes[slot as usize]
+    }
+
+    pub fn group(&self, slot: u32, max_parallelism: u16) -> KeyGroup {
+        key_group(self.hash(slot), max_parallelism)
+    }
+
+    /// The slot goes to a later key. No index may still hold it.
+    pub fn release(&mut self, slot: u32) {
+        self.keys[slot as usize] = Bytes::new();
+        self.free.push(slot);
+    }
+
+    fn allocate(&mut self, hash: u64, key: &[u8]) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.hashes[slot as usize] = hash;
+            self.keys[slot as usize] = Bytes::from_slice(key);
+            return slot;
+        }
+        let slot = u32::try_from(self.keys.len()).expect("fewer than 2^32 keys in one subtask");
+        self.hashes.push(hash);
+        self.keys.push(Bytes::from_slice(key));
+        slot
+    }
+}
+
+/// Finds slots of a [`KeySlab`] by key. Several indexes may share one slab.
+#[derive(Debug, Default)]
+pub struct KeyIndex {
+    table: HashTable<u32>,
+}
+
+impl KeyIndex {
+    /// Slots in no particular order.
+    pub fn slots(&self) -> impl Iterator<Item = u32> {
+        self.table.iter().copied()
+    }
+
+    pub fn find(&self, slab: &KeySlab, hash: u64, key: &[u8]) -> Option<u32> {
+        self.table.find(hash, |slot| slab.key(*slot) == key).copied()
+    }
+
+    /// The key's slot, and whether it is new.
+    pub fn find_or_insert(&mut self, slab: &mut KeySlab, hash: u64, key: &[u8]) -> (u32, bool) {
+        let entry = self.table.entry(hash, |slot| slab.key(*slot) == key, |slot| slab.hash(*slot));
+        match entry {
+            Entry::Occupied(found) => (*found.get(), false),
+            Entry::Vacant(vacant) => {
+                let slot = slab.allocate(hash, key);
+                vacant.insert(slot);
+                (slot, true)
+            }
+        }
+    }
+
+    pub fn contains(&self, slab: &KeySlab, slot: u32) -> bool {
+        self.table.find(slab.hash(slot), |held| *held == slot).is_some()
+    }
+
+    /// Takes the slot out; the slab still has it.
+    pub fn remove(&mut self, slab: &KeySlab, slot: u32) {
+        if let Ok(found) = self.table.find_entry(slab.hash(slot), |held| *held == slot) {
+            found.remove();
+        }
+    }
+}
+
+/// A slab with its one index.
+#[derive(Debug, Default)]
+pub struct KeyTable {
+    pub slab: KeySlab,
+    pub index: KeyIndex,
+}
+
+impl KeyTable {
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.index.find(&self.slab, hash, key)
+    }
+
+    pub fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> (u32, bool) {
+        self.index.find_or_insert(&mut self.slab, hash, key)
+    }
+
+    /// Whether the slot is in use.
+    pub fn find_slot(&self, slot: u32) -> bool {
+        self.index.contains(&self.slab, slot)
+    }
+
+    pub fn remove(&mut self, slot: u32) {
+        self.index.remove(&self.slab, slot);
+        self.slab.release(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_slot_serves_another_key() {
+        let mut keys = KeyTable::default();
+        assert_eq!(keys.find_or_insert(1, b"a"), (0, true));
+        assert_eq!(keys.find_or_insert(1, b"b"), (1, true), "equal hashes are told apart");
+        assert_eq!(keys.find_or_insert(1, b"a"), (0, false));
+        keys.remove(0);
+        assert_eq!(keys.find(1, b"a"), None);
+        assert_eq!(keys.find_or_insert(2, b"c"), (0, true));
+        assert_eq!(keys.find(1, b"b"), Some(1));
+        assert_eq!(keys.slab.capacity(), 2);
+    }
+}

@@ -1,0 +1,14 @@
+//! Operators as scripts: rows, watermarks and restores in, changelog text out; and
+//! each against a naive recomputation over random input with random restores.
+
+mod aggregates;
+mod calc;
+mod deduplicate;
+mod group_aggregate;
+mod interval_join;
+mod naive;
+mod rank;
+mod restore;
+mod stage;
+mod text;
+mod window_aggregate;

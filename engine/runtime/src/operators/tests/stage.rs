@@ -1,0 +1,238 @@
+//! Runs one operator at some parallelism, as a job would: rows go by key group,
+//! watermarks to all, a snapshot can be restored at another parallelism.
+
+use arrow::array::UInt32Array;
+use arrow::compute::take_record_batch;
+use millrace_dataflow::catalog::ChangelogMode;
+use millrace_dataflow::graph::Operator as Node;
+use millrace_dataflow::key_group::{KeyGroupRange, subtask_of};
+use millrace_dataflow::{Batch, Schema, Watermark};
+use millrace_state::row;
+
+use super::text;
+use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use crate::operators::checked::Checked;
+use crate::operators::create;
+
+const MAX_PARALLELISM: u16 = 128;
+
+/// An operator under test.
+#[derive(Clone)]
+pub struct Spec {
+    pub node: Node,
+    pub inputs: Vec<Schema>,
+    pub output: Schema,
+    pub changelog: ChangelogMode,
+    /// Columns of each input that decide the subtask.
+    pub keys: Vec<Vec<usize>>,
+}
+
+pub struct Stage {
+    spec: Spec,
+    subtasks: Vec<Checked>,
+    pub now_ms: i64,
+    pub watermark: Watermark,
+    pub late: u64,
+    emitted: Vec<String>,
+}
+
+#[derive(Default)]
+struct Entries(Vec<StateEntry>);
+
+impl StateWriter for Entries {
+    fn put(&mut self, entry: StateEntry) {
+        self.0.push(entry);
+    }
+}
+
+impl Stage {
+    pub fn new(spec: &Spec) -> Stage {
+        let mut stage = Stage {
+            spec: spec.clone(),
+            subtasks: Vec::new(),
+            now_ms: 0,
+            watermark: Watermark::MIN,
+            late: 0,
+            emitted: Vec::new(),
+        };
+        stage.subtasks.push(stage.subtask());
+        stage
+    }
+
+    fn subtask(&self) -> Checked {
+        let Spec { node, inputs, output, changelog, .. } = &self.spec;
+        let operator = create(node, inputs, output, "operator").expect("a sound operator");
+        Checked::new(operator, output, *changelog, "operator")
+    }
+
+    fn context(&self, subtask: usize) -> OperatorContext {
+        let parallelism = self.subtasks.len() as u16;
+        OperatorContext {
+            subtask: subtask as u16,
+            max_parallelism: MAX_PARALLELISM,
+            key_groups: KeyGroupRange::of_subtask(MAX_PARALLELISM, parallelism, subtask as u16),
+            processing_time_ms: self.now_ms,
+            watermark: self.watermark,
+        }
+    }
+
+    fn collect(&mut self, out: Output) {
+        self.late += out.late_records_dropped;
+        self.emitted.extend(out.batches.iter().flat_map(text::show));
+    }
+
+    fn each(
+        &mut self,
+        call: impl Fn(&mut Checked, &OperatorContext, &mut Output) -> Result<(), OperatorError>,
+    ) {
+        for at in 0..self.subtasks.len() {
+            let ctx = self.context(at);
+            let mut out = Output::default();
+            call(&mut self.subtasks[at], &ctx, &mut out).expect("the operator runs");
+            self.collect(out);
+        }
+    }
+
+    pub fn rows(&mut self, input: usize, rows: &str) {
+        let batch = text::batch(&self.spec.inputs[input], rows);
+        self.batch(input, &batch);
+    }
+
+    pub fn batch(&mut self, input: usize, batch: &Batch) {
+        self.try_batch(input, batch).expect("the operator takes the batch");
+    }
+
+    pub fn try_batch(&mut self, input: usize, batch: &Batch) -> Result<(), OperatorError> {
+        let keys = row::encode_column_subset(&batch.record, &self.spec.keys[input]);
+        let groups = row::key_groups(&keys, MAX_PARALLELISM);
+        let parallelism = self.subtasks.len() as u16;
+        for at in 0..self.subtasks.len() {
+            let mine: Vec<u32> = (0..batch.num_rows())
+                .filter(|&row| {
+                    usize::from(subtask_of(groups[row], MAX_PARALLELISM, parallelism)) == at
+                })
+                .map(|row| row as u32)
+                .collect();
+            if mine.is_empty() {
+                continue;
+            }
+            let kinds = mine.iter().map(|&row| batch.kind(row as usize)).collect();
+            let record = take_record_batch(&batch.record, &UInt32Array::from(mine)).expect("rows");
+            let ctx = self.context(at);
+            let mut out = Output::default();
+            let done =
+                self.subtasks[at].on_batch(input, Batch::changelog(record, kinds), &ctx, &mut out);
+            self.collect(out);
+            done?;
+        }
+        Ok(())
+    }
+
+    pub fn watermark(&mut self, ms: i64) {
+        self.watermark = Watermark(ms);
+        self.each(|subtask, ctx, out| subtask.on_watermark(ctx, out));
+    }
+
+    /// The wall clock goes on; timers go off one after another.
+    pub fn time(&mut self, ms: i64) {
+        loop {
+            let timers = self.subtasks.iter().filter_map(Operator::next_processing_timer);
+            let Some(timer) = timers.min().filter(|timer| *timer <= ms) else { break };
+            self.now_ms = self.now_ms.max(timer);
+            self.each(|subtask, ctx, out| match subtask.next_processing_timer() {
+                Some(timer) if timer <= ctx.processing_time_ms => {
+                    subtask.on_processing_time(ctx, out)
+                }
+                _ => Ok(()),
+            });
+        }
+        self.now_ms = ms;
+    }
+
+    pub fn snapshot(&mut self) -> Vec<StateEntry> {
+        let mut entries = Entries::default();
+        for at in 0..self.subtasks.len() {
+            let ctx = self.context(at);
+            self.subtasks[at].snapshot(&ctx, &mut entries).expect("a snapshot");
+        }
+        entries.0
+    }
+
+    /// Snapshot, and all begins again at another parallelism; the watermark is unknown
+    /// until the next one.
+    pub fn restore(&mut self, parallelism: u16) {
+        let entries = self.snapshot();
+        self.restore_from(entries, parallelism).expect("its own snapshot");
+    }
+
+    pub fn restore_from(
+        &mut self,
+        entries: Vec<StateEntry>,
+        parallelism: u16,
+    ) -> Result<(), OperatorError> {
+        self.watermark = Watermark::MIN;
+        self.subtasks = (0..parallelism).map(|_| self.subtask()).collect();
+        for at in 0..usize::from(parallelism) {
+            let ctx = self.context(at);
+            let mine = entries.iter().enumerate().filter(|(index, entry)| match entry.key_group {
+                Some(group) => ctx.key_groups.contains(group),
+                None => index % usize::from(parallelism) == at,
+            });
+            let mine = mine.map(|(_, entry)| entry.clone()).collect();
+            self.subtasks[at].restore(&ctx, mine)?;
+        }
+        Ok(())
+    }
+
+    pub fn end(&mut self) {
+        self.watermark(i64::MAX);
+        self.each(|subtask, ctx, out| subtask.on_end(ctx, out));
+    }
+
+    /// What was emitted since the last call.
+    pub fn emitted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.emitted)
+    }
+}
+
+/// Runs a script. A line is a command or, after `=>`, all that was emitted since the
+/// last such line (`=>` alone: nothing; several subtasks emit in any order):
+///
+/// ```text
+/// rows +I[a, 1] +I[b, 2]      left/right for the inputs of a join
+/// watermark 5000              time 5000: the wall clock
+/// restore 3                   snapshot, restore with three subtasks
+/// late 1                      rows dropped as late so far
+/// end                         watermark MAX and end of input
+/// => +I[a, 1]
+/// ```
+pub fn check(spec: &Spec, script: &str) {
+    let mut stage = Stage::new(spec);
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let number = || rest.parse::<i64>().expect("a number");
+        match command {
+            "rows" | "left" => stage.rows(0, rest),
+            "right" => stage.rows(1, rest),
+            "watermark" => stage.watermark(number()),
+            "time" => stage.time(number()),
+            "restore" => stage.restore(number() as u16),
+            "late" => assert_eq!(stage.late, number() as u64, "at {line:?}"),
+            "end" => stage.end(),
+            "=>" => expect(&mut stage, rest, line, script),
+            other => panic!("no command {other:?}"),
+        }
+    }
+    assert_eq!(stage.emitted(), Vec::<String>::new(), "left over at the end of{script}");
+}
+
+fn expect(stage: &mut Stage, rows: &str, line: &str, script: &str) {
+    let rows = rows.split_inclusive(']').map(|row| row.trim().to_owned());
+    let mut expected: Vec<String> = rows.filter(|row| !row.is_empty()).collect();
+    let mut emitted = stage.emitted();
+    if stage.subtasks.len() > 1 {
+        expected.sort();
+        emitted.sort();
+    }
+    assert_eq!(emitted, expected, "at {line:?} of{script}");
+}

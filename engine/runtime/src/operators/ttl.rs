@@ -1,0 +1,63 @@
+//! State time-to-live by last write (Flink: `table.exec.state.ttl`, rows B13.1).
+
+use crate::operator::OperatorContext;
+
+/// Slots looked at after a batch, beside one for each of its rows.
+const SWEEP_SLOTS: usize = 16;
+
+/// When each slot was last written; nothing is kept when state lives for ever.
+#[derive(Debug)]
+pub struct Ttl {
+    ttl_ms: i64,
+    written_ms: Vec<i64>,
+    cursor: usize,
+}
+
+impl Ttl {
+    /// 0: for ever.
+    pub fn new(ttl_ms: i64) -> Ttl {
+        Ttl { ttl_ms, written_ms: Vec::new(), cursor: 0 }
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.ttl_ms > 0
+    }
+
+    pub fn write(&mut self, slot: u32, now_ms: i64) {
+        if self.is_on() {
+            if self.written_ms.len() <= slot as usize {
+                self.written_ms.resize(slot as usize + 1, now_ms);
+            }
+            self.written_ms[slot as usize] = now_ms;
+        }
+    }
+
+    /// When the slot was last written; 0 when nobody asks.
+    pub fn written_ms(&self, slot: u32) -> i64 {
+        if self.is_on() { self.written_ms[slot as usize] } else { 0 }
+    }
+
+    pub fn is_expired(&self, slot: u32, ctx: &OperatorContext) -> bool {
+        self.is_on()
+            && self.written_ms[slot as usize].saturating_add(self.ttl_ms) <= ctx.processing_time_ms
+    }
+
+    /// Some expired slots, found by looking at a bounded number of them each time, so
+    /// that state of keys that never come again goes away too. The caller drops those
+    /// that are in use.
+    pub fn sweep(&mut self, rows: usize, ctx: &OperatorContext) -> Vec<u32> {
+        let total = self.written_ms.len();
+        if !self.is_on() || total == 0 {
+            return Vec::new();
+        }
+        let mut expired = Vec::new();
+        for _ in 0..(rows + SWEEP_SLOTS).min(total) {
+            self.cursor = (self.cursor + 1) % total;
+            let slot = self.cursor as u32;
+            if self.is_expired(slot, ctx) {
+                expired.push(slot);
+            }
+        }
+        expired
+    }
+}

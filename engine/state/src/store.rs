@@ -1,0 +1,440 @@
+//! The checkpoint protocol's only I/O: the log, the snapshots, and their removal,
+//! over an object store.
+//!
+//! Guarantees: an entry exists whole or not at all (one conditional create); a
+//! snapshot's files are written before its manifest, and its manifest before the
+//! entry that names it; removal goes the other way round.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use millrace_dataflow::{CheckpointId, CommitPermit, Generation, RuntimeLevel};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+
+use crate::error::StateError;
+use crate::location;
+use crate::log::{self, Claim, Created, Entry, EntryKind, RestoreRequest, Restored};
+use crate::manifest::{self, METADATA, Manifest};
+use crate::read::{LoadedSnapshot, file_name};
+use crate::retention;
+use crate::write::Encoded;
+
+/// How many requests are under way at once.
+const CONCURRENCY: usize = 16;
+/// How often a create is repeated when its outcome stays open.
+const CREATE_ATTEMPTS: usize = 5;
+
+/// The checkpoints of one application, below one directory.
+#[derive(Clone, Debug)]
+pub struct CheckpointStore {
+    objects: Arc<dyn ObjectStore>,
+    root: Path,
+    application: String,
+    owner: String,
+}
+
+/// The right to write the log as one generation; lost when another takes it.
+#[derive(Debug)]
+pub struct Claimed {
+    pub generation: Generation,
+    /// Sequence of the `generation` entry: unique among all starts.
+    pub sequence: u64,
+    pub restores: Restored,
+    /// Claims of the same generation before this one.
+    pub earlier_claims: u32,
+    /// The greatest checkpoint id seen in the log.
+    pub last_checkpoint: CheckpointId,
+    next: u64,
+}
+
+/// A checkpoint that has just become visible.
+#[derive(Debug)]
+pub struct Published {
+    pub permit: CommitPermit,
+    pub sequence: u64,
+}
+
+/// What a `checkpoint` entry says beside its place.
+#[derive(Clone, Debug)]
+pub struct NewCheckpoint {
+    pub checkpoint: CheckpointId,
+    pub savepoint: bool,
+    pub location: String,
+    pub held: bool,
+}
+
+impl CheckpointStore {
+    /// `root` as [`location::parse`] reads it; `owner` differs between processes.
+    ///
+    /// # Errors
+    /// The root is no usable location.
+    pub fn new(
+        objects: Arc<dyn ObjectStore>,
+        root: &str,
+        application: impl Into<String>,
+        owner: impl Into<String>,
+    ) -> Result<CheckpointStore, StateError> {
+        let root = location::parse(root)?;
+        Ok(CheckpointStore { objects, root, application: application.into(), owner: owner.into() })
+    }
+
+    /// All entries in order of sequence.
+    ///
+    /// # Errors
+    /// The store cannot be read, or an entry is no entry.
+    pub async fn entries(&self) -> Result<Vec<Entry>, StateError> {
+        let directory = self.root.clone().join("log");
+        let listed = self.objects.list(Some(&directory));
+        let found: Vec<Option<Entry>> = listed
+            .map_err(|source| store_error("list the checkpoint log", source))
+            .map_ok(|meta| self.read_entry(meta.location))
+            .try_buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut entries: Vec<Entry> = found.into_iter().flatten().collect();
+        entries.sort_by_key(|entry| entry.sequence);
+        Ok(entries)
+    }
+
+    /// Takes the application for a generation, and says what to restore.
+    ///
+    /// # Errors
+    /// A greater generation is there, or the store fails.
+    pub async fn claim(
+        &self,
+        generation: Generation,
+        request: &RestoreRequest,
+        now_ms: i64,
+    ) -> Result<Claimed, StateError> {
+        loop {
+            let entries = self.entries().await?;
+            let (sequence, restores, earlier_claims) =
+                match log::decide_claim(&entries, generation, request) {
+                    Claim::Superseded { newer } => {
+                        return Err(StateError::Superseded { generation, newer });
+                    }
+                    Claim::Append { sequence, restores, earlier_claims } => {
+                        (sequence, restores, earlier_claims)
+                    }
+                };
+            let kind = EntryKind::Generation { restores: restores.clone() };
+            let entry = self.entry(sequence, generation, now_ms, kind);
+            if self.create(&entry).await?.is_none() {
+                let last_checkpoint = log::last_checkpoint(&entries);
+                let next = sequence + 1;
+                return Ok(Claimed {
+                    generation,
+                    sequence,
+                    restores,
+                    earlier_claims,
+                    last_checkpoint,
+                    next,
+                });
+            }
+        }
+    }
+
+    /// Makes a checkpoint visible: the only place where the right to commit comes from.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] when another engine has written the log since.
+    pub async fn publish(
+        &self,
+        claimed: &mut Claimed,
+        new: NewCheckpoint,
+        now_ms: i64,
+    ) -> Result<Published, StateError> {
+        let NewCheckpoint { checkpoint, savepoint, location, held } = new;
+        let kind = EntryKind::Checkpoint { checkpoint, savepoint, location, held };
+        let entry = self.entry(claimed.next, claimed.generation, now_ms, kind);
+        if let Some(winner) = self.create(&entry).await? {
+            return Err(StateError::Fenced {
+                generation: claimed.generation,
+                by: winner.describe(),
+            });
+        }
+        claimed.next += 1;
+        let permit = CommitPermit::for_visible_checkpoint(claimed.generation, checkpoint);
+        Ok(Published { permit, sequence: entry.sequence })
+    }
+
+    /// Catches up after a publication whose answer was lost: the last entry of this
+    /// very claim that it did not know of.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] when another wrote it, or the store fails.
+    pub async fn catch_up(&self, claimed: &mut Claimed) -> Result<Option<Entry>, StateError> {
+        let mut adopted = None;
+        while let Some(entry) = self.read_entry(self.entry_path(claimed.next)).await? {
+            let is_ours = entry.owner == self.owner
+                && entry.generation == claimed.generation
+                && matches!(entry.kind, EntryKind::Checkpoint { .. });
+            if !is_ours {
+                let (generation, by) = (claimed.generation, entry.describe());
+                return Err(StateError::Fenced { generation, by });
+            }
+            claimed.next += 1;
+            adopted = Some(entry);
+        }
+        Ok(adopted)
+    }
+
+    /// Makes sure that nobody has written the log since, and gives the right to
+    /// commit again what the restored checkpoint prepared.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`], or the store fails.
+    pub async fn confirm(
+        &self,
+        claimed: &Claimed,
+        restored: CheckpointId,
+    ) -> Result<CommitPermit, StateError> {
+        match self.read_entry(self.entry_path(claimed.next)).await? {
+            Some(entry) => {
+                Err(StateError::Fenced { generation: claimed.generation, by: entry.describe() })
+            }
+            None => Ok(CommitPermit::for_visible_checkpoint(claimed.generation, restored)),
+        }
+    }
+
+    /// The directory for a checkpoint of the claim with this sequence: no two claims
+    /// share one.
+    pub fn checkpoint_location(&self, claim: u64, checkpoint: CheckpointId) -> String {
+        let name = format!("chk-{checkpoint}-{claim}");
+        location::display(&self.root.clone().join("checkpoints").join(name))
+    }
+
+    /// Where a savepoint for `target` goes: there itself when nothing is there yet,
+    /// else in a directory of its own below (row H1.9). Without a target below the
+    /// application's own directory.
+    ///
+    /// # Errors
+    /// The target is no usable location, or the store fails.
+    pub async fn savepoint_location(
+        &self,
+        claim: u64,
+        checkpoint: CheckpointId,
+        target: Option<&str>,
+    ) -> Result<String, StateError> {
+        let short: String = self.application.chars().take(6).collect();
+        let name = format!("savepoint-{short}-{checkpoint}-{claim}");
+        let Some(target) = target else {
+            return Ok(location::display(&self.root.clone().join("savepoints").join(name)));
+        };
+        let target = location::parse(target)?;
+        let mut listed = self.objects.list(Some(&target));
+        let taken = listed
+            .try_next()
+            .await
+            .map_err(|source| store_error("list the savepoint's target", source))?
+            .is_some();
+        Ok(location::display(&if taken { target.join(name) } else { target }))
+    }
+
+    /// Writes the state files, then the manifest.
+    ///
+    /// # Errors
+    /// The store fails, or a manifest is there already.
+    pub async fn write_snapshot(&self, location: &str, encoded: Encoded) -> Result<(), StateError> {
+        let directory = location::parse(location)?;
+        let mut puts = vec![];
+        for (meta, bytes) in encoded.manifest.files.iter().zip(encoded.files) {
+            let path = directory.clone().join(meta.name.as_str());
+            puts.push(self.write_file(path, bytes).boxed());
+        }
+        futures::stream::iter(puts).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
+        let path = directory.join(METADATA);
+        let bytes = Bytes::from(manifest::encode(&encoded.manifest));
+        self.objects
+            .put_opts(&path, bytes.into(), PutOptions::from(PutMode::Create))
+            .await
+            .map_err(|source| store_error(&format!("write /{path}"), source))?;
+        Ok(())
+    }
+
+    async fn write_file(&self, path: Path, bytes: Bytes) -> Result<(), StateError> {
+        let put = self.objects.put(&path, bytes.into()).await;
+        put.map(drop).map_err(|source| store_error(&format!("write /{path}"), source))
+    }
+
+    /// The manifest alone, for an engine of `level`.
+    ///
+    /// # Errors
+    /// It is missing, damaged, or of a later format.
+    pub async fn read_manifest(
+        &self,
+        location: &str,
+        level: RuntimeLevel,
+    ) -> Result<Manifest, StateError> {
+        let path = location::parse(location)?.join(METADATA);
+        let bytes = match self.get(&path).await? {
+            Some(bytes) => bytes,
+            None => return Err(StateError::NoSnapshot { location: location.to_owned() }),
+        };
+        manifest::decode(&bytes, &location::display(&path), level)
+    }
+
+    /// The manifest, with every file there and of its length: enough to say before
+    /// a stop that a snapshot can be read.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::read_manifest`], or a file is missing or has another length.
+    pub async fn inspect(
+        &self,
+        location: &str,
+        level: RuntimeLevel,
+    ) -> Result<Manifest, StateError> {
+        let manifest = self.read_manifest(location, level).await?;
+        let directory = location::parse(location)?;
+        for meta in &manifest.files {
+            let damaged = |reason: String| StateError::damaged(file_name(location, meta), reason);
+            let path = directory.clone().join(meta.name.as_str());
+            match self.objects.head(&path).await {
+                Ok(found) if found.size == meta.length => {}
+                Ok(found) => {
+                    let (has, wants) = (found.size, meta.length);
+                    return Err(damaged(format!("it has {has} bytes and should have {wants}")));
+                }
+                Err(object_store::Error::NotFound { .. }) => {
+                    return Err(damaged("it is missing".into()));
+                }
+                Err(source) => return Err(store_error(&format!("look at /{path}"), source)),
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The whole snapshot, every byte checked.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::read_manifest`], or a file is missing or damaged.
+    pub async fn load(
+        &self,
+        location: &str,
+        level: RuntimeLevel,
+    ) -> Result<LoadedSnapshot, StateError> {
+        let manifest = self.read_manifest(location, level).await?;
+        let directory = location::parse(location)?;
+        let location = location::display(&directory);
+        let gets = manifest.files.iter().map(|meta| {
+            let path = directory.clone().join(meta.name.as_str());
+            let name = file_name(&location, meta);
+            async move {
+                self.get(&path).await?.ok_or_else(|| StateError::damaged(name, "it is missing"))
+            }
+        });
+        let files = futures::stream::iter(gets).buffered(CONCURRENCY).try_collect().await?;
+        LoadedSnapshot::verified(manifest, location, files)
+    }
+
+    /// Removes what [`retention::expired`] names, entries before files, so that no
+    /// entry ever names a directory that is going.
+    ///
+    /// # Errors
+    /// The store fails; what is left is removed the next time.
+    pub async fn retire(&self, claimed_next: u64, retained: usize) -> Result<usize, StateError> {
+        let mut entries = self.entries().await?;
+        entries.retain(|entry| entry.sequence < claimed_next);
+        let expired = retention::expired(&entries, retained);
+        for sequence in &expired.sequences {
+            self.delete(self.entry_path(*sequence)).await?;
+        }
+        for location in &expired.locations {
+            self.remove_snapshot(location).await?;
+        }
+        Ok(expired.sequences.len())
+    }
+
+    /// Removes a snapshot's files, the manifest first.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn remove_snapshot(&self, location: &str) -> Result<(), StateError> {
+        let directory = location::parse(location)?;
+        self.delete(directory.clone().join(METADATA)).await?;
+        let listed: Vec<_> = self
+            .objects
+            .list(Some(&directory))
+            .try_collect()
+            .await
+            .map_err(|source| store_error("list an old checkpoint", source))?;
+        for meta in listed {
+            self.delete(meta.location).await?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, sequence: u64, generation: Generation, at_ms: i64, kind: EntryKind) -> Entry {
+        let (application, owner) = (self.application.clone(), self.owner.clone());
+        Entry { sequence, application, generation, owner, at_ms, kind }
+    }
+
+    fn entry_path(&self, sequence: u64) -> Path {
+        self.root.clone().join("log").join(format!("{sequence:020}.json"))
+    }
+
+    /// The one conditional create: `None` when it is won, else the entry that is
+    /// there. An error that leaves the outcome open is settled by reading it back.
+    async fn create(&self, entry: &Entry) -> Result<Option<Box<Entry>>, StateError> {
+        let path = self.entry_path(entry.sequence);
+        let bytes = Bytes::from(serde_json::to_vec(entry).expect("an entry is plain data"));
+        let mut last = None;
+        for _ in 0..CREATE_ATTEMPTS {
+            let options = PutOptions::from(PutMode::Create);
+            match self.objects.put_opts(&path, bytes.clone().into(), options).await {
+                Ok(_) => return Ok(None),
+                Err(object_store::Error::AlreadyExists { .. }) => {}
+                Err(source) => last = Some(source),
+            }
+            match log::judge_create(entry, self.read_entry(path.clone()).await?) {
+                Created::Open => {}
+                Created::Won => return Ok(None),
+                Created::Lost { to } => return Ok(Some(to)),
+            }
+        }
+        let source = last.unwrap_or(object_store::Error::NotImplemented {
+            operation: "conditional create".into(),
+            implementer: "this object store".into(),
+        });
+        Err(store_error(&format!("create log entry {}", entry.sequence), source))
+    }
+
+    /// `None` when retention has removed it.
+    async fn read_entry(&self, path: Path) -> Result<Option<Entry>, StateError> {
+        let Some(bytes) = self.get(&path).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| StateError::damaged(location::display(&path), error.to_string()))
+    }
+
+    async fn get(&self, path: &Path) -> Result<Option<Bytes>, StateError> {
+        let doing = || format!("read {}", location::display(path));
+        match self.objects.get(path).await {
+            Ok(found) => {
+                found.bytes().await.map(Some).map_err(|source| store_error(&doing(), source))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(store_error(&doing(), source)),
+        }
+    }
+
+    async fn delete(&self, path: Path) -> Result<(), StateError> {
+        match self.objects.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(store_error(&format!("delete /{path}"), source)),
+        }
+    }
+}
+
+impl Claimed {
+    /// The sequence that the next entry of this claim would have.
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+}
+
+fn store_error(doing: &str, source: object_store::Error) -> StateError {
+    StateError::Store { doing: format!("cannot {doing}"), source }
+}
