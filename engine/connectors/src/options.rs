@@ -20,17 +20,17 @@ const COMMON: &[OptionSpec] = &[
 
 /// Watermark options that every source may have (rows E.4 to E.7).
 const WATERMARK: &[OptionSpec] = &[
-    OptionSpec::defaulted(
-        "scan.watermark.emit.strategy",
-        OptionKind::Enum(&["on-periodic", "on-event"]),
-        "on-periodic",
-    ),
-    OptionSpec::optional("scan.watermark.idle-timeout", OptionKind::Duration),
-    OptionSpec::optional("scan.watermark.alignment.group", OptionKind::Text),
-    OptionSpec::optional("scan.watermark.alignment.max-drift", OptionKind::Duration),
-    OptionSpec::defaulted("scan.watermark.alignment.update-interval", OptionKind::Duration, "1 s"),
-    OptionSpec::defaulted("scan.watermark.emit.on-event.gap", OptionKind::Int, "1"),
+    watermark("scan.watermark.emit.strategy", OptionKind::Enum(&["on-periodic", "on-event"])),
+    watermark("scan.watermark.idle-timeout", OptionKind::Duration),
+    watermark("scan.watermark.alignment.group", OptionKind::Text),
+    watermark("scan.watermark.alignment.max-drift", OptionKind::Duration),
+    watermark("scan.watermark.alignment.update-interval", OptionKind::Duration),
+    watermark("scan.watermark.emit.on-event.gap", OptionKind::Int),
 ];
+
+const fn watermark(key: &'static str, kind: OptionKind) -> OptionSpec {
+    OptionSpec::optional(key, kind).since(RuntimeLevel::Flink1_18)
+}
 
 /// The options of a table with a connector's defaults behind them.
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +84,11 @@ impl Checked<'_> {
     pub fn check(&self, table: &TableSpec) -> Result<(), OptionError> {
         let format = if self.takes_format { Some(format_of(table)?) } else { None };
         for (key, value) in &table.options {
-            let kind = self.kind_of(key, format).ok_or_else(|| self.unknown(key, format))?;
-            kind.check(value).map_err(|wanted| bad_value(key, &wanted))?;
+            let spec = self.spec_of(key, format).ok_or_else(|| self.unknown(key, format))?;
+            if self.level < spec.since {
+                return Err(self.too_new(key, spec.since));
+            }
+            spec.kind.check(value).map_err(|wanted| bad_value(key, &wanted))?;
         }
         let missing =
             self.specs.iter().find(|spec| spec.required && !table.options.contains_key(spec.key));
@@ -101,38 +104,41 @@ impl Checked<'_> {
         }
     }
 
-    fn kind_of(&self, key: &str, format: Option<&FormatDescriptor>) -> Option<OptionKind> {
+    fn spec_of<'s>(
+        &'s self,
+        key: &str,
+        format: Option<&'s FormatDescriptor>,
+    ) -> Option<&'s OptionSpec> {
         if let Some(spec) = self.own().find(|spec| spec.matches(key)) {
-            return Some(spec.kind);
+            return Some(spec);
         }
         let format = format?;
         let rest = key.strip_prefix(format.name)?.strip_prefix('.')?;
-        format.options.iter().find(|spec| spec.matches(rest)).map(|spec| spec.kind)
+        format.options.iter().find(|spec| spec.matches(rest))
     }
 
     fn own(&self) -> impl Iterator<Item = &OptionSpec> {
-        let watermark = if self.usage == TableUsage::Source && self.level >= RuntimeLevel::Flink1_18
-        {
-            WATERMARK
-        } else {
-            &[]
-        };
+        let watermark = if self.usage == TableUsage::Source { WATERMARK } else { &[] };
         COMMON.iter().chain(self.specs).chain(watermark)
     }
 
+    fn too_new(&self, key: &str, since: RuntimeLevel) -> OptionError {
+        let message =
+            format!("option '{key}' needs {since} or later; this job runs as {}", self.level);
+        OptionError { key: Some(key.to_owned()), message }
+    }
+
     fn unknown(&self, key: &str, format: Option<&FormatDescriptor>) -> OptionError {
-        let mut supported: Vec<String> = self.own().map(|spec| spec.key.to_owned()).collect();
+        let offered = |spec: &&OptionSpec| spec.since <= self.level;
+        let mut supported: Vec<String> =
+            self.own().filter(offered).map(|spec| spec.key.to_owned()).collect();
         if let Some(format) = format {
-            supported.extend(format.options.iter().map(|s| format!("{}.{}", format.name, s.key)));
+            let of_format = format.options.iter().filter(offered);
+            supported.extend(of_format.map(|spec| format!("{}.{}", format.name, spec.key)));
         }
         supported.sort();
-        let hint = if key.starts_with("scan.watermark.") && self.usage == TableUsage::Source {
-            format!("; scan.watermark options need {}", RuntimeLevel::Flink1_18)
-        } else {
-            String::new()
-        };
         let message = format!(
-            "connector '{}' has no option '{key}'{hint}; it supports {}",
+            "connector '{}' has no option '{key}'; it supports {}",
             self.connector,
             supported.join(", ")
         );

@@ -19,8 +19,11 @@ pub struct FormatDescriptor {
     pub options: &'static [OptionSpec],
     /// Makes the format from its options (keys without the prefix) for the columns
     /// of a table; also says what is wrong with them.
-    pub create: fn(&FormatOptions, &Schema) -> Result<Box<dyn Format>, FormatError>,
+    pub create: CreateFormat,
 }
+
+/// See [`FormatDescriptor::create`].
+pub type CreateFormat = fn(&FormatOptions, &Schema) -> Result<Box<dyn Format>, FormatError>;
 
 /// Option values by key without the format's prefix.
 pub type FormatOptions = BTreeMap<String, String>;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use millrace_dataflow::RuntimeLevel;
+
 /// One option of a connector or a format.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionSpec {
@@ -12,6 +14,8 @@ pub struct OptionSpec {
     pub required: bool,
     /// As it would be written in `WITH (...)`.
     pub default: Option<&'static str>,
+    /// The first level that has it.
+    pub since: RuntimeLevel,
 }
 
 /// How an option's text is read.
@@ -35,11 +39,11 @@ pub enum OptionKind {
 
 impl OptionSpec {
     pub const fn required(key: &'static str, kind: OptionKind) -> OptionSpec {
-        OptionSpec { key, kind, required: true, default: None }
+        OptionSpec { key, kind, required: true, default: None, since: RuntimeLevel::Flink1_15 }
     }
 
     pub const fn optional(key: &'static str, kind: OptionKind) -> OptionSpec {
-        OptionSpec { key, kind, required: false, default: None }
+        OptionSpec { required: false, ..OptionSpec::required(key, kind) }
     }
 
     pub const fn defaulted(
@@ -47,7 +51,11 @@ impl OptionSpec {
         kind: OptionKind,
         default: &'static str,
     ) -> OptionSpec {
-        OptionSpec { key, kind, required: false, default: Some(default) }
+        OptionSpec { default: Some(default), ..OptionSpec::optional(key, kind) }
+    }
+
+    pub const fn since(self, level: RuntimeLevel) -> OptionSpec {
+        OptionSpec { since: level, ..self }
     }
 
     /// Whether this spec is for `key`, with `#` matching one or more path parts.

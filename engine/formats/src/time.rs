@@ -210,7 +210,7 @@ pub fn write_timestamp(
 /// Appends Java's `LocalTime.toString`: no seconds when they are zero, the fraction
 /// in groups of three digits.
 pub fn write_java_time(second_of_day: u32, nanos: u32, out: &mut Vec<u8>) {
-    if second_of_day % 60 == 0 && nanos == 0 {
+    if second_of_day.is_multiple_of(60) && nanos == 0 {
         write_two(second_of_day / 3_600, out);
         out.push(b':');
         return write_two(second_of_day / 60 % 60, out);

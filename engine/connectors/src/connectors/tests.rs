@@ -126,7 +126,18 @@ fn watermark_options_are_for_sources_from_1_18_on() {
     assert_eq!(check(TableUsage::Source, LEVEL), Ok(()));
     assert!(check(TableUsage::Sink, LEVEL).is_err());
     let early = check(TableUsage::Source, RuntimeLevel::Flink1_15).expect_err("too early");
-    assert!(early.message.contains("FLINK-1_18"), "{early}");
+    assert_eq!(early.key.as_deref(), Some("scan.watermark.idle-timeout"));
+    assert!(early.message.contains("needs FLINK-1_18 or later"), "{early}");
+}
+
+#[test]
+fn g_5_an_option_is_refused_below_its_level() {
+    let options = [("connector", "datagen"), ("scan.parallelism", "2")];
+    let check = |level| {
+        connectors().check_options(&table(&[("a", INT)], &options), TableUsage::Source, level)
+    };
+    assert_eq!(check(RuntimeLevel::Flink1_19), Ok(()));
+    assert!(check(LEVEL).expect_err("too early").message.contains("needs FLINK-1_19 or later"));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod fields;
 mod source;
 
+use millrace_dataflow::RuntimeLevel;
 use millrace_dataflow::catalog::{ChangelogMode, OptionError, TableUsage};
 use millrace_dataflow::table::TableSpec;
 use millrace_formats::options::{OptionKind, OptionSpec};
@@ -16,7 +17,8 @@ use crate::registry::{Connector, descriptor};
 pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::defaulted("rows-per-second", OptionKind::Long, "10000"),
     OptionSpec::optional("number-of-rows", OptionKind::Long),
-    OptionSpec::optional("scan.parallelism", OptionKind::Int),
+    // Rows G.5 and K.1.
+    OptionSpec::optional("scan.parallelism", OptionKind::Int).since(RuntimeLevel::Flink1_19),
     OptionSpec::defaulted("fields.#.kind", OptionKind::Enum(&["random", "sequence"]), "random"),
     OptionSpec::optional("fields.#.min", OptionKind::Double),
     OptionSpec::optional("fields.#.max", OptionKind::Double),

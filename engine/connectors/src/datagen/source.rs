@@ -33,13 +33,13 @@ pub struct Plan {
 /// An option that does not fit its column, or a type that cannot be made up.
 pub fn plan(table: &TableSpec) -> Result<Plan, OptionError> {
     let options = TableOptions::new(&table.options, OPTIONS);
-    let positive = |key: &str| match options.long(key) {
-        Some(number) if number > 0 => Ok(Some(number as u64)),
-        Some(_) => Err(bad_value(key, "greater than 0")),
+    let at_least = |key: &str, least: i64| match options.long(key) {
+        Some(number) if number >= least => Ok(Some(number as u64)),
+        Some(_) => Err(bad_value(key, &format!("an integer of {least} or more"))),
         None => Ok(None),
     };
-    let rate = positive("rows-per-second")?.unwrap_or(10_000);
-    let mut rows = positive("number-of-rows")?;
+    let rate = at_least("rows-per-second", 1)?.unwrap_or(10_000);
+    let mut rows = at_least("number-of-rows", 0)?;
     let mut columns = Vec::new();
     for field in &table.physical.fields {
         let making = compile(&field.name, &field.data_type, &table.options)?;

@@ -51,7 +51,7 @@ pub fn push_word(dice: &mut Dice, most: u64, blank: u8, out: &mut Vec<u8>) {
             random = dice.next();
         }
         // 13 times 26 outcomes: the first 26 are the blank, the rest the letters evenly.
-        let outcome = (random & 0xffff) * 338 >> 16;
+        let outcome = ((random & 0xffff) * 338) >> 16;
         random >>= 16;
         let character = if outcome < 26 { blank } else { b'a' + (outcome % 26) as u8 };
         if !(character == b' ' && out.len() == start) {
@@ -68,7 +68,7 @@ pub fn push_letters(dice: &mut Dice, length: usize, out: &mut Vec<u8>) {
     let end = out.len() + length;
     while out.len() < end {
         let letters =
-            dice.next().to_le_bytes().map(|byte| b'a' + (u16::from(byte) * 26 >> 8) as u8);
+            dice.next().to_le_bytes().map(|byte| b'a' + ((u16::from(byte) * 26) >> 8) as u8);
         out.extend_from_slice(&letters[..letters.len().min(end - out.len())]);
     }
 }

@@ -88,7 +88,9 @@ impl CsvDecoder {
 impl RowDecoder for CsvDecoder {
     fn decode(&mut self, record: &[u8]) -> Result<Decoded, FormatError> {
         let record = record.strip_suffix(b"\r").unwrap_or(record);
-        if record.is_empty() || (self.options.comments && record.starts_with(b"#")) {
+        // In a table of one column an empty line is a value.
+        let blank = record.is_empty() && self.width > 1;
+        if blank || (self.options.comments && record.starts_with(b"#")) {
             return Ok(Decoded::Skipped);
         }
         match self.row(record) {

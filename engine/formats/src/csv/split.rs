@@ -21,6 +21,11 @@ pub(super) fn split(
     spans: &mut Vec<FieldSpan>,
 ) -> Result<(), &'static str> {
     spans.clear();
+    let quotes = options.quote.is_some_and(|quote| memchr::memchr(quote, record).is_some());
+    if !quotes && options.escape.is_none() {
+        split_plain(record, options.delimiter, spans);
+        return Ok(());
+    }
     let mut at = 0;
     loop {
         let quoted = options.quote.is_some() && record.get(at).copied() == options.quote;
@@ -36,9 +41,19 @@ pub(super) fn split(
     }
 }
 
+// No field can be more than the bytes between two delimiters.
+fn split_plain(record: &[u8], delimiter: u8, spans: &mut Vec<FieldSpan>) {
+    let mut start = 0;
+    for end in memchr::memchr_iter(delimiter, record) {
+        spans.push(FieldSpan { start, end, dirty: false });
+        start = end + 1;
+    }
+    spans.push(FieldSpan { start, end: record.len(), dirty: false });
+}
+
 fn plain(record: &[u8], start: usize, options: &CsvOptions) -> FieldSpan {
     let Some(escape) = options.escape else {
-        let length = record[start..].iter().position(|byte| *byte == options.delimiter);
+        let length = memchr::memchr(options.delimiter, &record[start..]);
         let end = length.map_or(record.len(), |length| start + length);
         return FieldSpan { start, end, dirty: false };
     };
@@ -58,6 +73,9 @@ fn quoted_field(
 ) -> Result<FieldSpan, &'static str> {
     let start = open + 1;
     let (mut at, mut dirty) = (start, false);
+    if let (Some(quote), None) = (options.quote, options.escape) {
+        at += memchr::memchr(quote, &record[at..]).unwrap_or(record.len() - at);
+    }
     while let Some(byte) = record.get(at).copied() {
         if Some(byte) == options.escape && options.escape != options.quote {
             dirty = true;
@@ -90,12 +108,28 @@ pub(super) fn clean(field: &[u8], options: &CsvOptions, out: &mut Vec<u8>) {
 /// Whether a line leaves a quoted field open, so that the record goes on in the
 /// next line.
 pub fn open_quote(line: &[u8], quote: u8, delimiter: u8, escape: Option<u8>) -> bool {
-    if !line.contains(&quote) {
-        return false;
+    if escape.is_some_and(|escape| escape != quote) {
+        return open_quote_with_escapes(line, quote, delimiter, escape);
     }
+    let mut open = false;
+    let mut quotes = memchr::memchr_iter(quote, line);
+    while let Some(at) = quotes.next() {
+        if !open {
+            // A quote within a plain field is text.
+            open = at == 0 || line[at - 1] == delimiter;
+        } else if line.get(at + 1) == Some(&quote) {
+            quotes.next();
+        } else {
+            open = false;
+        }
+    }
+    open
+}
+
+fn open_quote_with_escapes(line: &[u8], quote: u8, delimiter: u8, escape: Option<u8>) -> bool {
     let (mut at, mut field_start, mut open) = (0, true, false);
     while let Some(byte) = line.get(at).copied() {
-        if Some(byte) == escape && byte != quote {
+        if Some(byte) == escape {
             at += 2;
             field_start = false;
             continue;

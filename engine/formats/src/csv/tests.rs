@@ -83,6 +83,7 @@ fn g11_8_and_g11_11_empty_fields_and_the_null_literal() {
     check_read(&[("null-literal", "n/a")], &[TEXT, INT], "n/a,n/a", &[r#"{"f0":null,"f1":null}"#]);
     check_read(&[("ignore-parse-errors", "true")], &[TEXT, INT], ",", &[r#"{"f0":"","f1":null}"#]);
     assert!(read(&[], &[TEXT, INT], &[","]).is_err());
+    check_read(&[], &[TEXT], "", &[r#"{"f0":""}"#]);
 }
 
 #[test]

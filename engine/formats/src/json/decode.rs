@@ -412,11 +412,13 @@ fn push_scalar(
         TypeRoot::Float => float_text(text).and_then(parse_f32).map(|v| column.push_f32(v)),
         TypeRoot::Double => float_text(text).and_then(parse_f64).map(|v| column.push_float(v)),
         TypeRoot::Decimal { precision, scale } => {
-            match parse_decimal(text.trim_ascii(), *precision, *scale) {
-                DecimalText::Value(value) => Some(column.push_decimal(value)),
-                DecimalText::TooLarge => Some(column.push_null()),
-                DecimalText::NotANumber => None,
+            let parsed = parse_decimal(text.trim_ascii(), *precision, *scale);
+            match parsed {
+                DecimalText::Value(value) => column.push_decimal(value),
+                DecimalText::TooLarge => column.push_null(),
+                DecimalText::NotANumber => {}
             }
+            (parsed != DecimalText::NotANumber).then_some(())
         }
         TypeRoot::Binary(_) | TypeRoot::VarBinary(_) => {
             BASE64.decode(text).ok().map(|bytes| column.push_bytes(&bytes))
@@ -477,7 +479,7 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
 fn truncate_number(text: &[u8]) -> Option<i64> {
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     let whole = value.trunc();
-    (whole >= -9.223_372_036_854_776e18 && whole < 9.223_372_036_854_776e18).then_some(whole as i64)
+    (-9.223_372_036_854_776e18..9.223_372_036_854_776e18).contains(&whole).then_some(whole as i64)
 }
 
 /// Writes the value that starts here without white space. Numbers at top level keep

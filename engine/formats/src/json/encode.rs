@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use millrace_dataflow::types::Schema;
 
+use super::scan::plain_length;
 use super::{JsonOptions, MapNullKey};
 use crate::cells::{Cells, element_range, moment};
 use crate::error::FormatError;
@@ -218,23 +219,25 @@ fn write_row(
 /// are any, `\u001F` for other control characters, all else as it is.
 pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut start = 0;
-    for (at, byte) in text.iter().enumerate() {
-        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[start..at]);
-        start = at + 1;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            control => out.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
-        }
+    let mut rest = text;
+    loop {
+        let plain = plain_length(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some(special) = rest.get(plain) else { break };
+        write_escape(*special, out);
+        rest = &rest[plain + 1..];
     }
-    out.extend_from_slice(&text[start..]);
     out.push(b'"');
+}
+
+fn write_escape(special: u8, out: &mut Vec<u8>) {
+    match special {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', special]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        control => out.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
+    }
 }

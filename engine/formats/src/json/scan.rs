@@ -95,14 +95,13 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += plain_prefix(&self.bytes[self.at..]);
+            self.at += plain_length(&self.bytes[self.at..]);
             match self.bytes.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') if self.at + 1 < self.bytes.len() => {
                     escaped = true;
                     self.at += 2;
                 }
-                Some(byte) if *byte >= 0x20 && *byte != b'\\' => self.at += 1,
                 _ => return self.fail("the end of a string"),
             }
         }
@@ -201,24 +200,28 @@ impl<'a> Cursor<'a> {
     }
 }
 
-// How many leading bytes are neither quote, backslash nor control character; eight
-// at a time, and less than all of them is a correct answer.
-fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+/// How many leading bytes are neither quote, backslash nor control character.
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(chunk) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let special = zero_bytes(word ^ (ONES * u64::from(b'"')))
-            | zero_bytes(word ^ (ONES * u64::from(b'\\')))
-            | zero_bytes(word & (ONES * 0xE0));
+        let special = special_bytes(u64::from_le_bytes(*chunk));
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    at
+    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    at + bytes[at..].iter().position(is_special).unwrap_or(bytes.len() - at)
+}
+
+// Eight bytes at a time: the lowest bit set is the high bit of the first special byte.
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    zero_bytes(word ^ (ONES * u64::from(b'"')))
+        | zero_bytes(word ^ (ONES * u64::from(b'\\')))
+        | zero_bytes(word & (ONES * 0xE0))
 }
 
 impl RawString<'_> {

@@ -59,7 +59,7 @@ fn commit(sink: &dyn Sink, committables: &[Committable]) -> Result<(), SinkError
 /// Relative paths of all files, with their contents for the visible ones.
 fn tree(directory: &TempDir) -> (Vec<(String, String)>, Vec<String>) {
     let (mut visible, mut hidden) = (Vec::new(), Vec::new());
-    walk(directory.path(), directory.path(), &mut |path, name| {
+    walk(directory.path(), &mut |path, name| {
         let relative = path.strip_prefix(directory.path()).expect("below").display().to_string();
         if name.starts_with('.') {
             hidden.push(relative);
@@ -72,11 +72,11 @@ fn tree(directory: &TempDir) -> (Vec<(String, String)>, Vec<String>) {
     (visible, hidden)
 }
 
-fn walk(root: &Path, at: &Path, see: &mut dyn FnMut(&Path, &str)) {
+fn walk(at: &Path, see: &mut dyn FnMut(&Path, &str)) {
     for entry in fs::read_dir(at).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            walk(root, &path, see);
+            walk(&path, see);
         } else {
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             see(&path, &name);
