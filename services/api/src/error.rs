@@ -70,15 +70,14 @@ impl From<Reject> for ApiError {
             | Reject::OperationOpen { .. }
             | Reject::SnapshotExists(_)
             | Reject::SnapshotStatus { .. } => ErrorCode::ResourceInUse,
-            Reject::NoVersionNorToken | Reject::CreationTime { .. } | Reject::Invalid { .. } => {
-                ErrorCode::InvalidArgument
-            }
+            Reject::NoVersionNorToken
+            | Reject::CreationTime { .. }
+            | Reject::Invalid { .. }
+            | Reject::RuntimeNotOffered { .. } => ErrorCode::InvalidArgument,
             Reject::NoSuchSnapshot(_) => ErrorCode::ResourceNotFound,
             Reject::TooManyTags { .. } => ErrorCode::TooManyTags,
             Reject::Quota { .. } => ErrorCode::LimitExceeded,
-            Reject::RuntimeNotOffered { .. } | Reject::Unsupported { .. } => {
-                ErrorCode::UnsupportedOperation
-            }
+            Reject::Unsupported { .. } => ErrorCode::UnsupportedOperation,
             Reject::Configuration(_) => ErrorCode::InvalidApplicationConfiguration,
             Reject::NothingToRollBackTo(_) => ErrorCode::InvalidRequest,
         };

@@ -64,7 +64,6 @@ async fn answer_operation(
 ) -> Result<String, ApiError> {
     let Some(input) = operation.input else {
         let message = format!("{} is not supported by this service yet", operation.name);
-        // Not every operation declares this code, but it is what clients understand.
         return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
     };
     check_content_type(&parts.headers)?;
@@ -77,9 +76,14 @@ async fn answer_operation(
         digest: digest(operation, body),
         state,
     };
-    match call.answered_before().await? {
-        Some(response) => Ok(response),
-        None => operations::dispatch(operation.name, call, request).await,
+    if let Some(response) = call.answered_before().await? {
+        return Ok(response);
+    }
+    match operations::dispatch(operation.name, &call, request).await {
+        Ok(response) => Ok(response),
+        // What refuses the call may be the call itself, sent twice at once: then the
+        // answer is that of the one which was faster.
+        Err(refused) => call.answered_before().await?.ok_or(refused),
     }
 }
 

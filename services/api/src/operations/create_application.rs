@@ -9,16 +9,16 @@ use crate::calls::{Call, Uncommitted, encode};
 use crate::error::ApiError;
 use crate::{code, convert, describe};
 
-pub async fn answer(call: Call, request: CreateApplicationRequest) -> Result<String, ApiError> {
+pub async fn answer(call: &Call, request: CreateApplicationRequest) -> Result<String, ApiError> {
     let name = ApplicationName::new(request.application_name.as_str())?;
     convert::refuse_interactive(request.application_mode.as_deref())?;
     convert::refuse_logging(request.cloud_watch_logging_options.as_deref())?;
     // Before the code is fetched: decided once more with it.
-    let command = command(&call, name, &request)?;
+    let command = command(call, name, &request)?;
     let existing = call.state.store.count_applications(&call.account, &call.region).await?;
-    decide(&call, command.clone(), existing)?;
-    let configuration = with_code(&call, command.configuration, &request).await?;
-    let mut change = decide(&call, CreateApplication { configuration, ..command }, existing)?;
+    decide(call, command.clone(), existing)?;
+    let configuration = with_code(call, command.configuration, &request).await?;
+    let mut change = decide(call, CreateApplication { configuration, ..command }, existing)?;
     let response = describe_new(&change);
     match call.commit(&mut change, response).await {
         Ok(response) => Ok(response),

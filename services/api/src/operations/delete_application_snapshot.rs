@@ -8,7 +8,7 @@ use crate::calls::Call;
 use crate::error::ApiError;
 
 pub async fn answer(
-    call: Call,
+    call: &Call,
     request: DeleteApplicationSnapshotRequest,
 ) -> Result<String, ApiError> {
     let name = SnapshotName::new(request.snapshot_name)?;

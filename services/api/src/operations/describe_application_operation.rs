@@ -17,7 +17,7 @@ use crate::error::ApiError;
 const ERROR_CHARACTERS: usize = 512;
 
 pub async fn answer(
-    call: Call,
+    call: &Call,
     request: DescribeApplicationOperationRequest,
 ) -> Result<String, ApiError> {
     let application = call.application(&request.application_name).await?;

@@ -10,7 +10,7 @@ use crate::describe;
 use crate::error::ApiError;
 
 pub async fn answer(
-    call: Call,
+    call: &Call,
     request: DescribeApplicationSnapshotRequest,
 ) -> Result<String, ApiError> {
     let name = SnapshotName::new(request.snapshot_name)?;

@@ -11,7 +11,7 @@ use crate::describe;
 use crate::error::ApiError;
 
 pub async fn answer(
-    call: Call,
+    call: &Call,
     request: DescribeApplicationVersionRequest,
 ) -> Result<String, ApiError> {
     let application = call.application(&request.application_name).await?;

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::pagination;
 
 pub async fn answer(
-    call: Call,
+    call: &Call,
     request: ListApplicationOperationsRequest,
 ) -> Result<String, ApiError> {
     let before = pagination::place(request.next_token.as_deref())?;

@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::{describe, pagination};
 
 pub async fn answer(
-    call: Call,
+    call: &Call,
     request: ListApplicationSnapshotsRequest,
 ) -> Result<String, ApiError> {
     let before = pagination::place(request.next_token.as_deref())?;

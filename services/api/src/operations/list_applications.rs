@@ -11,7 +11,7 @@ use crate::calls::{Call, encode};
 use crate::error::ApiError;
 use crate::pagination;
 
-pub async fn answer(call: Call, request: ListApplicationsRequest) -> Result<String, ApiError> {
+pub async fn answer(call: &Call, request: ListApplicationsRequest) -> Result<String, ApiError> {
     let after = request.next_token.map(ApplicationName::new).transpose()?;
     let limit = pagination::limit(request.limit);
     let store = &call.state.store;

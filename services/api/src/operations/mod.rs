@@ -27,7 +27,7 @@ use crate::calls::{Call, decode};
 use crate::error::ApiError;
 
 /// Answers a validated request.
-pub async fn dispatch(operation: &str, call: Call, request: Value) -> Result<String, ApiError> {
+pub async fn dispatch(operation: &str, call: &Call, request: Value) -> Result<String, ApiError> {
     match operation {
         "CreateApplication" => create_application::answer(call, decode(request)?).await,
         "CreateApplicationSnapshot" => {

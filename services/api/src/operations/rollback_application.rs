@@ -7,7 +7,7 @@ use crate::calls::{Call, Changed};
 use crate::describe;
 use crate::error::ApiError;
 
-pub async fn answer(call: Call, request: RollbackApplicationRequest) -> Result<String, ApiError> {
+pub async fn answer(call: &Call, request: RollbackApplicationRequest) -> Result<String, ApiError> {
     let current = VersionId(request.current_application_version_id);
     let issue = call.issue();
     call.change(&request.application_name, |facts| facts.roll_back(current, &issue), response).await

@@ -7,7 +7,7 @@ use crate::calls::{Call, Changed};
 use crate::convert;
 use crate::error::ApiError;
 
-pub async fn answer(call: Call, request: StartApplicationRequest) -> Result<String, ApiError> {
+pub async fn answer(call: &Call, request: StartApplicationRequest) -> Result<String, ApiError> {
     let run = convert::run_configuration(request.run_configuration.as_ref())?;
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| facts.start(run.clone(), &issue);

@@ -5,7 +5,7 @@ use millrace_api_spec::wire::{OperationIdResponse, StopApplicationRequest};
 use crate::calls::{Call, Changed};
 use crate::error::ApiError;
 
-pub async fn answer(call: Call, request: StopApplicationRequest) -> Result<String, ApiError> {
+pub async fn answer(call: &Call, request: StopApplicationRequest) -> Result<String, ApiError> {
     let force = request.force.unwrap_or(false);
     let issue = call.issue();
     call.change(&request.application_name, |facts| facts.stop(force, &issue), response).await

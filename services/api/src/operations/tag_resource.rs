@@ -8,8 +8,8 @@ use crate::calls::Call;
 use crate::convert;
 use crate::error::ApiError;
 
-pub async fn answer(call: Call, request: TagResourceRequest) -> Result<String, ApiError> {
-    let name = application_name(&call, &request.resource_arn)?;
+pub async fn answer(call: &Call, request: TagResourceRequest) -> Result<String, ApiError> {
+    let name = application_name(call, &request.resource_arn)?;
     let tags = convert::tags(&request.tags)?;
     let now = (call.state.clock)();
     let decide = |facts: &Facts<'_>| facts.tag(tags.clone(), now);

@@ -10,11 +10,11 @@ use crate::calls::{Call, Changed, facts};
 use crate::error::ApiError;
 use crate::{code, convert, describe};
 
-pub async fn answer(call: Call, request: UpdateApplicationRequest) -> Result<String, ApiError> {
+pub async fn answer(call: &Call, request: UpdateApplicationRequest) -> Result<String, ApiError> {
     convert::refuse_logging(request.cloud_watch_logging_option_updates.as_deref())?;
     let mut command = command(&request)?;
     check_asks(&request)?;
-    command.configuration.code = new_code(&call, &command, &request).await?;
+    command.configuration.code = new_code(call, &command, &request).await?;
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &call.runtimes(), &issue);
     call.change(&request.application_name, decide, response).await

@@ -30,7 +30,7 @@ use crate::ids::{OperationId, Timestamp, VersionId};
 use crate::lifecycle::Evidence;
 use crate::operation::{Operation, OperationKind, OperationRequest, OperationStatus};
 use crate::reject::Reject;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotStatus};
 
 /// What a command is decided from, loaded as of one moment.
 #[derive(Clone, Copy, Debug)]
@@ -182,9 +182,20 @@ impl Facts<'_> {
             evidence: Evidence::at_begin(self.application),
         };
         let mut change = self.change(application, call.now);
-        change.operations.extend(self.open_operation.map(|open| cancelled(open, call.now)));
+        if let Some(open) = self.open_operation {
+            change.operations.push(cancelled(open, call.now));
+            change.snapshots.extend(self.abandoned(open));
+        }
         change.operations.push(opened);
         change
+    }
+
+    /// The snapshot that a cancelled operation was taking: nobody completes it.
+    fn abandoned(&self, open: &Operation) -> Option<Snapshot> {
+        let name = open.request.snapshot.as_ref()?;
+        let snapshot = self.snapshot(name).ok()?;
+        (snapshot.status == SnapshotStatus::Creating)
+            .then(|| Snapshot { status: SnapshotStatus::Failed, ..snapshot.clone() })
     }
 
     /// A change that writes `application` and wakes the controller: waking it for

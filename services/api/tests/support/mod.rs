@@ -1,0 +1,227 @@
+//! The API in process: a router over a store in a temporary directory, with a clock
+//! that stands and ids that count.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::io::{Cursor, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use millrace_api::{
+    ApiConfig, ApiState, ArtifactError, Artifacts, LocalArtifacts, S3Object, router,
+};
+use millrace_domain::change::{ApplicationWrite, Change};
+use millrace_domain::{
+    Application, ApplicationName, ArtifactId, OperationStatus, Snapshot, Status, Timestamp,
+};
+use millrace_store::{Loaded, Store};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+pub const ACCOUNT: &str = "000000000000";
+pub const ROLE: &str = "arn:aws:iam::000000000000:role/millrace";
+pub const SCRIPT: &str = "SELECT 1";
+
+pub struct Api {
+    pub router: Router,
+    pub store: Store,
+    pub artifacts: LocalArtifacts,
+    pub now: Arc<AtomicI64>,
+    pub wakes: Arc<AtomicUsize>,
+    _directory: tempfile::TempDir,
+}
+
+/// Local artifacts with an S3 of one bucket, `code`, of two objects.
+struct TestArtifacts(LocalArtifacts);
+
+#[async_trait]
+impl Artifacts for TestArtifacts {
+    async fn put(&self, bytes: Bytes) -> Result<ArtifactId, ArtifactError> {
+        self.0.put(bytes).await
+    }
+
+    async fn fetch_s3(&self, object: &S3Object, _: u64) -> Result<Bytes, ArtifactError> {
+        match (object.bucket.as_str(), object.key.as_str()) {
+            ("code", "main.sql") => Ok(Bytes::from_static(b"SELECT 2")),
+            ("code", "app.zip") => Ok(zipped("main.sql", "SELECT 3").into()),
+            (bucket, key) => Err(ArtifactError::Unreachable {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+                source: "NoSuchKey".into(),
+            }),
+        }
+    }
+}
+
+pub fn zipped(name: &str, content: &str) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+    writer.write_all(content.as_bytes()).unwrap();
+    writer.finish().unwrap().into_inner()
+}
+
+/// A reply: its HTTP status and its body.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Api {
+    pub async fn new() -> Api {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("millrace.db")).await.unwrap();
+        let artifacts = LocalArtifacts::new(directory.path().join("artifacts"));
+        let now = Arc::new(AtomicI64::new(1_795_356_204_683));
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let ids = AtomicU64::new(1);
+        let state = ApiState {
+            store: store.clone(),
+            artifacts: Arc::new(TestArtifacts(artifacts.clone())),
+            wake: Arc::new({
+                let wakes = wakes.clone();
+                move |_| {
+                    wakes.fetch_add(1, Ordering::SeqCst);
+                }
+            }),
+            clock: Arc::new({
+                let now = now.clone();
+                move || Timestamp(now.load(Ordering::SeqCst))
+            }),
+            ids: Arc::new(move || Uuid::from_u64_pair(0, ids.fetch_add(1, Ordering::SeqCst))),
+            config: Arc::new(ApiConfig::local(["FLINK-1_15", "FLINK-1_18", "FLINK-1_19"])),
+        };
+        let router = router(state);
+        Api { router, store, artifacts, now, wakes, _directory: directory }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::String(text));
+        Reply { status, headers, body }
+    }
+
+    pub async fn raw(&self, operation: &str, body: impl Into<Body>) -> Reply {
+        self.send(request(operation).body(body.into()).unwrap()).await
+    }
+
+    pub async fn retryable(&self, operation: &str, invocation: &str, body: &Value) -> Reply {
+        let request = request(operation).header("amz-sdk-invocation-id", invocation);
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// The reply's body.
+    #[track_caller]
+    pub fn ok(&self, operation: &str, body: Value) -> impl Future<Output = Value> + '_ {
+        let caller = std::panic::Location::caller();
+        let operation = operation.to_owned();
+        async move {
+            let reply = self.raw(&operation, body.to_string()).await;
+            assert_eq!(reply.status, 200, "{operation} at {caller}: {}", reply.body);
+            reply.body
+        }
+    }
+
+    /// Asserts the refusal: its code, and a part of its message.
+    #[track_caller]
+    pub fn refused<'a>(
+        &'a self,
+        operation: &str,
+        body: Value,
+        code: &'a str,
+        part: &'a str,
+    ) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        let operation = operation.to_owned();
+        async move {
+            let reply = self.raw(&operation, body.to_string()).await;
+            let found = reply.body["__type"].as_str().unwrap_or("no error");
+            let message = reply.body["message"].as_str().unwrap_or_default();
+            assert!(
+                found == code && message.contains(part),
+                "{operation} at {caller}: {found}: {message}\nexpected {code}: {part}"
+            );
+            assert_eq!(reply.status, 400);
+        }
+    }
+
+    pub async fn create(&self, name: &str) -> Value {
+        self.ok("CreateApplication", creation(name)).await["ApplicationDetail"].clone()
+    }
+
+    pub async fn describe(&self, name: &str) -> Value {
+        let described = self.ok("DescribeApplication", json!({ "ApplicationName": name })).await;
+        described["ApplicationDetail"].clone()
+    }
+
+    pub async fn load(&self, name: &str) -> Loaded {
+        let name = ApplicationName::new(name).unwrap();
+        self.store.load_named(ACCOUNT, "us-east-1", &name).await.unwrap().expect("it is there")
+    }
+
+    /// Does what the controller would: ends the open operation well, and settles.
+    pub async fn settle(&self, name: &str, status: Status) {
+        self.edit(name, |application, _| {
+            application.status = status;
+            application.open_operation = None;
+        })
+        .await;
+    }
+
+    /// Writes what `edit` does to the application, and the snapshots it adds.
+    pub async fn edit(&self, name: &str, edit: impl FnOnce(&mut Application, &mut Vec<Snapshot>)) {
+        let loaded = self.load(name).await;
+        let (mut application, mut snapshots) = (loaded.application.clone(), Vec::new());
+        edit(&mut application, &mut snapshots);
+        let ended = loaded.open_operation.filter(|_| application.open_operation.is_none());
+        let ended = ended.map(|mut operation| {
+            operation.status = OperationStatus::Successful;
+            operation.ended_at = Some(Timestamp(self.now.load(Ordering::SeqCst)));
+            operation
+        });
+        let change = Change {
+            expected: Some(loaded.application.revision),
+            application: ApplicationWrite::Put(Box::new(application)),
+            new_version: None,
+            operations: ended.into_iter().collect(),
+            snapshots,
+            deleted_snapshots: Vec::new(),
+            wake_at: None,
+            idempotency: None,
+        };
+        self.store.commit(&change, Timestamp(0)).await.unwrap();
+    }
+}
+
+fn request(operation: &str) -> http::request::Builder {
+    Request::post("/")
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", format!("KinesisAnalytics_20180523.{operation}"))
+}
+
+/// The least request that creates an application which can start.
+pub fn creation(name: &str) -> Value {
+    json!({
+        "ApplicationName": name,
+        "RuntimeEnvironment": "FLINK-1_18",
+        "ServiceExecutionRole": ROLE,
+        "ApplicationConfiguration": { "ApplicationCodeConfiguration": {
+            "CodeContentType": "PLAINTEXT",
+            "CodeContent": { "TextContent": SCRIPT }
+        } }
+    })
+}
+
+pub fn arn(name: &str) -> String {
+    format!("arn:aws:kinesisanalytics:us-east-1:{ACCOUNT}:application/{name}")
+}

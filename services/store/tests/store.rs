@@ -1,0 +1,372 @@
+//! The store on a database in a temporary directory.
+
+use std::collections::BTreeMap;
+
+use millrace_domain::change::{ApplicationWrite, Change, IdempotencyRecord};
+use millrace_domain::commands::{Call, ConfigurationPatch, CreateApplication, Facts};
+use millrace_domain::configuration::RunConfiguration;
+use millrace_domain::{
+    Application, ApplicationId, ApplicationName, OperationId, OperationKind, OperationStatus,
+    Revision, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
+};
+use millrace_store::{CommitError, Loaded, OperationFilter, Store};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const ACCOUNT: &str = "000000000000";
+const REGION: &str = "us-east-1";
+
+struct Fixture {
+    store: Store,
+    directory: tempfile::TempDir,
+}
+
+async fn fixture() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("millrace.db")).await.unwrap();
+    Fixture { store, directory }
+}
+
+fn creation(name: &str) -> Change {
+    let create = CreateApplication {
+        id: id(name),
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        name: ApplicationName::new(name).unwrap(),
+        description: "d".into(),
+        runtime_environment: "FLINK-1_18".into(),
+        service_execution_role: "arn:role".into(),
+        configuration: ConfigurationPatch::default(),
+        tags: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+    };
+    create.decide(0, &["FLINK-1_18"], NOW).unwrap()
+}
+
+fn id(name: &str) -> ApplicationId {
+    ApplicationId::new(format!("id-{name}")).unwrap()
+}
+
+fn put(application: Application, expected: Revision) -> Change {
+    Change {
+        expected: Some(expected),
+        application: ApplicationWrite::Put(Box::new(application)),
+        new_version: None,
+        operations: Vec::new(),
+        snapshots: Vec::new(),
+        deleted_snapshots: Vec::new(),
+        wake_at: None,
+        idempotency: None,
+    }
+}
+
+fn snapshot(name: &str, status: SnapshotStatus) -> Snapshot {
+    Snapshot {
+        application: id("a"),
+        name: SnapshotName::new(name).unwrap(),
+        status,
+        created_at: NOW,
+        version: VersionId(1),
+        runtime_environment: "FLINK-1_18".into(),
+        location: Some("file:///s".into()),
+        automatic: true,
+    }
+}
+
+impl Fixture {
+    async fn create(&self, name: &str) -> Loaded {
+        self.store.commit(&creation(name), NOW).await.unwrap();
+        self.load(name).await
+    }
+
+    async fn load(&self, name: &str) -> Loaded {
+        self.store.load(&id(name)).await.unwrap().expect("it was created")
+    }
+
+    /// Stops, as a command that any status but READY allows; the revision moves on.
+    async fn begin(&self, loaded: &Loaded, operation: &str) -> Change {
+        let mut application = loaded.application.clone();
+        application.status = Status::Running;
+        let facts = Facts {
+            application: &application,
+            version: loaded.current_version().unwrap(),
+            open_operation: None,
+            snapshots: &loaded.snapshots,
+        };
+        let operation = OperationId::new(operation).unwrap();
+        facts.stop(false, &Call { operation, now: NOW }).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_loaded_again() {
+    let fixture = fixture().await;
+    let change = creation("a");
+    assert_eq!(fixture.store.commit(&change, NOW).await.unwrap(), Revision(1));
+    let loaded = fixture.load("a").await;
+    let ApplicationWrite::Put(written) = &change.application else { panic!("a creation") };
+    assert_eq!(loaded.application, **written);
+    assert_eq!(loaded.current_version(), change.new_version.as_ref());
+
+    let mut change = fixture.begin(&loaded, "op-1").await;
+    change.snapshots.push(snapshot("s", SnapshotStatus::Creating));
+    if let ApplicationWrite::Put(application) = &mut change.application {
+        application.job = Some(millrace_domain::Job {
+            generation: millrace_domain::Generation(3),
+            version: VersionId(1),
+            run: RunConfiguration::default(),
+            started_at: NOW,
+        });
+        application.tags.clear();
+    }
+    assert_eq!(fixture.store.commit(&change, NOW).await.unwrap(), Revision(2));
+    let loaded = fixture.load("a").await;
+    let ApplicationWrite::Put(written) = change.application else { panic!("a put") };
+    assert_eq!(loaded.application, Application { revision: Revision(2), ..*written });
+    assert_eq!(loaded.open_operation.as_ref(), change.operations.first());
+    assert_eq!(loaded.snapshots, change.snapshots);
+}
+
+#[tokio::test]
+async fn a_change_from_an_older_revision_is_stale_and_writes_nothing() {
+    let fixture = fixture().await;
+    let loaded = fixture.create("a").await;
+    let first = fixture.begin(&loaded, "op-1").await;
+    let mut second = fixture.begin(&loaded, "op-2").await;
+    second.snapshots.push(snapshot("s", SnapshotStatus::Creating));
+    fixture.store.commit(&first, NOW).await.unwrap();
+    let refused = fixture.store.commit(&second, NOW).await;
+    assert!(matches!(refused, Err(CommitError::Stale)), "{refused:?}");
+    let loaded = fixture.load("a").await;
+    assert_eq!(loaded.open_operation.map(|open| open.id.to_string()).as_deref(), Some("op-1"));
+    assert!(loaded.snapshots.is_empty());
+}
+
+#[tokio::test]
+async fn of_two_writers_at_one_revision_exactly_one_wins() {
+    let fixture = fixture().await;
+    let other = Store::open(&fixture.directory.path().join("millrace.db")).await.unwrap();
+    for round in 0..20 {
+        let loaded = match round {
+            0 => fixture.create("a").await,
+            _ => fixture.load("a").await,
+        };
+        let change = put(loaded.application.clone(), loaded.application.revision);
+        let (one, two) =
+            tokio::join!(fixture.store.commit(&change, NOW), other.commit(&change, NOW));
+        assert_eq!(u8::from(one.is_ok()) + u8::from(two.is_ok()), 1, "{one:?} {two:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once_in_an_account_and_region() {
+    let fixture = fixture().await;
+    fixture.create("a").await;
+    let again = |account: &str, region: &str| {
+        let mut change = creation("a");
+        if let ApplicationWrite::Put(application) = &mut change.application {
+            application.id = ApplicationId::new(format!("{account}-{region}")).unwrap();
+            application.account = account.into();
+            application.region = region.into();
+        }
+        change
+    };
+    let refused = fixture.store.commit(&again(ACCOUNT, REGION), NOW).await;
+    assert!(matches!(refused, Err(CommitError::NameTaken)), "{refused:?}");
+    fixture.store.commit(&again(ACCOUNT, "eu-west-1"), NOW).await.unwrap();
+    fixture.store.commit(&again("111111111111", REGION), NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_committed_call_is_found_again_also_after_the_application_is_gone() {
+    let fixture = fixture().await;
+    let loaded = fixture.create("a").await;
+    let record = IdempotencyRecord {
+        account: ACCOUNT.into(),
+        invocation_id: "i".into(),
+        request_digest: "d".into(),
+        response: "{}".into(),
+        created_at: NOW,
+    };
+    let delete = Change {
+        application: ApplicationWrite::Delete(id("a")),
+        idempotency: Some(record.clone()),
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    fixture.store.commit(&delete, NOW).await.unwrap();
+    assert!(fixture.store.load(&id("a")).await.unwrap().is_none());
+    assert_eq!(fixture.store.answered(ACCOUNT, "i", "d").await.unwrap(), Some(record.clone()));
+    assert_eq!(fixture.store.answered(ACCOUNT, "i", "other").await.unwrap(), None);
+    let again = fixture.store.commit(&delete, NOW).await;
+    assert!(matches!(again, Err(CommitError::AlreadyDone(found)) if *found == record));
+    // The name is free again, and nothing of the old application is left.
+    let new = fixture.create("a").await;
+    assert!(new.snapshots.is_empty());
+}
+
+#[tokio::test]
+async fn answers_are_forgotten_after_a_day() {
+    let fixture = fixture().await;
+    let day_ms = 24 * 60 * 60 * 1000;
+    let creation_with = |name: &str, at: i64| Change {
+        idempotency: Some(IdempotencyRecord {
+            account: ACCOUNT.into(),
+            invocation_id: name.into(),
+            request_digest: "d".into(),
+            response: "{}".into(),
+            created_at: Timestamp(at),
+        }),
+        ..creation(name)
+    };
+    fixture.store.commit(&creation_with("a", 0), Timestamp(0)).await.unwrap();
+    fixture.store.commit(&creation_with("b", day_ms), Timestamp(day_ms)).await.unwrap();
+    assert!(fixture.store.answered(ACCOUNT, "a", "d").await.unwrap().is_some());
+    let later = day_ms + 1;
+    fixture.store.commit(&creation_with("c", later), Timestamp(later)).await.unwrap();
+    assert!(fixture.store.answered(ACCOUNT, "a", "d").await.unwrap().is_none());
+    assert!(fixture.store.answered(ACCOUNT, "b", "d").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn wake_ups_come_in_their_order_and_are_not_lost() {
+    let fixture = fixture().await;
+    let store = &fixture.store;
+    for (name, at) in [("a", Some(300)), ("b", Some(100)), ("c", None), ("d", Some(900))] {
+        let change = Change { wake_at: at.map(Timestamp), ..creation(name) };
+        store.commit(&change, NOW).await.unwrap();
+    }
+    let due = |now: i64, limit: u32| async move { store.due(Timestamp(now), limit).await.unwrap() };
+    assert_eq!(due(99, 10).await, []);
+    assert_eq!(due(300, 10).await, [id("b"), id("a")]);
+    assert_eq!(due(300, 1).await, [id("b")]);
+    assert_eq!(store.next_wake_up().await.unwrap(), Some(Timestamp(100)));
+
+    store.set_wake_up(&id("b"), Revision(1), None).await.unwrap();
+    assert_eq!(store.next_wake_up().await.unwrap(), Some(Timestamp(300)));
+    // Someone changed `a` since: what they asked for stays.
+    let loaded = fixture.load("a").await;
+    let change = Change {
+        wake_at: Some(Timestamp(50)),
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    store.commit(&change, NOW).await.unwrap();
+    store.set_wake_up(&id("a"), loaded.application.revision, None).await.unwrap();
+    assert_eq!(store.next_wake_up().await.unwrap(), Some(Timestamp(50)));
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_until_it_ends() {
+    let fixture = fixture().await;
+    fixture.create("a").await;
+    let store = &fixture.store;
+    let acquire = |holder: &'static str, now: i64, until: i64| async move {
+        store.acquire_lease(&id("a"), holder, Timestamp(now), Timestamp(until)).await.unwrap()
+    };
+    assert!(acquire("one", 0, 100).await);
+    assert!(!acquire("two", 50, 150).await, "the other holds it");
+    assert!(acquire("one", 50, 200).await, "its holder renews it");
+    assert!(!acquire("two", 199, 300).await);
+    assert!(acquire("two", 200, 300).await, "it ended");
+    store.release_lease(&id("a"), "one").await.unwrap();
+    assert!(!acquire("one", 250, 400).await, "only its holder gives it back");
+    store.release_lease(&id("a"), "two").await.unwrap();
+    assert!(acquire("one", 250, 400).await);
+    let gone = ApplicationId::new("gone").unwrap();
+    assert!(!store.acquire_lease(&gone, "one", NOW, NOW).await.unwrap());
+}
+
+#[tokio::test]
+async fn lists_are_read_in_parts_without_loss_or_repeat() {
+    let fixture = fixture().await;
+    for name in ["b", "a", "c"] {
+        fixture.create(name).await;
+    }
+    let mut names = Vec::new();
+    let mut after = None;
+    while let [listed] =
+        fixture.store.applications(ACCOUNT, REGION, after.as_ref(), 1).await.unwrap().as_slice()
+    {
+        assert_eq!(listed.runtime_environment, "FLINK-1_18");
+        names.push(listed.application.name.to_string());
+        after = Some(listed.application.name.clone());
+    }
+    assert_eq!(names, ["a", "b", "c"]);
+
+    for operation in ["op-1", "op-2", "op-3"] {
+        let loaded = fixture.load("a").await;
+        fixture.store.commit(&fixture.begin(&loaded, operation).await, NOW).await.unwrap();
+    }
+    let mut ids = Vec::new();
+    let mut before = None;
+    loop {
+        let filter = OperationFilter::default();
+        let page = fixture.store.operations(&id("a"), filter, before, 2).await.unwrap();
+        ids.extend(page.items.iter().map(|operation| operation.id.to_string()));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, ["op-3", "op-2", "op-1"], "newest first");
+}
+
+#[tokio::test]
+async fn operations_are_filtered_by_kind_and_status() {
+    let fixture = fixture().await;
+    let loaded = fixture.create("a").await;
+    fixture.store.commit(&fixture.begin(&loaded, "op-1").await, NOW).await.unwrap();
+    let count = |kind, status| {
+        let filter = OperationFilter { kind, status };
+        let store = fixture.store.clone();
+        async move { store.operations(&id("a"), filter, None, 50).await.unwrap().items.len() }
+    };
+    assert_eq!(count(None, None).await, 1);
+    assert_eq!(count(Some(OperationKind::StopApplication), None).await, 1);
+    assert_eq!(count(Some(OperationKind::StartApplication), None).await, 0);
+    assert_eq!(count(None, Some(OperationStatus::InProgress)).await, 1);
+    assert_eq!(count(None, Some(OperationStatus::Failed)).await, 0);
+}
+
+#[tokio::test]
+async fn snapshots_are_replaced_by_name_and_deleted() {
+    let fixture = fixture().await;
+    let loaded = fixture.create("a").await;
+    let with = |application: &Application, snapshots: Vec<Snapshot>, deleted: Vec<&str>| Change {
+        snapshots,
+        deleted_snapshots: deleted.iter().map(|name| SnapshotName::new(*name).unwrap()).collect(),
+        ..put(application.clone(), application.revision)
+    };
+    let two =
+        vec![snapshot("s", SnapshotStatus::Creating), snapshot("t", SnapshotStatus::Creating)];
+    fixture.store.commit(&with(&loaded.application, two, vec![]), NOW).await.unwrap();
+    let loaded = fixture.load("a").await;
+    let ready = vec![snapshot("s", SnapshotStatus::Ready)];
+    fixture.store.commit(&with(&loaded.application, ready, vec!["t"]), NOW).await.unwrap();
+    let loaded = fixture.load("a").await;
+    assert_eq!(loaded.snapshots, [snapshot("s", SnapshotStatus::Ready)]);
+    let name = SnapshotName::new("t").unwrap();
+    assert_eq!(fixture.store.snapshot(&id("a"), &name).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_store_opened_again_has_everything() {
+    let Fixture { store, directory } = fixture().await;
+    store.commit(&creation("a"), NOW).await.unwrap();
+    store.close().await;
+    let store = Store::open(&directory.path().join("millrace.db")).await.unwrap();
+    assert!(store.load(&id("a")).await.unwrap().is_some());
+    assert_eq!(store.application_ids().await.unwrap(), [id("a")]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_ours_is_named() {
+    let fixture = fixture().await;
+    fixture.create("a").await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(fixture.directory.path().join("millrace.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query("UPDATE applications SET status = 'SLEEPING'").execute(&pool).await.unwrap();
+    let error = fixture.store.load(&id("a")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "table applications holds \"SLEEPING\" in status: not a value this release knows"
+    );
+}
