@@ -54,6 +54,7 @@ async fn effect(
         | Step::Approve
         | Step::Fail { .. }
         | Step::BeginRollback { .. }
+        | Step::DecideEnd(_)
         | Step::Finish(_)
         | Step::RestartJob
         | Step::SettleFinished => {}

@@ -21,6 +21,9 @@ pub enum LauncherError {
     /// The cluster answered that it will not; trying again would give the same.
     #[error("{message}")]
     Refused { message: String },
+    /// The cluster answered that something else is under way at this moment.
+    #[error("{message}")]
+    Busy { message: String },
     #[error("the cluster at {url} did not answer as expected: {problem}")]
     Answer { url: String, problem: String },
     #[error("the cluster could not be reached at {url}")]

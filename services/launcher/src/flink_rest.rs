@@ -1,7 +1,7 @@
 //! The client of Flink's JobManager REST API, as far as the lifecycle needs it.
 //!
-//! Guarantees: every call ends within its timeout. An answer 4xx is
-//! [`LauncherError::Refused`] with the cluster's own words; anything else that is not the
+//! Guarantees: every call ends within its timeout. An answer 409 is
+//! [`LauncherError::Busy`], another 4xx [`LauncherError::Refused`], with the cluster's own words; anything else that is not the
 //! shape expected is [`LauncherError::Answer`].
 
 use std::time::Duration;
@@ -256,10 +256,11 @@ fn accepted(
         return Ok(text);
     }
     let message = error_message(&text).unwrap_or_else(|| format!("answer {status}"));
-    match status.is_client_error() {
-        true => Err(LauncherError::Refused { message }),
-        false => Err(LauncherError::Answer { url: format!("{address}{path}"), problem: message }),
-    }
+    Err(match status {
+        StatusCode::CONFLICT => LauncherError::Busy { message },
+        status if status.is_client_error() => LauncherError::Refused { message },
+        _ => LauncherError::Answer { url: format!("{address}{path}"), problem: message },
+    })
 }
 
 /// Flink: `{"errors":["…"]}`; the last is the most precise.

@@ -65,6 +65,7 @@ impl Draft<'_> {
             (Step::TakeSnapshot(request), Outcome::SnapshotPending { trigger }) => {
                 self.snapshot_evidence(request).trigger = Some(trigger);
             }
+            (Step::TakeSnapshot(request), Outcome::SnapshotBusy) => self.snapshot_busy(request),
             (Step::TakeSnapshot(request), Outcome::SnapshotTaken { location }) => {
                 self.snapshot_evidence(request);
                 self.record_snapshot(location);
@@ -84,6 +85,7 @@ impl Draft<'_> {
             (Step::Approve, _) => self.evidence.approved_at = Some(self.now),
             (Step::Fail { cause }, _) => self.evidence.failure = Some(cause.clone()),
             (Step::BeginRollback { cause, way_back }, _) => self.begin_rollback(cause, way_back),
+            (Step::DecideEnd(ending), _) => self.evidence.ending = Some(ending.clone()),
             (Step::Finish(ending), _) => self.finish(ending),
             (Step::RestartJob, _) => self.restart_job(),
             (Step::SettleFinished, _) => self.settle(Status::Ready),
@@ -198,6 +200,17 @@ impl Draft<'_> {
             trigger: None,
             location: None,
         })
+    }
+
+    /// Not counted as an error: the deadline of the snapshot bounds it.
+    fn snapshot_busy(&mut self, request: &SnapshotRequest) {
+        self.snapshot_evidence(request).trigger = None;
+        self.evidence.errors = Some(ErrorEvidence {
+            step: Step::TakeSnapshot(request.clone()).name().to_owned(),
+            in_a_row: 0,
+            last: "another savepoint of the job is under way".to_owned(),
+            retry_at: Timestamp(self.now.0.saturating_add(4 * self.facts.settings.poll_ms)),
+        });
     }
 
     fn record_snapshot(&mut self, location: String) {

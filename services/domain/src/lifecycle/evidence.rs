@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::application::Application;
 use crate::ids::{Generation, OperationId, SnapshotName, Timestamp, VersionId};
 use crate::lifecycle::launch::RestoreFrom;
+use crate::lifecycle::step::Ending;
 
 /// The evidence of one operation. Fields are filled in the order of the walk-through;
 /// what is absent has not happened.
@@ -27,6 +28,8 @@ pub struct Evidence {
     pub failure: Option<String>,
     /// The start of the version before, after a failure that stopped the job.
     pub recovery: Option<StartEvidence>,
+    /// Decided: the operation ends like this once nothing runs any more.
+    pub ending: Option<Ending>,
     /// SystemRollback: the generation to cancel, what failed, where the way back is.
     pub failed_generation: Option<Generation>,
     pub rolled_back_because: Option<String>,

@@ -1,5 +1,7 @@
 //! One thing to do, and how it can come out.
 
+use serde::{Deserialize, Serialize};
+
 use crate::application::Status;
 use crate::ids::{Generation, SnapshotName, Timestamp, VersionId};
 use crate::lifecycle::launch::{Launch, RestoreFrom};
@@ -62,6 +64,9 @@ pub enum Step {
         cause: String,
         way_back: String,
     },
+    /// Store how the operation will end, before what still runs is ended: that it ended is
+    /// then no new fact to decide from. No effect.
+    DecideEnd(Ending),
     /// End the operation and settle the status; no effect.
     Finish(Ending),
     /// Outside an operation: a new generation for a job that crashed; no effect.
@@ -107,7 +112,7 @@ pub struct SnapshotRequest {
 }
 
 /// How an operation ends and what its application is afterwards.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ending {
     pub status: OperationStatus,
     pub failure: Option<Failure>,
@@ -129,6 +134,8 @@ pub enum Outcome {
     SnapshotTaken {
         location: String,
     },
+    /// Another savepoint of the job is under way; its handle is lost.
+    SnapshotBusy,
     /// Refused for good: trying again would give the same.
     Refused {
         cause: String,
@@ -168,6 +175,7 @@ impl Step {
             Step::StopCluster { .. } => "StopCluster",
             Step::Fail { .. } => "Fail",
             Step::BeginRollback { .. } => "BeginRollback",
+            Step::DecideEnd(_) => "DecideEnd",
             Step::Finish(_) => "Finish",
             Step::RestartJob => "RestartJob",
             Step::SettleFinished => "SettleFinished",

@@ -412,16 +412,13 @@ impl Launcher for LocalLauncher {
         }
         let target = self.state_directory(application).join("savepoints");
         let target = target.join(request.name.as_str());
-        let trigger = self
-            .rest
-            .trigger_savepoint(
-                &address,
-                &job.jid,
-                &target.to_string_lossy(),
-                request.stop,
-                request.level.as_deref(),
-            )
-            .await?;
+        let (directory, level) = (target.to_string_lossy(), request.level.as_deref());
+        let begun =
+            self.rest.trigger_savepoint(&address, &job.jid, &directory, request.stop, level).await;
+        let trigger = match begun {
+            Err(LauncherError::Busy { .. }) => return Ok(Outcome::SnapshotBusy),
+            begun => begun?,
+        };
         let outcome = self.wait_for_savepoint(&address, &job.jid, trigger).await?;
         Ok(outcome.unwrap_or(Outcome::Error {
             message: "the engine forgot the savepoint it had begun".to_owned(),

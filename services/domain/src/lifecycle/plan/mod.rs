@@ -37,6 +37,9 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Step {
 fn decide(facts: &Facts, evidence: Evidence, now: Timestamp) -> Step {
     let Some(operation) = &facts.operation else { return idle::plan(facts, now) };
     let ctx = Ctx { facts, operation, evidence, now };
+    if let Some(ending) = &ctx.evidence.ending {
+        return ctx.end_decided(ending);
+    }
     match operation.kind {
         OperationKind::StartApplication => start::plan(&ctx),
         OperationKind::StopApplication if operation.request.force => stop::plan_force(&ctx),
@@ -92,7 +95,8 @@ impl Ctx<'_> {
         self.end(OperationStatus::Failed, Some(cause), Status::Ready, true)
     }
 
-    /// READY means that nothing runs: whatever lives goes first.
+    /// READY means that nothing runs: whatever lives goes first, and before that it is
+    /// stored that it shall.
     fn end(
         &self,
         status: OperationStatus,
@@ -100,14 +104,20 @@ impl Ctx<'_> {
         settle: Status,
         revert_version: bool,
     ) -> Step {
-        if settle == Status::Ready
-            && let Some(generation) = self.first_alive()
-        {
-            return Step::StopCluster { generation };
-        }
         let failure =
             cause.map(|message| Failure { message: message.to_owned(), rollback_operation: None });
-        Step::Finish(Ending { status, failure, settle, revert_version })
+        let ending = Ending { status, failure, settle, revert_version };
+        match settle == Status::Ready && self.first_alive().is_some() {
+            true => Step::DecideEnd(ending),
+            false => Step::Finish(ending),
+        }
+    }
+
+    fn end_decided(&self, ending: &Ending) -> Step {
+        match self.first_alive() {
+            Some(generation) => Step::StopCluster { generation },
+            None => Step::Finish(ending.clone()),
+        }
     }
 
     fn first_alive(&self) -> Option<Generation> {

@@ -21,12 +21,6 @@ pub(super) fn plan(ctx: &Ctx<'_>) -> Step {
         let level = ctx.target().map(|version| version.runtime_environment.clone());
         return ctx.before_switch(start, level.as_deref());
     }
-    if ctx.evidence.job_was_broken
-        && start.restore == RestoreFrom::Latest
-        && let Some(restore) = way_back(ctx)
-    {
-        return Step::RestoreInstead { restore };
-    }
     if let Some(step) = check_own_state(ctx, start) {
         return step;
     }
@@ -50,8 +44,13 @@ fn begin(ctx: &Ctx<'_>) -> Step {
     }
     match observed {
         Observed::Running(health) if !health.held => allocate(ctx, RestoreFrom::Latest, true),
+        // Its output was never shown: what the update saved before it is the exact way back.
+        Observed::Running(_) => {
+            allocate(ctx, exact_way_back(ctx).unwrap_or(RestoreFrom::Latest), false)
+        }
         Observed::Finished { savepoint: None } => ctx.succeed_ready(),
-        _ => allocate(ctx, way_back(ctx).unwrap_or(RestoreFrom::Latest), false),
+        // Nobody knows what it showed since its last checkpoint but the log.
+        _ => allocate(ctx, RestoreFrom::Latest, false),
     }
 }
 
@@ -67,13 +66,17 @@ fn allocate(ctx: &Ctx<'_>, restore: RestoreFrom, standby: bool) -> Step {
     Step::Allocate(StartSlot::Target, start)
 }
 
-/// Whether the savepoint just taken fits the version gone back to; else what to do instead.
+/// Whether the state of the job itself (the savepoint just taken, or the last checkpoint of
+/// a broken job) fits the version gone back to; else what to do instead.
 fn check_own_state(ctx: &Ctx<'_>, start: &StartEvidence) -> Option<Step> {
-    let taken = ctx.evidence.snapshot.as_ref()?.location.clone()?;
-    if start.restore != (RestoreFrom::Snapshot { location: taken }) {
-        return None;
-    }
+    let taken = ctx.evidence.snapshot.as_ref().and_then(|snapshot| snapshot.location.as_ref());
+    let is_own = match &start.restore {
+        RestoreFrom::Latest => true,
+        RestoreFrom::Snapshot { location } => Some(location) == taken,
+        RestoreFrom::None => false,
+    };
     match &ctx.evidence.check {
+        _ if !is_own => None,
         None => Some(ctx.check_plan(ctx.operation.to_version, start.restore.clone(), false)),
         Some(check) if check.ok => None,
         Some(check) => Some(match way_back(ctx) {
@@ -98,6 +101,14 @@ fn versions_back(ctx: &Ctx<'_>) -> Vec<VersionId> {
 fn way_back(ctx: &Ctx<'_>) -> Option<RestoreFrom> {
     let snapshot = ctx.facts.snapshot_of(&versions_back(ctx))?;
     snapshot.location.clone().map(|location| RestoreFrom::Snapshot { location })
+}
+
+/// The snapshot that the update itself took, which nothing shown has passed.
+fn exact_way_back(ctx: &Ctx<'_>) -> Option<RestoreFrom> {
+    let updated_at = ctx.facts.version(ctx.operation.from_version)?.created_at;
+    let snapshot = ctx.facts.snapshot_of(&versions_back(ctx))?;
+    let exact = snapshot.automatic && snapshot.created_at >= updated_at;
+    exact.then(|| way_back(ctx)).flatten()
 }
 
 /// Begun by a failed update: the failed job goes first, with all that it held back; then

@@ -1,0 +1,9 @@
+//! The lifecycle against simulated engines: every operation, every step, disturbed in every
+//! way; and seeded random walks.
+
+mod memory;
+mod sim;
+mod steps;
+mod stories;
+mod walks;
+mod world;
