@@ -1,6 +1,50 @@
 //! Runs a job graph: tasks, operators, exchange, timers, barriers, recovery, metrics.
 //!
+//! Shape: a coordinator thread (`coordinator`, `attempt`, `checkpoints`) owns the
+//! checkpoint log, the split enumerators and the sinks' committers; each subtask of
+//! each chain of operators has a thread of its own (`task`, `source_task`, `chain`)
+//! that takes messages from bounded channels (`gate`) and sends to others
+//! (`exchange`). What decides is kept pure: `topology`, `valve`, `split_watermarks`,
+//! `restart`, `restore`.
+//!
+//! Guarantees: rows of a replayable source reach an exactly-once sink once, across
+//! failures, restarts and rescaling; a sink commits only with the permit of a
+//! visible checkpoint; an engine that was fenced commits nothing more.
+//!
 //! Must not know: sql, plan, services.
 
+mod attempt;
+pub mod chain;
+mod checkpoints;
+mod clock;
+mod connections;
+mod coordinator;
+mod error;
+mod exchange;
+mod execution;
+mod gate;
+mod job;
+mod metrics;
 pub mod operator;
 pub mod operators;
+mod restart;
+pub mod restore;
+mod settings;
+mod sink_node;
+mod source_coordinator;
+mod source_task;
+mod split_watermarks;
+mod task;
+mod topology;
+mod values;
+mod valve;
+pub mod view;
+
+pub use chain::OnRows;
+pub use clock::Clock;
+pub use connections::Connections;
+pub use error::TaskError;
+pub use job::{Command, CreateOperator, JobHandle, JobSpec, Outcome, Reply};
+pub use metrics::{SubtaskMetrics, TimeSpent};
+pub use restart::RestartStrategy;
+pub use settings::{BadSetting, RuntimeSettings};

@@ -61,13 +61,30 @@ pub enum Restored {
     },
 }
 
-/// What the job description asks for.
+/// What the job description asks for. `since_generation`: when that or a later
+/// generation has claimed the application already, this start repeats an earlier one
+/// and goes on from the latest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RestoreRequest {
-    None,
+    None {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since_generation: Option<Generation>,
+    },
     Latest,
-    Snapshot { location: String },
+    Snapshot {
+        location: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since_generation: Option<Generation>,
+    },
+}
+
+impl RestoreRequest {
+    pub const FRESH: RestoreRequest = RestoreRequest::None { since_generation: None };
+
+    pub fn snapshot(location: impl Into<String>) -> RestoreRequest {
+        RestoreRequest::Snapshot { location: location.into(), since_generation: None }
+    }
 }
 
 /// Whether a start may go on.
@@ -86,15 +103,28 @@ pub fn decide_claim(entries: &[Entry], generation: Generation, request: &Restore
     {
         return Claim::Superseded { newer };
     }
-    let restores = match request {
-        RestoreRequest::None => Restored::None,
-        RestoreRequest::Latest => latest(entries),
-        RestoreRequest::Snapshot { location } => Restored::Snapshot { location: location.clone() },
-    };
     Claim::Append {
         sequence: next_sequence(entries),
-        restores,
+        restores: resolve(entries, request),
         earlier_claims: claims_of(entries, generation),
+    }
+}
+
+/// What a request means by the log as it is.
+pub fn resolve(entries: &[Entry], request: &RestoreRequest) -> Restored {
+    let (RestoreRequest::None { since_generation }
+    | RestoreRequest::Snapshot { since_generation, .. }) = request
+    else {
+        return latest(entries);
+    };
+    let is_repeated = since_generation
+        .is_some_and(|since| entries.iter().any(|entry| entry.generation >= since));
+    match request {
+        RestoreRequest::Snapshot { location, .. } if !is_repeated => {
+            Restored::Snapshot { location: location.clone() }
+        }
+        RestoreRequest::None { .. } if !is_repeated => Restored::None,
+        _ => latest(entries),
     }
 }
 
@@ -218,17 +248,25 @@ mod tests {
             restores,
             earlier_claims,
         };
-        use RestoreRequest::{Latest, None as Fresh};
-        let named = || RestoreRequest::Snapshot { location: "/s".into() };
+        use RestoreRequest::Latest;
+        let named = || RestoreRequest::snapshot("/s");
+        let fresh = || RestoreRequest::FRESH;
+        let since = |generation| RestoreRequest::Snapshot {
+            location: "/s".into(),
+            since_generation: Some(Generation(generation)),
+        };
         let running = vec![start(1, 1, Restored::None), checkpoint(2, 1, 1, false)];
 
         check(&[], 1, Latest, append(1, Restored::None, 0));
         check(&[], 1, named(), append(1, snapshot(), 0));
         check(&running, 2, Latest, append(3, restored(1, false), 0));
-        check(&running, 2, Fresh, append(3, Restored::None, 0));
+        check(&running, 2, fresh(), append(3, Restored::None, 0));
         check(&running, 2, named(), append(3, snapshot(), 0));
         // The same generation again, after its process died or was started twice.
         check(&running, 1, Latest, append(3, restored(1, false), 1));
+        // The first start since generation 2 takes the snapshot, a repeated one does not.
+        check(&running, 2, since(2), append(3, snapshot(), 0));
+        check(&running, 2, since(1), append(3, restored(1, false), 0));
         // Retention has removed entry 2.
         let pruned = vec![start(1, 1, Restored::None), checkpoint(3, 1, 2, true)];
         check(&pruned, 2, Latest, append(4, restored(2, true), 0));

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use millrace_dataflow::{CheckpointId, CommitPermit, Generation, RuntimeLevel};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -160,6 +160,27 @@ impl CheckpointStore {
         Ok(Published { permit, sequence: entry.sequence })
     }
 
+    /// Catches up after a publication whose answer was lost: the last entry of this
+    /// very claim that it did not know of.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] when another wrote it, or the store fails.
+    pub async fn catch_up(&self, claimed: &mut Claimed) -> Result<Option<Entry>, StateError> {
+        let mut adopted = None;
+        while let Some(entry) = self.read_entry(self.entry_path(claimed.next)).await? {
+            let is_ours = entry.owner == self.owner
+                && entry.generation == claimed.generation
+                && matches!(entry.kind, EntryKind::Checkpoint { .. });
+            if !is_ours {
+                let (generation, by) = (claimed.generation, entry.describe());
+                return Err(StateError::Fenced { generation, by });
+            }
+            claimed.next += 1;
+            adopted = Some(entry);
+        }
+        Ok(adopted)
+    }
+
     /// Makes sure that nobody has written the log since, and gives the right to
     /// commit again what the restored checkpoint prepared.
     ///
@@ -178,9 +199,10 @@ impl CheckpointStore {
         }
     }
 
-    /// The directory for a checkpoint of this claim: no two claims share one.
-    pub fn checkpoint_location(&self, claimed: &Claimed, checkpoint: CheckpointId) -> String {
-        let name = format!("chk-{checkpoint}-{}", claimed.sequence);
+    /// The directory for a checkpoint of the claim with this sequence: no two claims
+    /// share one.
+    pub fn checkpoint_location(&self, claim: u64, checkpoint: CheckpointId) -> String {
+        let name = format!("chk-{checkpoint}-{claim}");
         location::display(&self.root.clone().join("checkpoints").join(name))
     }
 
@@ -192,12 +214,12 @@ impl CheckpointStore {
     /// The target is no usable location, or the store fails.
     pub async fn savepoint_location(
         &self,
-        claimed: &Claimed,
+        claim: u64,
         checkpoint: CheckpointId,
         target: Option<&str>,
     ) -> Result<String, StateError> {
         let short: String = self.application.chars().take(6).collect();
-        let name = format!("savepoint-{short}-{checkpoint}-{}", claimed.sequence);
+        let name = format!("savepoint-{short}-{checkpoint}-{claim}");
         let Some(target) = target else {
             return Ok(location::display(&self.root.clone().join("savepoints").join(name)));
         };
@@ -217,15 +239,11 @@ impl CheckpointStore {
     /// The store fails, or a manifest is there already.
     pub async fn write_snapshot(&self, location: &str, encoded: Encoded) -> Result<(), StateError> {
         let directory = location::parse(location)?;
-        let puts = encoded.manifest.files.iter().zip(encoded.files).map(|(meta, bytes)| {
+        let mut puts = vec![];
+        for (meta, bytes) in encoded.manifest.files.iter().zip(encoded.files) {
             let path = directory.clone().join(meta.name.as_str());
-            async move {
-                self.objects
-                    .put(&path, bytes.into())
-                    .await
-                    .map_err(|source| store_error(&format!("write /{path}"), source))
-            }
-        });
+            puts.push(self.write_file(path, bytes).boxed());
+        }
         futures::stream::iter(puts).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
         let path = directory.join(METADATA);
         let bytes = Bytes::from(manifest::encode(&encoded.manifest));
@@ -234,6 +252,11 @@ impl CheckpointStore {
             .await
             .map_err(|source| store_error(&format!("write /{path}"), source))?;
         Ok(())
+    }
+
+    async fn write_file(&self, path: Path, bytes: Bytes) -> Result<(), StateError> {
+        let put = self.objects.put(&path, bytes.into()).await;
+        put.map(drop).map_err(|source| store_error(&format!("write /{path}"), source))
     }
 
     /// The manifest alone, for an engine of `level`.

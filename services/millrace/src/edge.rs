@@ -16,8 +16,8 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// A fresh id, 36 characters.
+/// A fresh id.
 #[expect(clippy::disallowed_methods, reason = "the edge of the process")]
-pub fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
+pub fn new_id() -> uuid::Uuid {
+    uuid::Uuid::new_v4()
 }

@@ -8,6 +8,15 @@ use rand::{RngExt, SeedableRng};
 
 pub const RUNTIMES: [&str; 4] = ["FLINK-1_15", "FLINK-1_18", "FLINK-1_19", "FLINK-1_20"];
 
+/// What the application reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Files that are dropped into a directory as the trial goes on.
+    Files,
+    /// A live nexmark stream, at parallelism 1.
+    Nexmark,
+}
+
 /// Who gets SIGKILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
@@ -51,6 +60,7 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
+    pub input: Input,
     pub parallelism: u16,
     pub runtime: usize,
     pub steps: Vec<Step>,
@@ -59,11 +69,12 @@ pub struct Plan {
 impl Plan {
     pub fn draw(seed: u64) -> Plan {
         let mut random = StdRng::seed_from_u64(seed);
-        let parallelism = random.random_range(1..=3);
+        let input = if random.random_bool(0.3) { Input::Nexmark } else { Input::Files };
+        let parallelism = if input == Input::Files { random.random_range(1..=3) } else { 1 };
         let runtime = random.random_range(0..2);
         let rounds = random.random_range(2..=4);
         let steps = (0..rounds).flat_map(|_| round(&mut random)).collect();
-        Plan { seed, parallelism, runtime, steps }
+        Plan { seed, input, parallelism, runtime, steps }
     }
 }
 
@@ -109,7 +120,11 @@ fn pause(random: &mut StdRng, longest_ms: u64) -> Duration {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let runtime = RUNTIMES[self.runtime];
-        writeln!(f, "seed {}: {runtime}, parallelism {}", self.seed, self.parallelism)?;
+        writeln!(
+            f,
+            "seed {}: {:?}, {runtime}, parallelism {}",
+            self.seed, self.input, self.parallelism
+        )?;
         for step in &self.steps {
             writeln!(f, "  after {:4} ms {:?}", step.after.as_millis(), step.action)?;
         }

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use millrace_test_support::files::{difference, drop_file, lines};
 use millrace_test_support::time::until;
-use millrace_test_support::{Aws, AwsError, Server, ServerOptions, engines};
+use millrace_test_support::{Aws, AwsError, Server, ServerOptions, engines, nexmark};
 use serde_json::{Value, json};
 
-use crate::plan::{Action, Plan, RUNTIMES, Request, Victim};
+use crate::plan::{Action, Input, Plan, RUNTIMES, Request, Victim};
 use crate::workload::{self, Code};
 
 const NAME: &str = "trial";
@@ -68,7 +68,32 @@ impl Trial<'_> {
     }
 
     fn carry_out(&mut self) -> anyhow::Result<()> {
+        match self.plan.input {
+            Input::Files => self.over_files(),
+            Input::Nexmark => self.over_nexmark(),
+        }
+    }
+
+    fn over_nexmark(&mut self) -> anyhow::Result<()> {
+        self.do_steps()?;
+        self.heal()?;
+        // The stop makes everything before it visible, and nothing comes after it.
+        self.aws().complete("StopApplication", json!({"ApplicationName": NAME}), SETTLED)?;
+        let events = workload::nexmark_events(&self.output("events")?)?;
+        ensure!(!events.is_empty(), "no events at all");
+        nexmark::whole_beginning(&events).map(drop)
+    }
+
+    fn over_files(&mut self) -> anyhow::Result<()> {
         let feeder = Feeder::start(self.directory.join("in"));
+        self.do_steps()?;
+        self.heal()?;
+        let files = feeder.stop()?;
+        drop_file(&self.directory.join("in"), "zzz-last.csv", &workload::last_file())?;
+        self.compare(files)
+    }
+
+    fn do_steps(&mut self) -> anyhow::Result<()> {
         for step in &self.plan.steps {
             std::thread::sleep(step.after);
             match &step.action {
@@ -76,10 +101,7 @@ impl Trial<'_> {
                 Action::Kill(victim) => self.kill(*victim)?,
             }
         }
-        self.heal()?;
-        let files = feeder.stop()?;
-        drop_file(&self.directory.join("in"), "zzz-last.csv", &workload::last_file())?;
-        self.compare(files)
+        Ok(())
     }
 
     /// A request may be refused for the moment that it falls into; any other refusal
@@ -97,7 +119,11 @@ impl Trial<'_> {
         Ok(match request {
             Request::Upgrade { parallelism } => {
                 self.runtime = (self.runtime + 1).min(RUNTIMES.len() - 1);
-                ("UpdateApplication", self.update(Code::Good, *parallelism)?)
+                let parallelism = match self.plan.input {
+                    Input::Files => *parallelism,
+                    Input::Nexmark => 1,
+                };
+                ("UpdateApplication", self.update(Code::Good, parallelism)?)
             }
             Request::FailingUpdate => {
                 ("UpdateApplication", self.update(Code::Failing, self.plan.parallelism)?)
@@ -132,7 +158,7 @@ impl Trial<'_> {
             "ApplicationConfiguration": {
                 "ApplicationCodeConfiguration": {
                     "CodeContentType": "PLAINTEXT",
-                    "CodeContent": {"TextContent": workload::script(self.directory, Code::Good)},
+                    "CodeContent": {"TextContent": self.script(Code::Good)},
                 },
                 "FlinkApplicationConfiguration": {
                     "CheckpointConfiguration": {
@@ -149,6 +175,10 @@ impl Trial<'_> {
         })
     }
 
+    fn script(&self, code: Code) -> String {
+        workload::script(self.plan.input, self.directory, code)
+    }
+
     fn update(&self, code: Code, parallelism: u16) -> anyhow::Result<Value> {
         let version = &self.aws().describe(NAME)?["ApplicationVersionId"];
         Ok(json!({
@@ -158,7 +188,7 @@ impl Trial<'_> {
             "ApplicationConfigurationUpdate": {
                 "ApplicationCodeConfigurationUpdate": {
                     "CodeContentUpdate":
-                        {"TextContentUpdate": workload::script(self.directory, code)},
+                        {"TextContentUpdate": self.script(code)},
                 },
                 "FlinkApplicationConfigurationUpdate": {"ParallelismConfigurationUpdate": {
                     "ConfigurationTypeUpdate": "CUSTOM", "ParallelismUpdate": parallelism,

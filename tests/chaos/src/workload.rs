@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::Context;
 use chrono::DateTime;
+use millrace_test_support::nexmark;
+
+use crate::plan::Input;
 
 pub const ROWS_PER_FILE: u64 = 200;
 const KEYS: u64 = 7;
@@ -23,16 +27,26 @@ pub enum Code {
     Impossible,
 }
 
+/// Options of the sinks.
+const FILES: &str = "'connector' = 'filesystem', 'format' = 'csv', \
+                     'sink.rolling-policy.rollover-interval' = '200 ms', \
+                     'sink.rolling-policy.check-interval' = '50 ms'";
+
+pub fn script(input: Input, directory: &Path, code: Code) -> String {
+    match input {
+        Input::Files => over_files(directory, code),
+        Input::Nexmark => over_nexmark(directory, code),
+    }
+}
+
 /// A row-by-row copy and a windowed aggregate of one stream of files.
-pub fn script(directory: &Path, code: Code) -> String {
+fn over_files(directory: &Path, code: Code) -> String {
     let amount = match code {
         Code::Good => "amount",
         Code::Failing => "amount / (id - id)",
         Code::Impossible => "no_such_column",
     };
     let directory = directory.display();
-    let rolling = "'format' = 'csv', 'sink.rolling-policy.rollover-interval' = '200 ms', \
-                   'sink.rolling-policy.check-interval' = '50 ms'";
     format!(
         "SET 'table.exec.source.idle-timeout' = '500 ms';
 CREATE TABLE events (
@@ -41,9 +55,9 @@ CREATE TABLE events (
 ) WITH ('connector' = 'filesystem', 'path' = '{directory}/in', 'format' = 'csv',
         'source.monitor-interval' = '50 ms');
 CREATE TABLE copies (id BIGINT, k INT, amount BIGINT)
-    WITH ('connector' = 'filesystem', 'path' = '{directory}/copies', {rolling});
+    WITH ('path' = '{directory}/copies', {FILES});
 CREATE TABLE sums (k INT, start_at TIMESTAMP(3), n BIGINT, total BIGINT)
-    WITH ('connector' = 'filesystem', 'path' = '{directory}/sums', {rolling});
+    WITH ('path' = '{directory}/sums', {FILES});
 EXECUTE STATEMENT SET BEGIN
 INSERT INTO copies SELECT id, k, {amount} FROM events;
 INSERT INTO sums SELECT k, window_start, COUNT(*), SUM(amount)
@@ -52,6 +66,43 @@ INSERT INTO sums SELECT k, window_start, COUNT(*), SUM(amount)
 END;
 "
     )
+}
+
+/// Kind and id of every event: what is carried over is the place in the stream.
+fn over_nexmark(directory: &Path, code: Code) -> String {
+    let id = match code {
+        Code::Good => "",
+        Code::Failing => " / (event_type - event_type)",
+        Code::Impossible => " + no_such_column",
+    };
+    let directory = directory.display();
+    format!(
+        "CREATE TABLE nexmark (
+    event_type INT,
+    person ROW<id BIGINT, name VARCHAR, emailAddress VARCHAR, creditCard VARCHAR, city VARCHAR,
+        state VARCHAR, dateTime TIMESTAMP(3), extra VARCHAR>,
+    auction ROW<id BIGINT, itemName VARCHAR, description VARCHAR, initialBid BIGINT,
+        reserve BIGINT, dateTime TIMESTAMP(3), expires TIMESTAMP(3), seller BIGINT,
+        category BIGINT, extra VARCHAR>,
+    bid ROW<auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR,
+        dateTime TIMESTAMP(3), extra VARCHAR>
+) WITH ('connector' = 'nexmark', 'first-event.rate' = '5000', 'next-event.rate' = '5000');
+CREATE TABLE events (kind INT, id BIGINT) WITH ('path' = '{directory}/events', {FILES});
+INSERT INTO events SELECT event_type,
+    CASE WHEN event_type = 0 THEN person.id WHEN event_type = 1 THEN auction.id ELSE 0 END{id}
+    FROM nexmark;
+"
+    )
+}
+
+/// # Errors
+/// The lines are not what the script writes.
+pub fn nexmark_events(lines: &[String]) -> anyhow::Result<Vec<nexmark::Event>> {
+    let event = |line: &String| {
+        let (kind, id) = line.split_once(',').with_context(|| format!("not an event: {line}"))?;
+        Ok(nexmark::Event { kind: kind.parse()?, id: id.parse()? })
+    };
+    lines.iter().map(event).collect()
 }
 
 struct Row {

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod engines;
 pub mod files;
 pub mod http;
+pub mod nexmark;
 pub mod server;
 pub mod time;
 

@@ -17,6 +17,7 @@ pub struct Tools {
 
 pub fn install_all() -> Result<Tools, String> {
     install_system_packages()?;
+    install_rust_components()?;
     let venv = install_python()?;
     fetch_flights(&venv)?;
     Ok(Tools { nextest: install_nextest(), venv })
@@ -43,6 +44,18 @@ pub fn install_system_packages() -> Outcome {
     let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
     arguments.extend(missing);
     apt_get(&arguments, &advice)
+}
+
+/// rustfmt and clippy, which a minimal toolchain lacks.
+fn install_rust_components() -> Outcome {
+    if works("cargo", &["fmt", "--version"]) && works("cargo", &["clippy", "--version"]) {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    run(
+        "rustup component add rustfmt clippy",
+        rustup.args(["component", "add", "rustfmt", "clippy"]),
+    )
 }
 
 fn apt_get(arguments: &[&str], advice: &str) -> Outcome {

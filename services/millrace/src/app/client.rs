@@ -57,7 +57,7 @@ impl Client {
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", format!("{TARGET}.{operation}"))
             .header("authorization", self.credential_scope())
-            .header("amz-sdk-invocation-id", edge::new_id())
+            .header("amz-sdk-invocation-id", edge::new_id().to_string())
             .body(input.to_string());
         let answer = request.send().await.with_context(|| self.unreachable())?;
         let accepted = answer.status().is_success();

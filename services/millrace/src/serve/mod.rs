@@ -5,11 +5,12 @@
 //! next start finds them again.
 
 mod arguments;
+mod artifacts;
 mod data_dir;
 mod logs;
-mod s3;
 mod shutdown;
 mod telemetry;
+mod wiring;
 
 use std::process::ExitCode;
 
@@ -28,21 +29,23 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let data_dir = DataDir::take(&arguments.data_dir()?)?;
     let listener = arguments.listener().await?;
     let address = listener.local_addr()?;
-    let store = Store::open(&data_dir.path().join("millrace.db"))
-        .await
-        .context("cannot open the database")?;
+    let database = data_dir.path().join("millrace.db");
+    let store = Store::open(&database).await.context("cannot open the database")?;
     let stopping = shutdown::listen()?;
-    let logs = logs::Logs {
-        store: store.clone(),
-        account: arguments.account.clone(),
-        region: arguments.region.clone(),
-        applications: data_dir.path().join("applications"),
-        stopping: stopping.clone(),
-    };
-    let router = logs::router(logs);
+
+    let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
+    let api = wiring::api(&arguments, &data_dir, store.clone(), controller.wake());
+    let logs = wiring::logs(&arguments, &data_dir, store.clone(), stopping.clone());
+    let router = millrace_api::router(api).merge(logs::router(logs));
+    let controlling = tokio::spawn({
+        let stopping = stopping.clone();
+        async move { controller.run(shutdown::asked(stopping)).await }
+    });
+
     data_dir.announce(address)?;
     arguments::greet(address, data_dir.path(), &arguments.region);
     shutdown::serve_until(listener, router, stopping).await?;
+    controlling.await.context("the controller failed")?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,284 @@
+//! The operators of one task, fused: a batch goes from one to the next by a call.
+
+use std::sync::Arc;
+
+use millrace_dataflow::key_group::KeyGroupRange;
+use millrace_dataflow::{Barrier, BarrierKind, Batch, Message, Watermark};
+use millrace_state::EntryBuffer;
+use millrace_state::manifest::{SinkState, SplitPosition};
+
+use crate::error::{TaskError, TaskStop};
+use crate::exchange::{OutputEdge, SendContext};
+use crate::metrics::SubtaskMetrics;
+use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use crate::sink_node::SinkNode;
+use crate::task::TaskEnvironment;
+use crate::valve::Advance;
+
+/// Receives the rows of a top-level SELECT: (node, batch). Called from task threads.
+pub type OnRows = Arc<dyn Fn(usize, &Batch) + Send + Sync>;
+
+/// What a node of a chain does.
+pub enum Body {
+    /// A source: rows enter here from its reader.
+    Head,
+    Operator(Box<dyn Operator>),
+    Sink(SinkNode),
+    Collect(OnRows),
+}
+
+pub struct ChainNode {
+    /// Index into the job graph.
+    pub node: usize,
+    pub name: String,
+    pub body: Body,
+    /// What it has been told: while its predecessor emits because of a watermark,
+    /// it still has the one before.
+    pub watermark: Watermark,
+    /// Positions in this chain that are called with what it emits.
+    pub children: Vec<usize>,
+    pub outputs: Vec<OutputEdge>,
+}
+
+/// What one node of one subtask puts into a checkpoint.
+#[derive(Debug, Default)]
+pub struct NodeSnapshot {
+    pub node: usize,
+    pub entries: EntryBuffer,
+    pub source: Option<ReaderSnapshot>,
+    pub sink: Option<SinkState>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReaderSnapshot {
+    pub reading: Vec<SplitPosition>,
+    pub watermark_ms: Option<i64>,
+}
+
+pub struct Chain {
+    nodes: Vec<ChainNode>,
+    watermark: Watermark,
+    environment: TaskEnvironment,
+}
+
+impl Chain {
+    pub fn new(nodes: Vec<ChainNode>, environment: TaskEnvironment) -> Chain {
+        Chain { nodes, watermark: Watermark::MIN, environment }
+    }
+
+    /// Rows for an input of the head.
+    pub fn on_batch(&mut self, input: usize, batch: Batch) -> Result<(), TaskStop> {
+        self.push(0, input, batch)
+    }
+
+    /// Rows that the head, a source, has read.
+    pub fn emit_from_head(&mut self, batch: Batch) -> Result<(), TaskStop> {
+        self.emit(0, vec![batch])
+    }
+
+    pub fn watermark(&self) -> Watermark {
+        self.watermark
+    }
+
+    pub fn on_advance(&mut self, advance: Advance) -> Result<(), TaskStop> {
+        match advance {
+            Advance::Nothing => Ok(()),
+            Advance::To(watermark) => self.on_watermark(watermark),
+            Advance::Idle(grown) => {
+                if let Some(watermark) = grown {
+                    self.on_watermark(watermark)?;
+                }
+                self.broadcast(&Message::Idle)
+            }
+        }
+    }
+
+    /// The watermark has grown: each operator sees it after what its predecessors
+    /// emitted because of it.
+    pub fn on_watermark(&mut self, watermark: Watermark) -> Result<(), TaskStop> {
+        if watermark <= self.watermark {
+            return Ok(());
+        }
+        self.watermark = watermark;
+        self.environment.metrics.set_watermark(watermark.0);
+        for position in 0..self.nodes.len() {
+            self.nodes[position].watermark = watermark;
+            self.call(position, |operator, ctx, out| operator.on_watermark(ctx, out))?;
+            self.broadcast_from(position, &Message::Watermark(watermark))?;
+        }
+        Ok(())
+    }
+
+    pub fn next_timer(&self) -> Option<i64> {
+        let timers = self.nodes.iter().filter_map(|node| match &node.body {
+            Body::Operator(operator) => operator.next_processing_timer(),
+            _ => None,
+        });
+        timers.min()
+    }
+
+    /// Calls whatever waits for the wall clock; sinks are told now and then.
+    pub fn on_processing_time(&mut self, now_ms: i64) -> Result<(), TaskStop> {
+        for position in 0..self.nodes.len() {
+            match &mut self.nodes[position].body {
+                Body::Sink(sink) => sink.on_processing_time(now_ms)?,
+                Body::Operator(operator)
+                    if operator.next_processing_timer().is_some_and(|at| at <= now_ms) =>
+                {
+                    self.call(position, |operator, ctx, out| {
+                        operator.on_processing_time(ctx, out)
+                    })?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Snapshots every operator, then passes the barrier on. `reader` is the head's
+    /// when it is a source.
+    pub fn on_barrier(
+        &mut self,
+        barrier: Barrier,
+        mut reader: Option<ReaderSnapshot>,
+    ) -> Result<Vec<NodeSnapshot>, TaskStop> {
+        let ends = ends_input(barrier.kind);
+        if ends {
+            for position in 0..self.nodes.len() {
+                self.call(position, |operator, ctx, out| operator.on_end(ctx, out))?;
+            }
+        }
+        let mut snapshots = Vec::with_capacity(self.nodes.len());
+        for position in 0..self.nodes.len() {
+            snapshots.push(self.snapshot(position, ends, reader.take())?);
+        }
+        self.broadcast(&Message::Barrier(barrier))?;
+        Ok(snapshots)
+    }
+
+    /// To every output of the task.
+    pub fn broadcast(&self, message: &Message) -> Result<(), TaskStop> {
+        (0..self.nodes.len()).try_for_each(|position| self.broadcast_from(position, message))
+    }
+
+    fn push(&mut self, position: usize, input: usize, batch: Batch) -> Result<(), TaskStop> {
+        let node = self.nodes[position].node;
+        match &mut self.nodes[position].body {
+            Body::Head => self.emit(position, vec![batch]),
+            Body::Operator(_) => {
+                self.call(position, |operator, ctx, out| operator.on_batch(input, batch, ctx, out))
+            }
+            Body::Sink(sink) => Ok(sink.write(batch)?),
+            Body::Collect(on_rows) => {
+                on_rows(node, &batch);
+                Ok(())
+            }
+        }
+    }
+
+    /// Calls an operator, and passes on what it emits.
+    fn call(
+        &mut self,
+        position: usize,
+        call: impl FnOnce(&mut dyn Operator, &OperatorContext, &mut Output) -> Result<(), OperatorError>,
+    ) -> Result<(), TaskStop> {
+        let ctx = self.environment.operator_context(self.nodes[position].watermark);
+        let node = &mut self.nodes[position];
+        let Body::Operator(operator) = &mut node.body else { return Ok(()) };
+        let mut out = Output::default();
+        call(operator.as_mut(), &ctx, &mut out)
+            .map_err(|error| TaskError::from_operator(&node.name, &error))?;
+        if out.late_records_dropped > 0 {
+            let late = &self.environment.metrics.late_records_dropped;
+            SubtaskMetrics::add(late, out.late_records_dropped as usize);
+        }
+        self.emit(position, out.batches)
+    }
+
+    fn emit(&mut self, position: usize, batches: Vec<Batch>) -> Result<(), TaskStop> {
+        for batch in batches {
+            for child in 0..self.nodes[position].children.len() {
+                let child = self.nodes[position].children[child];
+                self.push(child, 0, batch.clone())?;
+            }
+            self.send(position, &batch)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, position: usize, batch: &Batch) -> Result<(), TaskStop> {
+        let environment = &self.environment;
+        let ctx = send_context(environment);
+        for output in &mut self.nodes[position].outputs {
+            SubtaskMetrics::add(&environment.metrics.records_out, batch.num_rows());
+            output.send_batch(batch.clone(), &ctx)?;
+        }
+        Ok(())
+    }
+
+    fn broadcast_from(&self, position: usize, message: &Message) -> Result<(), TaskStop> {
+        let ctx = send_context(&self.environment);
+        self.nodes[position].outputs.iter().try_for_each(|output| output.broadcast(message, &ctx))
+    }
+
+    fn snapshot(
+        &mut self,
+        position: usize,
+        ends: bool,
+        reader: Option<ReaderSnapshot>,
+    ) -> Result<NodeSnapshot, TaskStop> {
+        let ctx = self.environment.operator_context(self.nodes[position].watermark);
+        let node = &mut self.nodes[position];
+        let mut snapshot = NodeSnapshot { node: node.node, source: reader, ..Default::default() };
+        match &mut node.body {
+            Body::Operator(operator) => operator
+                .snapshot(&ctx, &mut BufferWriter(&mut snapshot.entries))
+                .map_err(|error| TaskError::from_operator(&node.name, &error))?,
+            Body::Sink(sink) => snapshot.sink = Some(sink.snapshot(ends)?),
+            Body::Head | Body::Collect(_) => {}
+        }
+        Ok(snapshot)
+    }
+}
+
+impl TaskEnvironment {
+    pub fn operator_context(&self, watermark: Watermark) -> OperatorContext {
+        OperatorContext {
+            subtask: self.subtask,
+            max_parallelism: self.max_parallelism,
+            key_groups: KeyGroupRange::of_subtask(
+                self.max_parallelism,
+                self.parallelism,
+                self.subtask,
+            ),
+            processing_time_ms: self.clock.now_ms(),
+            watermark,
+        }
+    }
+}
+
+fn send_context(environment: &TaskEnvironment) -> SendContext<'_> {
+    SendContext {
+        cancel: &environment.cancel,
+        metrics: &environment.metrics,
+        clock: environment.clock.as_ref(),
+    }
+}
+
+/// Whether no row follows the barrier, so that operators give out what they hold.
+pub fn ends_input(kind: BarrierKind) -> bool {
+    matches!(kind, BarrierKind::Final | BarrierKind::StopWithSavepoint { drain: true })
+}
+
+/// Whether the task ends after the barrier.
+pub fn ends_task(kind: BarrierKind) -> bool {
+    matches!(kind, BarrierKind::Final | BarrierKind::StopWithSavepoint { .. })
+}
+
+struct BufferWriter<'a>(&'a mut EntryBuffer);
+
+impl StateWriter for BufferWriter<'_> {
+    fn put(&mut self, entry: StateEntry) {
+        self.0.put(entry.key_group, entry.table, &entry.key, &entry.value);
+    }
+}

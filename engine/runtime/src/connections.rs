@@ -1,0 +1,53 @@
+//! The sources and sinks of a job, made real once and used by every attempt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millrace_dataflow::JobGraph;
+use millrace_dataflow::catalog::ConnectorFactory;
+use millrace_dataflow::graph::Operator;
+use millrace_dataflow::sink::Sink;
+use millrace_dataflow::source::Source;
+
+use crate::error::TaskError;
+use crate::values::ValuesSource;
+
+/// By node of the graph.
+#[derive(Default)]
+pub struct Connections {
+    pub sources: BTreeMap<usize, Arc<dyn Source>>,
+    pub sinks: BTreeMap<usize, Arc<dyn Sink>>,
+}
+
+impl Connections {
+    /// # Errors
+    /// A table cannot be served; the error names its operator.
+    pub fn open(
+        graph: &JobGraph,
+        factory: &dyn ConnectorFactory,
+    ) -> Result<Connections, TaskError> {
+        let mut connections = Connections::default();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            match &node.operator {
+                Operator::Source(source) => {
+                    let opened = factory
+                        .source(&source.scan)
+                        .map_err(|error| TaskError::from_error(&node.name, &error))?;
+                    connections.sources.insert(index, Arc::from(opened));
+                }
+                Operator::Values { rows } => {
+                    let source = ValuesSource { rows: rows.clone() };
+                    connections.sources.insert(index, Arc::new(source));
+                }
+                Operator::Sink(sink) => {
+                    let opened = factory
+                        .sink(&sink.table)
+                        .map_err(|error| TaskError::from_error(&node.name, &error))?;
+                    connections.sinks.insert(index, Arc::from(opened));
+                }
+                _ => {}
+            }
+        }
+        Ok(connections)
+    }
+}

@@ -1,0 +1,415 @@
+//! One attempt of a job: its threads and the channels between them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use millrace_dataflow::graph::{Edge, Exchange, Operator as GraphOperator};
+use millrace_dataflow::sink::WriterContext;
+use millrace_dataflow::source::TaskContext;
+use millrace_dataflow::{Message, Schema, Watermark};
+use millrace_state::LoadedSnapshot;
+use millrace_state::read::Share;
+
+use crate::chain::{Body, Chain, ChainNode};
+use crate::error::{TaskError, TaskStop};
+use crate::exchange::OutputEdge;
+use crate::gate::{InputChannel, InputGate};
+use crate::job::JobSpec;
+use crate::metrics::SubtaskMetrics;
+use crate::operator::{Operator, StateEntry};
+use crate::sink_node::SinkNode;
+use crate::source_coordinator::SourceCoordinator;
+use crate::source_task::{Preparation, ReadState, SourceTask};
+use crate::split_watermarks::SplitWatermarks;
+use crate::task::{self, SourceCommand, TaskDriver, TaskEnvironment, TaskEvent, TaskId};
+use crate::topology::{Topology, is_connected};
+use crate::view::TaskStatus;
+
+/// Batches in flight on one channel: enough to keep both ends busy, few enough that
+/// a barrier does not wait long behind them.
+const CHANNEL_BATCHES: usize = 8;
+
+/// What an attempt starts from.
+pub struct AttemptSpec {
+    pub spec: Arc<JobSpec>,
+    pub topology: Arc<Topology>,
+    pub max_parallelism: u16,
+    /// In the names that writers give.
+    pub writer_attempt: u32,
+    pub restored: Option<Arc<LoadedSnapshot>>,
+}
+
+/// The running threads. Dropping it without [`Execution::cancel`] leaves them to end
+/// by themselves.
+pub struct Execution {
+    pub events: Receiver<TaskEvent>,
+    pub sources: Vec<SourceCoordinator>,
+    pub tasks: Vec<TaskId>,
+    /// Per chain, per subtask.
+    pub metrics: Vec<Vec<Arc<SubtaskMetrics>>>,
+    /// Keeps the events' channel open when all tasks have ended.
+    _events: Sender<TaskEvent>,
+    cancel: Option<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The channel ends of one task.
+#[derive(Default)]
+struct Wiring {
+    inputs: Vec<InputChannel>,
+    /// Node and edge.
+    outputs: Vec<(usize, OutputEdge)>,
+    commands: Option<Receiver<SourceCommand>>,
+}
+
+impl Execution {
+    /// # Errors
+    /// A source's enumerator cannot be made.
+    pub fn start(attempt: AttemptSpec, now_ms: i64) -> Result<Execution, TaskError> {
+        let attempt = Arc::new(attempt);
+        let (event_sender, events) = unbounded();
+        let (cancel, cancelled) = bounded::<()>(0);
+        let mut wirings = wire(&attempt);
+        let mut sources = coordinate_sources(&attempt, &mut wirings)?;
+        for source in &mut sources {
+            // The first splits are there before the readers ask.
+            source
+                .discover_when_due(now_ms)
+                .map_err(|error| TaskError::from_error(&source.name, &error))?;
+        }
+        let mut execution = Execution {
+            events,
+            sources,
+            tasks: vec![],
+            metrics: vec![],
+            _events: event_sender.clone(),
+            cancel: Some(cancel),
+            threads: vec![],
+        };
+        for (chain, wirings) in wirings.into_iter().enumerate() {
+            execution.metrics.push(vec![]);
+            for (subtask, wiring) in wirings.into_iter().enumerate() {
+                let id = TaskId { chain, subtask: subtask as u16 };
+                let metrics = SubtaskMetrics::shared();
+                let environment = TaskEnvironment {
+                    id,
+                    subtask: id.subtask,
+                    parallelism: attempt.topology.chains[chain].parallelism,
+                    max_parallelism: attempt.max_parallelism,
+                    clock: Arc::clone(&attempt.spec.clock),
+                    cancel: cancelled.clone(),
+                    metrics: Arc::clone(&metrics),
+                    events: event_sender.clone(),
+                };
+                execution.tasks.push(id);
+                execution.metrics[chain].push(metrics);
+                execution.threads.push(spawn(Arc::clone(&attempt), environment, wiring));
+            }
+        }
+        Ok(execution)
+    }
+
+    /// Ends every thread and waits for it.
+    pub fn cancel(&mut self) {
+        self.cancel = None;
+        self.sources.clear();
+        for thread in std::mem::take(&mut self.threads) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn wire(attempt: &AttemptSpec) -> Vec<Vec<Wiring>> {
+    let (graph, topology) = (&attempt.spec.graph, &attempt.topology);
+    let mut wirings: Vec<Vec<Wiring>> = topology
+        .chains
+        .iter()
+        .map(|chain| (0..chain.parallelism).map(|_| Wiring::default()).collect())
+        .collect();
+    for edge in graph.edges.iter().filter(|edge| !topology.is_chained(edge)) {
+        wire_edge(attempt, edge, &mut wirings);
+    }
+    wirings
+}
+
+fn wire_edge(attempt: &AttemptSpec, edge: &Edge, wirings: &mut [Vec<Wiring>]) {
+    let topology = &attempt.topology;
+    let parallelisms = (topology.parallelism_of(edge.from), topology.parallelism_of(edge.to));
+    for from in 0..parallelisms.0 {
+        let mut senders = vec![];
+        for to in (0..parallelisms.1).filter(|to| is_connected(edge, parallelisms, from, *to)) {
+            let (sender, receiver) = bounded::<Message>(CHANNEL_BATCHES);
+            senders.push(sender);
+            let target = &mut wirings[topology.chain_of[edge.to]][usize::from(to)];
+            target.inputs.push(InputChannel { input: edge.input, receiver });
+        }
+        let output = OutputEdge::new(
+            edge.exchange.clone(),
+            senders,
+            attempt.max_parallelism,
+            usize::from(from),
+        );
+        let source = &mut wirings[topology.chain_of[edge.from]][usize::from(from)];
+        source.outputs.push((edge.from, output));
+    }
+}
+
+fn coordinate_sources(
+    attempt: &AttemptSpec,
+    wirings: &mut [Vec<Wiring>],
+) -> Result<Vec<SourceCoordinator>, TaskError> {
+    let mut sources = vec![];
+    for (node, source) in &attempt.spec.connections.sources {
+        let chain = attempt.topology.chain_of[*node];
+        let mut commands = vec![];
+        for wiring in &mut wirings[chain] {
+            // Bounded by its use: splits on demand, or each split once; one barrier.
+            let (sender, receiver) = unbounded();
+            commands.push(sender);
+            wiring.commands = Some(receiver);
+        }
+        let graph_node = &attempt.spec.graph.nodes[*node];
+        let restored = attempt
+            .restored
+            .as_ref()
+            .and_then(|snapshot| snapshot.operator(&graph_node.id))
+            .and_then(|state| state.source.as_ref());
+        let place = (*node, graph_node.name.clone(), chain);
+        let coordinator = SourceCoordinator::new(place, source.as_ref(), restored, commands)
+            .map_err(|error| TaskError::from_error(&graph_node.name, &error))?;
+        sources.push(coordinator);
+    }
+    Ok(sources)
+}
+
+fn spawn(
+    attempt: Arc<AttemptSpec>,
+    environment: TaskEnvironment,
+    wiring: Wiring,
+) -> JoinHandle<()> {
+    let name = format!("task-{}-{}", environment.id.chain, environment.subtask);
+    let body = move || {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            environment.metrics.set_status(TaskStatus::Initializing);
+            let driver = build(&attempt, &environment, wiring)?;
+            // What was restored need not stay in memory while the job runs.
+            drop(attempt);
+            task::run(driver, &environment)
+        }));
+        end(&environment, result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
+    };
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(body)
+        .expect("the system has room for one more thread")
+}
+
+fn end(environment: &TaskEnvironment, result: Result<(), TaskStop>) {
+    let task = environment.id;
+    let (status, event) = match result {
+        Ok(()) => (TaskStatus::Finished, Some(TaskEvent::Ended(task))),
+        Err(TaskStop::Cancelled) => (TaskStatus::Canceled, None),
+        Err(TaskStop::Failed(error)) => {
+            (TaskStatus::Failed, Some(TaskEvent::Failed { task, error }))
+        }
+    };
+    environment.metrics.set_status(status);
+    environment.metrics.end(environment.clock.monotonic_ns());
+    if let Some(event) = event {
+        // The coordinator may be gone already.
+        let _ = environment.events.send(event);
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> TaskStop {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    TaskStop::Failed(TaskError::new("task", format!("internal error, please report it: {text}")))
+}
+
+fn build(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    wiring: Wiring,
+) -> Result<TaskDriver, TaskStop> {
+    let nodes = &attempt.topology.chains[environment.id.chain].nodes;
+    let mut outputs = wiring.outputs;
+    let mut chain_nodes = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let (own, others) = outputs.into_iter().partition(|(from, _)| from == node);
+        outputs = others;
+        let edges: Vec<(usize, OutputEdge)> = own;
+        chain_nodes.push(ChainNode {
+            node: *node,
+            name: attempt.spec.graph.nodes[*node].name.clone(),
+            body: build_body(attempt, environment, *node)?,
+            watermark: Watermark::MIN,
+            children: children(attempt, nodes, *node),
+            outputs: edges.into_iter().map(|(_, edge)| edge).collect(),
+        });
+    }
+    let chain = Chain::new(chain_nodes, environment.clone());
+    match wiring.commands {
+        Some(commands) => {
+            let source = build_source(attempt, environment, nodes[0], commands, chain)?;
+            Ok(TaskDriver::Source(Box::new(source)))
+        }
+        None => Ok(TaskDriver::Gate(Box::new(InputGate::new(wiring.inputs)), chain)),
+    }
+}
+
+/// Positions in the chain that `node` calls.
+fn children(attempt: &AttemptSpec, nodes: &[usize], node: usize) -> Vec<usize> {
+    let edges = attempt.spec.graph.edges.iter();
+    edges
+        .filter(|edge| edge.from == node && edge.exchange == Exchange::Forward)
+        .filter(|edge| attempt.topology.is_chained(edge))
+        .filter_map(|edge| nodes.iter().position(|other| *other == edge.to))
+        .collect()
+}
+
+fn build_body(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+) -> Result<Body, TaskStop> {
+    let node = &attempt.spec.graph.nodes[index];
+    match &node.operator {
+        GraphOperator::Source(_) | GraphOperator::Values { .. } => Ok(Body::Head),
+        GraphOperator::Collect => Ok(Body::Collect(Arc::clone(&attempt.spec.on_rows))),
+        GraphOperator::Sink(_) => Ok(Body::Sink(build_sink(attempt, environment, index)?)),
+        _ => Ok(Body::Operator(build_operator(attempt, environment, index)?)),
+    }
+}
+
+fn build_operator(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+) -> Result<Box<dyn Operator>, TaskStop> {
+    let node = &attempt.spec.graph.nodes[index];
+    let inputs = input_schemas(attempt, index);
+    let failed = |error: &_| TaskError::from_operator(&node.name, error);
+    let mut operator =
+        (attempt.spec.create_operator)(node, &inputs).map_err(|error| failed(&error))?;
+    let entries = restored_entries(attempt, environment, index)?;
+    let ctx = environment.operator_context(Watermark::MIN);
+    operator.restore(&ctx, entries).map_err(|error| failed(&error))?;
+    Ok(operator)
+}
+
+fn input_schemas(attempt: &AttemptSpec, index: usize) -> Vec<Schema> {
+    let mut edges: Vec<&Edge> =
+        attempt.spec.graph.edges.iter().filter(|edge| edge.to == index).collect();
+    edges.sort_by_key(|edge| edge.input);
+    edges.iter().map(|edge| attempt.spec.graph.nodes[edge.from].output.clone()).collect()
+}
+
+fn restored_entries(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+) -> Result<Vec<StateEntry>, TaskStop> {
+    let node = &attempt.spec.graph.nodes[index];
+    let Some(snapshot) = &attempt.restored else { return Ok(vec![]) };
+    let Some(state) = snapshot.operator(&node.id) else { return Ok(vec![]) };
+    let ctx = environment.operator_context(Watermark::MIN);
+    let share = Share {
+        key_groups: ctx.key_groups,
+        subtask: environment.subtask,
+        parallelism: environment.parallelism,
+    };
+    let mut entries = vec![];
+    snapshot
+        .entries(state, share, |entry| {
+            entries.push(StateEntry {
+                key_group: entry.group,
+                table: entry.table,
+                key: entry.key.to_vec(),
+                value: entry.value.to_vec(),
+            });
+        })
+        .map_err(|error| TaskError::from_error(&node.name, &error))?;
+    Ok(entries)
+}
+
+fn build_sink(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+) -> Result<SinkNode, TaskStop> {
+    let node = &attempt.spec.graph.nodes[index];
+    let GraphOperator::Sink(operator) = &node.operator else {
+        return Err(TaskError::new(&node.name, "it is no sink").into());
+    };
+    let sink = attempt.spec.connections.sinks.get(&index);
+    let sink = sink.ok_or_else(|| TaskError::new(&node.name, "its table was not opened"))?;
+    let restored = attempt.restored.as_ref();
+    let states: Vec<serde_json::Value> = restored
+        .and_then(|snapshot| snapshot.operator(&node.id)?.sink.as_ref())
+        .map(|sink| share(&sink.writers, environment))
+        .unwrap_or_default();
+    let ctx = WriterContext {
+        task: TaskContext { subtask: environment.subtask, parallelism: environment.parallelism },
+        generation: attempt.spec.generation,
+        attempt: attempt.writer_attempt,
+        restored: restored.map(|snapshot| snapshot.manifest.checkpoint),
+    };
+    let writer = sink
+        .create_writer(ctx, &states)
+        .map_err(|error| TaskError::from_error(&node.name, &error))?;
+    let columns = input_schemas(attempt, index).into_iter().next().unwrap_or_default();
+    Ok(SinkNode::new(node.name.clone(), operator.clone(), columns, writer))
+}
+
+/// Every `parallelism`-th, starting with the subtask's own number (row H5.11).
+fn share(values: &[serde_json::Value], environment: &TaskEnvironment) -> Vec<serde_json::Value> {
+    let (first, step) = (usize::from(environment.subtask), usize::from(environment.parallelism));
+    values.iter().skip(first).step_by(step).cloned().collect()
+}
+
+fn build_source(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+    commands: Receiver<SourceCommand>,
+    chain: Chain,
+) -> Result<SourceTask, TaskStop> {
+    let node = &attempt.spec.graph.nodes[index];
+    let source = attempt.spec.connections.sources.get(&index);
+    let source = source.ok_or_else(|| TaskError::new(&node.name, "its table was not opened"))?;
+    let (compute, watermark) = match &node.operator {
+        GraphOperator::Source(source) => (source.compute.clone(), source.watermark.clone()),
+        _ => (None, None),
+    };
+    let task = TaskContext { subtask: environment.subtask, parallelism: environment.parallelism };
+    let reader =
+        source.create_reader(task).map_err(|error| TaskError::from_error(&node.name, &error))?;
+    let restored = attempt
+        .restored
+        .as_ref()
+        .and_then(|snapshot| snapshot.operator(&node.id)?.source.as_ref()?.watermark_ms);
+    let idle_timeout = watermark.as_ref().and_then(|spec| spec.idle_timeout_ms);
+    Ok(SourceTask {
+        node: index,
+        reader,
+        assignment: source.assignment(),
+        preparation: Preparation {
+            name: node.name.clone(),
+            compute,
+            watermark,
+            output: node.output.to_arrow(),
+        },
+        watermarks: SplitWatermarks::new(idle_timeout, restored),
+        watermark_interval_ms: attempt.spec.settings.watermark_interval_ms,
+        commands,
+        chain,
+        environment: environment.clone(),
+        state: ReadState::default(),
+    })
+}

@@ -1,0 +1,234 @@
+//! The settings that the runtime obeys (sections F.3, F.4 and F.6).
+
+use std::collections::BTreeMap;
+
+use millrace_dataflow::RuntimeLevel;
+use millrace_dataflow::settings::parse_duration_ms;
+
+use crate::restart::{Exponential, RestartStrategy};
+
+/// One option with a value that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("option {key:?}: {reason}")]
+pub struct BadSetting {
+    pub key: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuntimeSettings {
+    /// `execution.checkpointing.interval`; `None`: no periodic checkpoints.
+    pub checkpoint_interval_ms: Option<i64>,
+    pub checkpoint_timeout_ms: i64,
+    pub min_pause_ms: i64,
+    /// Consecutive failed checkpoints that the job survives.
+    pub tolerable_failures: u32,
+    pub compress: bool,
+    pub retained: usize,
+    /// `state.savepoints.dir`.
+    pub savepoint_directory: Option<String>,
+    /// `pipeline.auto-watermark-interval`; 0: at every growth.
+    pub watermark_interval_ms: i64,
+    /// `pipeline.max-parallelism`; `None`: derived (row H5.8).
+    pub max_parallelism: Option<u16>,
+    pub restart: RestartStrategy,
+    /// `jobmanager.execution.attempts-history-size`.
+    pub exception_history: usize,
+}
+
+impl RuntimeSettings {
+    /// # Errors
+    /// The first option whose value cannot be used.
+    pub fn parse(
+        settings: &BTreeMap<String, String>,
+        level: RuntimeLevel,
+    ) -> Result<RuntimeSettings, BadSetting> {
+        let read = Reader { settings };
+        let interval = read.checkpoint_interval()?;
+        Ok(RuntimeSettings {
+            checkpoint_interval_ms: interval,
+            checkpoint_timeout_ms: read.duration("execution.checkpointing.timeout", 600_000)?,
+            min_pause_ms: read.duration("execution.checkpointing.min-pause", 0)?,
+            tolerable_failures: read
+                .number("execution.checkpointing.tolerable-failed-checkpoints", 0u32)?,
+            compress: read.flag("execution.checkpointing.snapshot-compression")?,
+            retained: read.retained()?,
+            savepoint_directory: read
+                .text(&["execution.checkpointing.savepoint-dir", "state.savepoints.dir"])
+                .map(|(_, value)| value.to_owned()),
+            watermark_interval_ms: read.duration("pipeline.auto-watermark-interval", 200)?,
+            max_parallelism: read.max_parallelism()?,
+            restart: read.restart(interval.is_some(), level)?,
+            exception_history: read.number("jobmanager.execution.attempts-history-size", 16)?,
+        })
+    }
+}
+
+struct Reader<'a> {
+    settings: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Reader<'a> {
+    fn text(&self, keys: &[&'static str]) -> Option<(&'static str, &'a str)> {
+        keys.iter().find_map(|key| Some((*key, self.settings.get(*key)?.trim())))
+    }
+
+    fn duration(&self, key: &'static str, default: i64) -> Result<i64, BadSetting> {
+        let Some((_, text)) = self.text(&[key]) else { return Ok(default) };
+        parse_duration_ms(text).map_err(|error| bad(key, error.to_string()))
+    }
+
+    fn number<T: std::str::FromStr>(&self, key: &'static str, default: T) -> Result<T, BadSetting> {
+        let Some((_, text)) = self.text(&[key]) else { return Ok(default) };
+        text.parse().map_err(|_| bad(key, format!("'{text}' is not a number that it takes")))
+    }
+
+    fn flag(&self, key: &'static str) -> Result<bool, BadSetting> {
+        match self.text(&[key]).map(|(_, text)| text.to_ascii_lowercase()).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(bad(key, format!("'{other}' is neither true nor false"))),
+        }
+    }
+
+    fn checkpoint_interval(&self) -> Result<Option<i64>, BadSetting> {
+        let key = "execution.checkpointing.interval";
+        if self.text(&[key]).is_none() {
+            return Ok(None);
+        }
+        let interval = self.duration(key, 0)?;
+        if interval < 10 {
+            return Err(bad(key, "it must be at least 10 ms".into()));
+        }
+        Ok(Some(interval))
+    }
+
+    fn retained(&self) -> Result<usize, BadSetting> {
+        let newer = "execution.checkpointing.num-retained";
+        let key =
+            if self.text(&[newer]).is_some() { newer } else { "state.checkpoints.num-retained" };
+        match self.number(key, 1)? {
+            0 => Err(bad(key, "at least one checkpoint must be kept".into())),
+            retained => Ok(retained),
+        }
+    }
+
+    fn max_parallelism(&self) -> Result<Option<u16>, BadSetting> {
+        let key = "pipeline.max-parallelism";
+        match self.number(key, -1i32)? {
+            -1 => Ok(None),
+            value @ 1..=32_768 => Ok(Some(value as u16)),
+            value => Err(bad(key, format!("{value} is not between 1 and 32768"))),
+        }
+    }
+
+    /// Unset: none without checkpoints; else fixed delay for ever, and exponential
+    /// from 1.19 on (row F6.1).
+    fn restart(
+        &self,
+        checkpoints: bool,
+        level: RuntimeLevel,
+    ) -> Result<RestartStrategy, BadSetting> {
+        let Some((key, kind)) = self.text(&["restart-strategy.type", "restart-strategy"]) else {
+            return match (checkpoints, level >= RuntimeLevel::Flink1_19) {
+                (false, _) => Ok(RestartStrategy::None),
+                (true, false) => {
+                    Ok(RestartStrategy::FixedDelay { attempts: i32::MAX as u32, delay_ms: 1_000 })
+                }
+                (true, true) => self.exponential(level),
+            };
+        };
+        match kind.to_ascii_lowercase().as_str() {
+            "none" | "off" | "disable" => Ok(RestartStrategy::None),
+            "fixed-delay" | "fixeddelay" => Ok(RestartStrategy::FixedDelay {
+                attempts: self.number("restart-strategy.fixed-delay.attempts", 1)?,
+                delay_ms: self.duration("restart-strategy.fixed-delay.delay", 1_000)?,
+            }),
+            "failure-rate" | "failurerate" => Ok(RestartStrategy::FailureRate {
+                max_failures: self
+                    .number("restart-strategy.failure-rate.max-failures-per-interval", 1)?,
+                interval_ms: self
+                    .duration("restart-strategy.failure-rate.failure-rate-interval", 60_000)?,
+                delay_ms: self.duration("restart-strategy.failure-rate.delay", 1_000)?,
+            }),
+            "exponential-delay" | "exponentialdelay" => self.exponential(level),
+            other => Err(bad(
+                key,
+                format!("'{other}' is none of none, fixed-delay, failure-rate, exponential-delay"),
+            )),
+        }
+    }
+
+    // Rows F6.7 to F6.11, with the drift of 1.20.
+    fn exponential(&self, level: RuntimeLevel) -> Result<RestartStrategy, BadSetting> {
+        let (max, multiplier) =
+            if level >= RuntimeLevel::Flink1_20 { (60_000, 1.5) } else { (300_000, 2.0) };
+        Ok(RestartStrategy::ExponentialDelay(Exponential {
+            initial_ms: self
+                .duration("restart-strategy.exponential-delay.initial-backoff", 1_000)?,
+            max_ms: self.duration("restart-strategy.exponential-delay.max-backoff", max)?,
+            multiplier: self
+                .number("restart-strategy.exponential-delay.backoff-multiplier", multiplier)?,
+            reset_ms: self.duration(
+                "restart-strategy.exponential-delay.reset-backoff-threshold",
+                3_600_000,
+            )?,
+            jitter: self.number("restart-strategy.exponential-delay.jitter-factor", 0.1)?,
+        }))
+    }
+}
+
+fn bad(key: &str, reason: String) -> BadSetting {
+    BadSetting { key: key.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pairs: &[(&str, &str)], level: RuntimeLevel) -> Result<RuntimeSettings, BadSetting> {
+        let settings = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        RuntimeSettings::parse(&settings, level)
+    }
+
+    #[test]
+    fn f6_1_the_default_strategy_follows_checkpointing_and_level() {
+        let check = |pairs: &[(&str, &str)], level, want: RestartStrategy| {
+            assert_eq!(parse(pairs, level).unwrap().restart, want);
+        };
+        let on = [("execution.checkpointing.interval", "1 s")];
+        let forever = RestartStrategy::FixedDelay { attempts: 2_147_483_647, delay_ms: 1_000 };
+        check(&[], RuntimeLevel::Flink1_20, RestartStrategy::None);
+        check(&on, RuntimeLevel::Flink1_18, forever);
+        let exponential = |max_ms, multiplier| {
+            RestartStrategy::ExponentialDelay(Exponential {
+                initial_ms: 1_000,
+                max_ms,
+                multiplier,
+                reset_ms: 3_600_000,
+                jitter: 0.1,
+            })
+        };
+        check(&on, RuntimeLevel::Flink1_19, exponential(300_000, 2.0));
+        check(&on, RuntimeLevel::Flink1_20, exponential(60_000, 1.5));
+        check(
+            &[("restart-strategy", "fixed-delay"), ("restart-strategy.fixed-delay.delay", "50 ms")],
+            RuntimeLevel::Flink1_15,
+            RestartStrategy::FixedDelay { attempts: 1, delay_ms: 50 },
+        );
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_option() {
+        let check = |key: &str, value: &str| {
+            let error = parse(&[(key, value)], RuntimeLevel::Flink1_18).unwrap_err();
+            assert_eq!(error.key, key, "{error}");
+        };
+        check("execution.checkpointing.interval", "soon");
+        check("execution.checkpointing.interval", "5 ms");
+        check("restart-strategy.type", "maybe");
+        check("pipeline.max-parallelism", "0");
+        check("state.checkpoints.num-retained", "0");
+        check("execution.checkpointing.snapshot-compression", "yes");
+    }
+}

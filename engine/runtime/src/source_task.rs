@@ -1,0 +1,298 @@
+//! A source's subtask: takes splits and barriers from the coordinator, rows from
+//! its reader, and gives both to its chain in one order.
+
+use std::time::Duration;
+
+use arrow::array::{Array, TimestampMillisecondArray};
+use arrow::compute::{cast, max};
+use arrow::datatypes::{DataType as ArrowType, SchemaRef, TimeUnit};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, select};
+use millrace_dataflow::graph::WatermarkSpec;
+use millrace_dataflow::source::{Assignment, ReaderEvent, SourceReader, Split};
+use millrace_dataflow::{Barrier, Batch, EvalContext, Expression, Message, Watermark};
+use millrace_state::manifest::SplitPosition;
+
+use crate::chain::{Chain, ReaderSnapshot};
+use crate::error::{TaskError, TaskStop};
+use crate::gate::cancel_requested;
+use crate::metrics::SubtaskMetrics;
+use crate::split_watermarks::{SplitWatermarks, Tell};
+use crate::task::{SourceCommand, TaskClock, TaskEnvironment, TaskEvent, acknowledge, report};
+
+/// What a source operator does to the rows of its reader.
+pub struct Preparation {
+    pub name: String,
+    pub compute: Option<Vec<Expression>>,
+    pub watermark: Option<WatermarkSpec>,
+    pub output: SchemaRef,
+}
+
+pub struct SourceTask {
+    pub node: usize,
+    pub reader: Box<dyn SourceReader>,
+    pub assignment: Assignment,
+    pub preparation: Preparation,
+    pub watermarks: SplitWatermarks,
+    pub watermark_interval_ms: i64,
+    pub commands: Receiver<SourceCommand>,
+    pub chain: Chain,
+    pub environment: TaskEnvironment,
+    pub state: ReadState,
+}
+
+/// Where the subtask is with its splits.
+#[derive(Debug, Default)]
+pub struct ReadState {
+    splits: usize,
+    no_more: bool,
+    exhausted: bool,
+    last_watermark_ms: i64,
+    /// The last barrier was handled.
+    ended: bool,
+}
+
+impl SourceTask {
+    pub fn run(mut self) -> Result<(), TaskStop> {
+        if let Some(restored) = self.watermarks.sent() {
+            self.chain.on_watermark(Watermark(restored))?;
+        }
+        if self.assignment == Assignment::OnDemand {
+            self.want_split()?;
+        }
+        let mut clock = TaskClock::new(&self.environment);
+        while !self.state.ended {
+            if cancel_requested(&self.environment.cancel) {
+                return Err(TaskStop::Cancelled);
+            }
+            self.take_commands()?;
+            clock.tick(&mut self.chain, &self.environment)?;
+            if self.state.ended {
+                break;
+            }
+            let patience = self.step()?;
+            if let Some(patience) = patience {
+                let until_timer = clock.wait_at_most(&self.chain, &self.environment);
+                self.wait(patience.min(until_timer))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_commands(&mut self) -> Result<(), TaskStop> {
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => self.obey(command)?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => return Err(TaskStop::Cancelled),
+            }
+            if self.state.ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn obey(&mut self, command: SourceCommand) -> Result<(), TaskStop> {
+        match command {
+            SourceCommand::AddSplit { split, watermark_ms } => self.add_split(split, watermark_ms),
+            SourceCommand::NoSplitYet => {
+                self.watermarks.without_splits = self.state.splits == 0;
+                self.tell_watermark()
+            }
+            SourceCommand::NoMoreSplits => {
+                self.state.no_more = true;
+                self.end_when_exhausted()
+            }
+            SourceCommand::Trigger(barrier) => self.on_trigger(barrier),
+        }
+    }
+
+    fn add_split(&mut self, split: Split, watermark_ms: Option<i64>) -> Result<(), TaskStop> {
+        let now = self.environment.clock.now_ms();
+        self.watermarks.add(&split.id, watermark_ms, now);
+        self.state.splits += 1;
+        let added = self.reader.add_split(split);
+        added.map_err(|error| TaskError::from_error(&self.preparation.name, &error).into())
+    }
+
+    fn on_trigger(&mut self, barrier: Barrier) -> Result<(), TaskStop> {
+        use millrace_dataflow::BarrierKind::StopWithSavepoint;
+        if barrier.kind == (StopWithSavepoint { drain: true }) {
+            self.chain.on_watermark(Watermark::MAX)?;
+        }
+        let snapshot = self.snapshot();
+        let snapshots = self.chain.on_barrier(barrier, Some(snapshot))?;
+        self.state.ended = acknowledge(&self.environment, &self.chain, barrier, snapshots)?;
+        Ok(())
+    }
+
+    fn snapshot(&self) -> ReaderSnapshot {
+        let position = |split: Split| SplitPosition {
+            watermark_ms: self.watermarks.of_split(&split.id),
+            split,
+        };
+        ReaderSnapshot {
+            reading: self.reader.snapshot().into_iter().map(position).collect(),
+            watermark_ms: self.watermarks.sent(),
+        }
+    }
+
+    /// One look at the reader; `Some` when there is nothing to do for so long.
+    fn step(&mut self) -> Result<Option<Duration>, TaskStop> {
+        if self.state.splits == 0 {
+            self.tell_watermark()?;
+            return Ok(Some(Duration::MAX));
+        }
+        let now = self.environment.clock.now_ms();
+        let event = self
+            .reader
+            .poll(now)
+            .map_err(|error| TaskError::from_error(&self.preparation.name, &error))?;
+        match event {
+            ReaderEvent::Batch { split, batch } => {
+                self.on_batch(&split, batch, now)?;
+                self.tell_watermark_in_time(now)?;
+                Ok(None)
+            }
+            ReaderEvent::SplitFinished { split } => {
+                self.split_finished(&split)?;
+                Ok(None)
+            }
+            ReaderEvent::Wait(patience) => {
+                self.tell_watermark()?;
+                Ok(Some(patience))
+            }
+        }
+    }
+
+    fn on_batch(&mut self, split: &str, batch: Batch, now_ms: i64) -> Result<(), TaskStop> {
+        SubtaskMetrics::add(&self.environment.metrics.records_in, batch.num_rows());
+        let (batch, watermark) = self.preparation.prepare(batch, now_ms, self.chain.watermark())?;
+        self.chain.emit_from_head(batch)?;
+        self.watermarks.rows(split, watermark, now_ms);
+        Ok(())
+    }
+
+    fn split_finished(&mut self, split: &str) -> Result<(), TaskStop> {
+        // Its last watermark counts before the split is forgotten.
+        self.tell_watermark()?;
+        self.watermarks.remove(split);
+        self.state.splits = self.state.splits.saturating_sub(1);
+        if self.assignment == Assignment::OnDemand && self.state.splits == 0 {
+            self.want_split()?;
+        }
+        self.end_when_exhausted()
+    }
+
+    fn want_split(&mut self) -> Result<(), TaskStop> {
+        let (node, subtask) = (self.node, self.environment.subtask);
+        report(&self.environment, TaskEvent::SplitWanted { node, subtask })
+    }
+
+    /// All rows given: the watermark ends time here, and the final barrier will come.
+    fn end_when_exhausted(&mut self) -> Result<(), TaskStop> {
+        if !self.state.no_more || self.state.splits > 0 || self.state.exhausted {
+            return Ok(());
+        }
+        self.state.exhausted = true;
+        self.watermarks.end();
+        self.chain.on_watermark(Watermark::MAX)?;
+        report(&self.environment, TaskEvent::Exhausted(self.environment.id))
+    }
+
+    fn tell_watermark_in_time(&mut self, now_ms: i64) -> Result<(), TaskStop> {
+        if now_ms - self.state.last_watermark_ms < self.watermark_interval_ms {
+            return Ok(());
+        }
+        self.tell_watermark()
+    }
+
+    fn tell_watermark(&mut self) -> Result<(), TaskStop> {
+        if self.state.exhausted {
+            return Ok(());
+        }
+        let now_ms = self.environment.clock.now_ms();
+        self.state.last_watermark_ms = now_ms;
+        match self.watermarks.tell(now_ms) {
+            Tell::Nothing => Ok(()),
+            Tell::Idle => self.chain.broadcast(&Message::Idle),
+            Tell::Watermark(watermark) if watermark > self.chain.watermark() => {
+                self.chain.on_watermark(watermark)
+            }
+            Tell::Watermark(watermark) => self.chain.broadcast(&Message::Watermark(watermark)),
+        }
+    }
+
+    /// Waits for a command, the time, or the end of the task.
+    fn wait(&mut self, patience: Duration) -> Result<(), TaskStop> {
+        let clock = &self.environment.clock;
+        let from = clock.monotonic_ns();
+        let received = select! {
+            recv(self.commands) -> command => command.map_err(|_| RecvTimeoutError::Disconnected),
+            recv(self.environment.cancel) -> _ => Err(RecvTimeoutError::Disconnected),
+            default(patience) => Err(RecvTimeoutError::Timeout),
+        };
+        self.environment.metrics.add_idle(clock.monotonic_ns().saturating_sub(from));
+        match received {
+            Ok(command) => self.obey(command),
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => Err(TaskStop::Cancelled),
+        }
+    }
+}
+
+impl Preparation {
+    /// The rows as the operator's output, with the greatest watermark among them.
+    fn prepare(
+        &self,
+        batch: Batch,
+        now_ms: i64,
+        watermark: Watermark,
+    ) -> Result<(Batch, Option<i64>), TaskError> {
+        let ctx = EvalContext {
+            processing_time_ms: now_ms,
+            watermark_ms: (watermark > Watermark::MIN).then_some(watermark.0),
+        };
+        let batch = self.compute(batch, &ctx)?;
+        let greatest = self.greatest_watermark(&batch.record, &ctx)?;
+        Ok((batch, greatest))
+    }
+
+    fn compute(&self, batch: Batch, ctx: &EvalContext) -> Result<Batch, TaskError> {
+        let Some(expressions) = &self.compute else { return Ok(batch) };
+        let columns = expressions
+            .iter()
+            .map(|expression| expression.run.evaluate(&batch.record, ctx))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| TaskError::from_error(&self.name, &error))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let record = RecordBatch::try_new_with_options(self.output.clone(), columns, &options)
+            .map_err(|error| TaskError::from_error(&self.name, &error))?;
+        Ok(Batch { record, kinds: batch.kinds })
+    }
+
+    fn greatest_watermark(
+        &self,
+        record: &RecordBatch,
+        ctx: &EvalContext,
+    ) -> Result<Option<i64>, TaskError> {
+        let Some(spec) = &self.watermark else { return Ok(None) };
+        let fail = |message: String| TaskError::new(&self.name, message);
+        if record.column(spec.rowtime).null_count() > 0 {
+            // Row A2.7.
+            let column = record.schema().field(spec.rowtime).name().clone();
+            return Err(fail(format!(
+                "RowTime field '{column}' should not be null, please convert it to a non-null long value."
+            )));
+        }
+        let values = spec.expression.run.evaluate(record, ctx);
+        let values = values.map_err(|error| TaskError::from_error(&self.name, &error))?;
+        let millis = cast(&values, &ArrowType::Timestamp(TimeUnit::Millisecond, None))
+            .map_err(|error| fail(error.to_string()))?;
+        let millis = millis
+            .as_any()
+            .downcast_ref::<TimestampMillisecondArray>()
+            .ok_or_else(|| fail("its watermark is not a timestamp".into()))?;
+        Ok(max(millis))
+    }
+}

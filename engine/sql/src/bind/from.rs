@@ -1,0 +1,234 @@
+//! FROM: each relation with the names its columns go by.
+
+use std::sync::Arc;
+
+use millrace_dataflow::catalog::TableUsage;
+use millrace_dataflow::graph::JoinKind;
+use millrace_expr::TypedExpr;
+
+use super::catalog::Entry;
+use super::scalar::Scalars;
+use super::scope::Scope;
+use super::{Binder, Bound};
+use crate::ast::{self, Alias, Hint, JoinCondition, Path, TableRef, TableRefKind};
+use crate::diagnostic::Problem;
+use crate::expressions;
+use crate::logical::{BoundTable, Rel, RelNode};
+use crate::since::Feature;
+use crate::span::Span;
+
+/// Common tables in sight, innermost last.
+#[derive(Clone, Default)]
+pub(super) struct CommonTables {
+    tables: Vec<(String, Arc<Rel>)>,
+}
+
+impl CommonTables {
+    pub(super) fn with(&self, name: &str, rel: Rel) -> CommonTables {
+        let mut tables = self.tables.clone();
+        tables.push((name.to_owned(), Arc::new(rel)));
+        CommonTables { tables }
+    }
+
+    fn find(&self, path: &Path) -> Option<&Rel> {
+        let [name] = path.parts.as_slice() else { return None };
+        self.tables.iter().rev().find(|(known, _)| *known == name.text).map(|(_, rel)| &**rel)
+    }
+}
+
+impl Binder<'_> {
+    pub(super) fn from(&self, table: &TableRef, common: &CommonTables) -> Bound<(Rel, Scope)> {
+        match &table.kind {
+            TableRefKind::Table { name, hints, alias } => {
+                let rel = self.named_relation(name, hints, common)?;
+                let parts = name.parts.iter().map(|part| part.text.clone()).collect();
+                aliased(rel, parts, alias.as_ref())
+            }
+            TableRefKind::Derived { query, alias } => {
+                let rel = self.query(query, common)?;
+                aliased(rel, Vec::new(), alias.as_ref())
+            }
+            TableRefKind::WindowFunction { call, alias } => {
+                let rel = self.window_function(call, common, table.span)?;
+                aliased(rel, Vec::new(), alias.as_ref())
+            }
+            TableRefKind::Join { left, right, kind, condition } => {
+                self.join(left, right, *kind, condition, common, table.span)
+            }
+            TableRefKind::Unsupported { construct } => {
+                Err(Problem::new(table.span, format!("{construct} is not offered yet")))
+            }
+        }
+    }
+
+    /// A table, view or common table by name.
+    pub(super) fn named_relation(
+        &self,
+        name: &Path,
+        hints: &[Hint],
+        common: &CommonTables,
+    ) -> Bound<Rel> {
+        if let Some(rel) = common.find(name) {
+            refuse_options(hints)?;
+            return Ok(rel.clone());
+        }
+        match self.catalog.find(name)? {
+            Entry::Table(table) => self.scan(table, name, hints),
+            Entry::View(rel) => {
+                refuse_options(hints)?;
+                Ok((**rel).clone())
+            }
+            Entry::Broken => Err(Problem::new(name.span(), "")),
+        }
+    }
+
+    fn scan(&self, table: &Arc<BoundTable>, name: &Path, hints: &[Hint]) -> Bound<Rel> {
+        let table = self.with_hints(table, hints)?;
+        self.check_usage(&table, TableUsage::Source, name.span())?;
+        let schema = table.schema.clone();
+        Ok(Rel::new(RelNode::Scan(table), schema, name.span()))
+    }
+
+    /// Hints of a SELECT: LOOKUP, STATE_TTL and the batch join strategies.
+    pub(super) fn check_select_hints(&self, hints: &[Hint]) -> Bound<()> {
+        for hint in hints {
+            let name = hint.name.text.to_ascii_uppercase();
+            let span = hint.name.span;
+            let refused = match name.as_str() {
+                "LOOKUP" => {
+                    Feature::LookupHint.check(self.level, span)?;
+                    "the LOOKUP hint: lookup joins are not offered yet"
+                }
+                "STATE_TTL" => {
+                    Feature::StateTtlHint.check(self.level, span)?;
+                    "the STATE_TTL hint is not offered yet; set 'table.exec.state.ttl'"
+                }
+                "BROADCAST" | "SHUFFLE_HASH" | "SHUFFLE_MERGE" | "NEST_LOOP" => {
+                    "join strategy hints are for batch queries"
+                }
+                "OPTIONS" => "the OPTIONS hint stands behind the name of a table",
+                _ => return Err(Problem::new(span, format!("there is no hint {name}"))),
+            };
+            return Err(Problem::new(span, refused));
+        }
+        Ok(())
+    }
+
+    fn join(
+        &self,
+        left: &TableRef,
+        right: &TableRef,
+        kind: ast::JoinKind,
+        condition: &JoinCondition,
+        common: &CommonTables,
+        span: Span,
+    ) -> Bound<(Rel, Scope)> {
+        let (left, left_scope) = self.from(left, common)?;
+        let (right, right_scope) = self.from(right, common)?;
+        let scope = left_scope.join(right_scope);
+        let conjuncts = self.join_conjuncts(condition, &scope)?;
+        let kind = match kind {
+            ast::JoinKind::Inner => JoinKind::Inner,
+            ast::JoinKind::Left => JoinKind::Left,
+            ast::JoinKind::Right => JoinKind::Right,
+            ast::JoinKind::Full => JoinKind::Full,
+        };
+        let rel = pending_join(left, right, kind, conjuncts, span);
+        let scope = padded(scope, &rel);
+        Ok((rel, scope))
+    }
+
+    fn join_conjuncts(&self, condition: &JoinCondition, scope: &Scope) -> Bound<Vec<TypedExpr>> {
+        match condition {
+            JoinCondition::None => Ok(Vec::new()),
+            JoinCondition::On(expression) => {
+                let context = self.context();
+                let bound = Scalars::new(scope, &context).condition(expression, "ON")?;
+                Ok(expressions::conjuncts(bound))
+            }
+            JoinCondition::Using(columns) => {
+                let span = columns.first().map_or(Span::default(), |column| column.span);
+                Err(Problem::new(span, "JOIN ... USING is not offered yet; write ON"))
+            }
+        }
+    }
+}
+
+/// A join whose columns are left's, then right's; the side that may be missing is
+/// nullable.
+pub(super) fn pending_join(
+    left: Rel,
+    right: Rel,
+    kind: JoinKind,
+    conjuncts: Vec<TypedExpr>,
+    span: Span,
+) -> Rel {
+    let schema = join_schema(&left, &right, kind);
+    let node = RelNode::Join { left: Box::new(left), right: Box::new(right), kind, conjuncts };
+    Rel::new(node, schema, span)
+}
+
+pub(super) fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> millrace_dataflow::Schema {
+    let pads_left = matches!(kind, JoinKind::Right | JoinKind::Full);
+    let pads_right = matches!(kind, JoinKind::Left | JoinKind::Full);
+    let side = |rel: &Rel, padded: bool| {
+        let fields = rel.schema.fields.clone().into_iter();
+        fields.map(move |mut field| {
+            field.data_type.nullable |= padded;
+            field
+        })
+    };
+    let fields = side(left, pads_left).chain(side(right, pads_right)).collect();
+    millrace_dataflow::Schema::new(fields)
+}
+
+// The scope's columns with the nullability that the join gives them.
+fn padded(mut scope: Scope, rel: &Rel) -> Scope {
+    for relation in &mut scope.relations {
+        for (position, field) in relation.fields.iter_mut().enumerate() {
+            field.data_type = rel.schema.fields[relation.offset + position].data_type.clone();
+        }
+    }
+    scope
+}
+
+fn refuse_options(hints: &[Hint]) -> Bound<()> {
+    match hints.first() {
+        Some(hint) => Err(Problem::new(
+            hint.name.span,
+            "hints can be put on tables only, not on views or subqueries",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The relation under its alias, with its columns renamed when the alias lists them.
+fn aliased(mut rel: Rel, name: Vec<String>, alias: Option<&Alias>) -> Bound<(Rel, Scope)> {
+    let Some(alias) = alias else {
+        let scope = Scope::of_schema(name, &rel.schema);
+        return Ok((rel, scope));
+    };
+    if !alias.columns.is_empty() {
+        rel = renamed(rel, &alias.columns, alias.name.span)?;
+    }
+    let scope = Scope::of_schema(vec![alias.name.text.clone()], &rel.schema);
+    Ok((rel, scope))
+}
+
+/// The relation with other column names: `t(a, b)`, `CREATE VIEW v (a, b)`.
+pub(super) fn renamed(mut rel: Rel, names: &[ast::Ident], span: Span) -> Bound<Rel> {
+    if names.len() != rel.schema.len() {
+        let message =
+            format!("{} column names are given for {} columns", names.len(), rel.schema.len());
+        return Err(Problem::new(span, message));
+    }
+    // A scan's columns are the table's: only a projection above it can rename them.
+    if matches!(rel.node, RelNode::Scan(_)) {
+        let all: Vec<usize> = (0..rel.schema.len()).collect();
+        rel = super::aggregate::select_columns(rel, &all, span);
+    }
+    for (field, name) in rel.schema.fields.iter_mut().zip(names) {
+        field.name = name.text.clone();
+    }
+    Ok(rel)
+}

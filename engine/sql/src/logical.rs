@@ -1,0 +1,214 @@
+//! The bound plan: relations whose names and types are resolved, close to what
+//! Flink's optimizer calls the logical plan.
+//!
+//! Column references in a node's expressions are indices into its input's columns;
+//! those of a join count left's columns, then right's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millrace_dataflow::graph::{
+    AggregateCall, JoinKind, Keep, SortKey, WindowAssigner, WindowTime,
+};
+use millrace_dataflow::table::TableSpec;
+use millrace_dataflow::{RuntimeLevel, Schema};
+use millrace_expr::TypedExpr;
+
+use crate::span::Span;
+
+/// A script whose statements all have a meaning.
+#[derive(Clone, Debug)]
+pub struct BoundScript {
+    pub level: RuntimeLevel,
+    /// The job's settings with the script's SETs over them.
+    pub settings: BTreeMap<String, String>,
+    pub inserts: Vec<BoundInsert>,
+    /// The one SELECT at top level.
+    pub select: Option<BoundSelect>,
+    /// What EXPLAIN asked for, in order.
+    pub explains: Vec<Explained>,
+    /// Texts of SHOW, DESCRIBE and SET without arguments, in order.
+    pub reports: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct BoundInsert {
+    pub table: Arc<BoundTable>,
+    /// With the sink's columns: physical, in declaration order.
+    pub query: Rel,
+    /// The table's name in the INSERT.
+    pub span: Span,
+    pub time_zone: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct BoundSelect {
+    pub query: Rel,
+    pub span: Span,
+    pub time_zone: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Explained {
+    pub inserts: Vec<BoundInsert>,
+    pub select: Option<BoundSelect>,
+}
+
+/// A table as declared, with the OPTIONS of its use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoundTable {
+    pub spec: TableSpec,
+    /// All columns in declaration order, with their time attributes.
+    pub schema: Schema,
+    /// One for each of `schema`'s fields.
+    pub columns: Vec<TableColumn>,
+    pub watermark: Option<TableWatermark>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableColumn {
+    /// Index into [`TableSpec::physical`].
+    Physical(usize),
+    /// Index into [`TableSpec::metadata`].
+    Metadata(usize),
+    /// Over the table's columns; refers to physical and metadata columns alone (row A2.4).
+    Computed(TypedExpr),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableWatermark {
+    pub column: usize,
+    /// Over the table's columns.
+    pub expression: TypedExpr,
+    /// `scan.watermark.idle-timeout` (row E.5).
+    pub idle_timeout_ms: Option<i64>,
+}
+
+/// A relation: a node and its output columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rel {
+    pub node: RelNode,
+    pub schema: Schema,
+    /// Which columns are a window's bounds, when rows belong to windows.
+    pub windows: Option<WindowColumns>,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowColumns {
+    pub start: Option<usize>,
+    pub end: Option<usize>,
+    pub time: Option<usize>,
+    /// The windows follow the wall clock.
+    pub proctime: bool,
+    /// The time attribute is TIMESTAMP_LTZ.
+    pub local_time: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum RelNode {
+    /// All columns of the table.
+    Scan(Arc<BoundTable>),
+    Values(Vec<Vec<TypedExpr>>),
+    Filter {
+        input: Box<Rel>,
+        predicate: TypedExpr,
+    },
+    Project {
+        input: Box<Rel>,
+        expressions: Vec<TypedExpr>,
+    },
+    /// A windowing function: appends window_start, window_end, window_time.
+    Window {
+        input: Box<Rel>,
+        window: WindowAssigner,
+    },
+    /// Output: keys, calls, then start, end and, when grouped by it, time.
+    WindowAggregate {
+        input: Box<Rel>,
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+        start: usize,
+        end: usize,
+        with_time: bool,
+    },
+    /// Output: keys, calls.
+    Aggregate {
+        input: Box<Rel>,
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+    },
+    IntervalJoin(Box<IntervalJoinRel>),
+    /// Not yet resolved: becomes an interval join or is refused.
+    Join {
+        left: Box<Rel>,
+        right: Box<Rel>,
+        kind: JoinKind,
+        conjuncts: Vec<TypedExpr>,
+    },
+    /// `ROW_NUMBER()` without a filter on it: appends the number. Becomes a rank or
+    /// is refused.
+    RowNumber {
+        input: Box<Rel>,
+        partition: Vec<usize>,
+        order: Vec<SortKey>,
+    },
+    /// Output: the input's columns, then the rank when `output_rank`.
+    Rank {
+        input: Box<Rel>,
+        partition: Vec<usize>,
+        order: Vec<SortKey>,
+        start: u64,
+        end: u64,
+        output_rank: bool,
+    },
+    Deduplicate {
+        input: Box<Rel>,
+        keys: Vec<usize>,
+        time: WindowTime,
+        time_column: usize,
+        keep: Keep,
+    },
+    Union(Vec<Rel>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntervalJoinRel {
+    pub left: Rel,
+    pub right: Rel,
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// Columns of the time attributes, each counted in its own input.
+    pub left_time: usize,
+    pub right_time: usize,
+    pub proctime: bool,
+    pub lower_ms: i64,
+    pub upper_ms: i64,
+    /// Over left's columns, then right's.
+    pub residual: Option<TypedExpr>,
+}
+
+impl Rel {
+    /// A relation whose columns are no window bounds.
+    pub fn new(node: RelNode, schema: Schema, span: Span) -> Rel {
+        Rel { node, schema, windows: None, span }
+    }
+
+    pub fn inputs(&self) -> Vec<&Rel> {
+        match &self.node {
+            RelNode::Scan(_) | RelNode::Values(_) => vec![],
+            RelNode::Filter { input, .. }
+            | RelNode::Project { input, .. }
+            | RelNode::Window { input, .. }
+            | RelNode::WindowAggregate { input, .. }
+            | RelNode::Aggregate { input, .. }
+            | RelNode::RowNumber { input, .. }
+            | RelNode::Rank { input, .. }
+            | RelNode::Deduplicate { input, .. } => vec![input],
+            RelNode::IntervalJoin(join) => vec![&join.left, &join.right],
+            RelNode::Join { left, right, .. } => vec![left, right],
+            RelNode::Union(inputs) => inputs.iter().collect(),
+        }
+    }
+}

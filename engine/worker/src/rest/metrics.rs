@@ -1,0 +1,187 @@
+//! Metrics by name (row I1.31), and all of them for Prometheus under Flink's names
+//! (section I.2). Rates are means over the subtask's life.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use millrace_runtime::SubtaskMetrics;
+use millrace_runtime::view::{CheckpointRecord, CheckpointState, JobStatus, JobView};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::vertices::find_vertex;
+use super::{Answer, find_job};
+use crate::session::Session;
+
+#[derive(Debug, Deserialize)]
+pub struct MetricsQuery {
+    get: Option<String>,
+}
+
+type Metric = (String, String);
+
+pub async fn of_job(
+    State(session): State<Arc<Session>>,
+    Path(id): Path<String>,
+    Query(query): Query<MetricsQuery>,
+) -> Answer {
+    let (_, view) = find_job(&session, &id)?;
+    Ok(Json(selected(job_metrics(&view, session.clock.now_ms()), query)))
+}
+
+pub async fn of_vertex(
+    State(session): State<Arc<Session>>,
+    Path((id, vertex)): Path<(String, String)>,
+    Query(query): Query<MetricsQuery>,
+) -> Answer {
+    let (_, view) = find_job(&session, &id)?;
+    let vertex = find_vertex(&view, &vertex)?;
+    let now = session.clock.monotonic_ns();
+    let metrics = vertex.subtasks.iter().enumerate().flat_map(|(index, subtask)| {
+        let named = subtask_metrics(subtask, now).into_iter();
+        named.map(move |(name, value)| (format!("{index}.{name}"), value))
+    });
+    Ok(Json(selected(metrics.collect(), query)))
+}
+
+/// Without `get` the names alone, as Flink does.
+fn selected(metrics: Vec<Metric>, query: MetricsQuery) -> Value {
+    let Some(wanted) = query.get else {
+        return metrics.iter().map(|(name, _)| json!({ "id": name })).collect();
+    };
+    let wanted: Vec<&str> = wanted.split(',').collect();
+    metrics
+        .iter()
+        .filter(|(name, _)| wanted.contains(&name.as_str()))
+        .map(|(name, value)| json!({ "id": name, "value": value }))
+        .collect()
+}
+
+/// Rows I2.5 and I2.6.
+fn job_metrics(view: &JobView, now_ms: i64) -> Vec<Metric> {
+    let checkpoints = &view.checkpoints;
+    let completed = |record: &CheckpointRecord| record.state == CheckpointState::Completed;
+    let last = checkpoints.latest(completed);
+    let duration = last.and_then(|record| Some(record.ended_at_ms? - record.triggered_at_ms));
+    let running_since = view
+        .timestamps
+        .iter()
+        .find(|(status, _)| *status == JobStatus::Running)
+        .filter(|_| view.status == JobStatus::Running);
+    let uptime = running_since.map_or(0, |(_, since)| now_ms - since);
+    let in_all = checkpoints.completed + checkpoints.failed + checkpoints.in_progress;
+    let metric = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+    let mut metrics = vec![
+        metric("numRestarts", &view.restarts),
+        metric("fullRestarts", &view.restarts),
+        metric("uptime", &uptime),
+        metric("numberOfCompletedCheckpoints", &checkpoints.completed),
+        metric("numberOfFailedCheckpoints", &checkpoints.failed),
+        metric("numberOfInProgressCheckpoints", &checkpoints.in_progress),
+        metric("totalNumberOfCheckpoints", &in_all),
+        metric("lastCheckpointDuration", &duration.unwrap_or(-1)),
+        metric("lastCheckpointSize", &last.map_or(-1, |record| record.bytes as i64)),
+        metric("lastCheckpointFullSize", &last.map_or(-1, |record| record.bytes as i64)),
+        metric("lastCompletedCheckpointId", &last.map_or(-1, |record| record.id as i64)),
+    ];
+    let restored_at = checkpoints.restored.as_ref().map_or(-1, |restored| restored.at_ms);
+    metrics.push(metric("lastCheckpointRestoreTimestamp", &restored_at));
+    let path = last.and_then(|record| record.location.clone()).unwrap_or("n/a".into());
+    metrics.push(metric("lastCheckpointExternalPath", &path));
+    metrics
+}
+
+/// Rows I2.1 to I2.3.
+fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metric> {
+    let time = subtask.time_spent(now_ns);
+    let life_ms = (time.busy_ms + time.idle_ms + time.back_pressured_ms).max(1);
+    let per_second = |part: u64| (part * 1_000 / life_ms).to_string();
+    let (read, written) =
+        (subtask.records_in.load(Ordering::Relaxed), subtask.records_out.load(Ordering::Relaxed));
+    let late = subtask.late_records_dropped.load(Ordering::Relaxed);
+    [
+        ("numRecordsIn", read.to_string()),
+        ("numRecordsOut", written.to_string()),
+        ("numRecordsInPerSecond", per_second(read)),
+        ("numRecordsOutPerSecond", per_second(written)),
+        ("busyTimeMsPerSecond", per_second(time.busy_ms)),
+        ("idleTimeMsPerSecond", per_second(time.idle_ms)),
+        ("backPressuredTimeMsPerSecond", per_second(time.back_pressured_ms)),
+        ("accumulateBusyTimeMs", time.busy_ms.to_string()),
+        ("accumulateIdleTimeMs", time.idle_ms.to_string()),
+        ("accumulateBackPressuredTimeMs", time.back_pressured_ms.to_string()),
+        ("numLateRecordsDropped", late.to_string()),
+        ("currentInputWatermark", subtask.watermark().to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// All metrics as Prometheus text.
+pub async fn prometheus(State(session): State<Arc<Session>>) -> String {
+    let mut text = String::new();
+    let running = session.view().filter(|view| !view.status.is_terminal()).iter().count();
+    line(&mut text, "flink_jobmanager_numRunningJobs", "", &running.to_string());
+    let Some(view) = session.view() else { return text };
+    let job = format!("job_id=\"{}\",job_name=\"{}\"", view.id, escaped(&view.name));
+    for (name, value) in job_metrics(&view, session.clock.now_ms()) {
+        line(&mut text, &format!("flink_jobmanager_job_{name}"), &job, &value);
+    }
+    let now = session.clock.monotonic_ns();
+    for vertex in &view.vertices {
+        for (index, subtask) in vertex.subtasks.iter().enumerate() {
+            let labels = format!(
+                "{job},task_id=\"{}\",task_name=\"{}\",subtask_index=\"{index}\"",
+                vertex.id,
+                escaped(&vertex.name)
+            );
+            for (name, value) in subtask_metrics(subtask, now) {
+                line(&mut text, &format!("flink_taskmanager_job_task_{name}"), &labels, &value);
+            }
+        }
+    }
+    text
+}
+
+/// Numbers only: Prometheus knows no others.
+fn line(text: &mut String, name: &str, labels: &str, value: &str) {
+    if value.parse::<f64>().is_err() {
+        return;
+    }
+    // Writing to a String does not fail.
+    let _ = match labels {
+        "" => writeln!(text, "{name} {value}"),
+        labels => writeln!(text, "{name}{{{labels}}} {value}"),
+    };
+}
+
+fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_break_out_of_its_quotes() {
+        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+        let mut text = String::new();
+        line(&mut text, "m", "a=\"b\"", "n/a");
+        line(&mut text, "m", "a=\"b\"", "-1");
+        assert_eq!(text, "m{a=\"b\"} -1\n");
+    }
+
+    #[test]
+    fn i1_31_names_alone_or_those_asked_for() {
+        let metrics = || vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())];
+        let check = |get: Option<&str>, want: Value| {
+            assert_eq!(selected(metrics(), MetricsQuery { get: get.map(str::to_owned) }), want);
+        };
+        check(None, json!([{ "id": "a" }, { "id": "b" }]));
+        check(Some("b,x"), json!([{ "id": "b", "value": "2" }]));
+    }
+}

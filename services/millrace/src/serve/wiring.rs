@@ -1,0 +1,75 @@
+//! Which part is given what.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use millrace_api::{ApiConfig, ApiState, LocalArtifacts};
+use millrace_controller::{Controller, ControllerSettings, Looker, Wake};
+use millrace_domain::lifecycle::Settings;
+use millrace_domain::runtime_environment::{CATALOGUE, Standing};
+use millrace_domain::{ApplicationId, Timestamp};
+use millrace_launcher::{LocalLauncher, LocalSettings};
+use millrace_store::Store;
+use tokio::sync::watch;
+
+use super::arguments::ServeArguments;
+use super::artifacts::ServedArtifacts;
+use super::data_dir::DataDir;
+use super::logs::Logs;
+use crate::edge;
+
+/// Jobs run as processes of this very program: `millrace engine run …`.
+pub fn controller(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+) -> anyhow::Result<Controller> {
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    let launcher = LocalLauncher::new(LocalSettings::new(data_dir.path().to_owned(), program))?;
+    let stability_ms = i64::try_from(arguments.stability_window.as_millis())
+        .context("a stability window is not as long as that")?;
+    let looker = Looker {
+        records: Arc::new(store),
+        launcher: Arc::new(launcher),
+        settings: Settings { stability_ms, ..Settings::default() },
+        clock: clock(),
+    };
+    Ok(Controller::new(looker, ControllerSettings::default()))
+}
+
+pub fn api(arguments: &ServeArguments, data_dir: &DataDir, store: Store, wake: Wake) -> ApiState {
+    let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
+    let local = LocalArtifacts::new(data_dir.path().join("artifacts"));
+    let endpoint = arguments.s3_endpoint.as_deref();
+    ApiState {
+        store,
+        artifacts: Arc::new(ServedArtifacts::new(local, endpoint, &arguments.region)),
+        wake: Arc::new(move |id: &ApplicationId| wake.application(id)),
+        clock: clock(),
+        ids: Arc::new(edge::new_id),
+        config: Arc::new(ApiConfig {
+            account: arguments.account.clone(),
+            region: arguments.region.clone(),
+            runtimes: offered.map(|runtime| runtime.name.to_owned()).collect(),
+        }),
+    }
+}
+
+pub fn logs(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+    stopping: watch::Receiver<bool>,
+) -> Logs {
+    Logs {
+        store,
+        account: arguments.account.clone(),
+        region: arguments.region.clone(),
+        applications: data_dir.path().join("applications"),
+        stopping,
+    }
+}
+
+fn clock() -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+    Arc::new(|| Timestamp(edge::now_ms()))
+}
