@@ -52,6 +52,8 @@ where
         TypeRoot::BigInt => map::<F, Int64Type>(array, Into::into),
         TypeRoot::Float => map::<F, Float32Type>(array, |v| v.into() as f32),
         TypeRoot::Double => map::<F, Float64Type>(array, |v| v.into() as f64),
+        // Long enough for every integer: nothing to trim.
+        TypeRoot::VarChar(20..) => arrow::compute::cast(array, &ArrowType::Utf8).ok()?,
         TypeRoot::Decimal { precision, scale } => {
             let decimal: Decimal128Array = array
                 .as_primitive::<F>()

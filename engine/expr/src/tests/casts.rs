@@ -186,6 +186,8 @@ fn c5_25_times_print_exactly_their_precision() {
         ("CAST(TIMESTAMP '2020-01-01 00:00:00.999' AS TIMESTAMP(0))", "2020-01-01 00:00:00"),
         ("CAST(TIMESTAMP '1969-12-31 23:59:59.999' AS TIMESTAMP(0))", "1969-12-31 23:59:59"),
         ("CAST(TIMESTAMP '2020-01-01 00:00:00.999' AS TIMESTAMP(1))", "2020-01-01 00:00:00.9"),
+        ("TIMESTAMP '0099-01-01 00:00:00'", "0099-01-01 00:00:00"),
+        ("TIMESTAMP '9999-12-31 23:59:59.999'", "9999-12-31 23:59:59.999"),
         ("INTERVAL '5' DAY", "+5 00:00:00.000"),
         ("INTERVAL '34' MONTH", "+2-10"),
     ]);
