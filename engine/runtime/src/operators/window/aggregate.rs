@@ -31,7 +31,7 @@ use super::assign::{Clock, is_instant};
 use super::slices::{Slices, Span};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::aggregate::{Calls, Steps};
-use crate::operators::keys::{KeyIndex, KeySlab};
+use crate::operators::keys::{Bytes, KeyIndex, KeySlab};
 use crate::operators::progress::Progress;
 use crate::operators::shape::{BATCH_ROWS, Shape};
 
@@ -271,8 +271,12 @@ impl WindowAggregate {
         let to = from
             .iter()
             .map(|&slot| {
-                let key = self.slab.key(slot).to_vec();
-                into.find_or_insert(&mut self.slab, row::hash(&key), &key).0
+                let hash = self.slab.hash(slot);
+                let known = into.index.find(&self.slab, hash, self.slab.key(slot));
+                known.unwrap_or_else(|| {
+                    let key = Bytes::from_slice(self.slab.key(slot));
+                    into.find_or_insert(&mut self.slab, hash, &key).0
+                })
             })
             .collect();
         self.calls.resize(self.slab.capacity());
