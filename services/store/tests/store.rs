@@ -176,6 +176,21 @@ async fn a_name_is_taken_once_in_an_account_and_region() {
 }
 
 #[tokio::test]
+async fn the_quota_holds_for_creations_decided_at_once() {
+    let fixture = fixture().await;
+    for at in 0..99 {
+        fixture.store.commit(&creation(&format!("app-{at}")), NOW).await.unwrap();
+    }
+    assert_eq!(fixture.store.count_applications(ACCOUNT, REGION).await.unwrap(), 99);
+    let (one, two) = (creation("one"), creation("two"));
+    let (one, two) = tokio::join!(fixture.store.commit(&one, NOW), fixture.store.commit(&two, NOW));
+    let full = |result: &Result<Revision, CommitError>| {
+        matches!(result, Err(CommitError::QuotaReached { max: 100 }))
+    };
+    assert!(one.is_ok() != two.is_ok() && (full(&one) || full(&two)), "{one:?} {two:?}");
+}
+
+#[tokio::test]
 async fn a_committed_call_is_found_again_also_after_the_application_is_gone() {
     let fixture = fixture().await;
     let loaded = fixture.create("a").await;
