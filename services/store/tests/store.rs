@@ -109,12 +109,10 @@ async fn what_is_committed_is_loaded_again() {
     let mut change = fixture.begin(&loaded, "op-1").await;
     change.snapshots.push(snapshot("s", SnapshotStatus::Creating));
     if let ApplicationWrite::Put(application) = &mut change.application {
-        application.job = Some(millrace_domain::Job {
-            generation: millrace_domain::Generation(3),
-            version: VersionId(1),
-            run: RunConfiguration::default(),
-            started_at: NOW,
+        let job = serde_json::json!({
+            "generation": 3, "version": 1, "run": RunConfiguration::default(), "started_at": NOW
         });
+        application.job = Some(serde_json::from_value(job).unwrap());
         application.tags.clear();
     }
     assert_eq!(fixture.store.commit(&change, NOW).await.unwrap(), Revision(2));
