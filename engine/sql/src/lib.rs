@@ -26,3 +26,15 @@ pub mod span;
 pub use bind::{BindOptions, bind};
 pub use diagnostic::{Diagnostic, Problem, Severity};
 pub use span::Span;
+
+/// Window aggregation over an updating input: refused by the planner, which alone
+/// knows what updates, in the words of the version table.
+///
+/// # Errors
+/// The level is older than the feature.
+pub fn check_window_over_updates(
+    level: millrace_dataflow::RuntimeLevel,
+    span: Span,
+) -> Result<(), Problem> {
+    since::Feature::WindowOverUpdates.check(level, span)
+}

@@ -1,0 +1,210 @@
+//! Which row kinds flow: derived from the sources up, then who needs -U from the
+//! sinks down (section B.12).
+
+use millrace_dataflow::catalog::{ChangelogMode, ConnectorCatalog, TableUsage};
+use millrace_dataflow::graph::Keep;
+use millrace_dataflow::{RuntimeLevel, graph::WindowTime};
+use millrace_sql::Problem;
+
+use crate::build::Built;
+use crate::names;
+use crate::physical::{PhysicalOperator, Plan};
+
+/// What a node's output holds beside inserts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    pub update: bool,
+    pub delete: bool,
+}
+
+impl Kinds {
+    pub(crate) fn is_insert_only(self) -> bool {
+        self == Kinds::default()
+    }
+
+    fn text(self) -> &'static str {
+        match (self.update, self.delete) {
+            (true, true) => "update and delete",
+            (true, false) => "update",
+            _ => "delete",
+        }
+    }
+}
+
+/// For each node: its output's kinds, and whether that holds -U.
+#[derive(Clone, Debug)]
+pub(crate) struct Changelog {
+    pub kinds: Vec<Kinds>,
+    pub update_before: Vec<bool>,
+}
+
+impl Changelog {
+    pub(crate) fn mode(&self, node: usize) -> ChangelogMode {
+        let kinds = self.kinds[node];
+        ChangelogMode {
+            update_before: kinds.update && self.update_before[node],
+            update_after: kinds.update,
+            delete: kinds.delete,
+        }
+    }
+
+    /// `[I,UB,UA,D]` (row A6.2).
+    pub(crate) fn text(&self, node: usize) -> String {
+        let mode = self.mode(node);
+        let mut kinds = vec!["I"];
+        kinds.extend(mode.update_before.then_some("UB"));
+        kinds.extend(mode.update_after.then_some("UA"));
+        kinds.extend(mode.delete.then_some("D"));
+        format!("[{}]", kinds.join(","))
+    }
+}
+
+/// # Errors
+/// An operator or sink cannot take the changes that reach it (rows B12.6, B12.7,
+/// B12.24).
+pub(crate) fn infer(
+    plan: &Plan,
+    connectors: &dyn ConnectorCatalog,
+    level: RuntimeLevel,
+) -> Built<Changelog> {
+    let mut kinds: Vec<Kinds> = Vec::with_capacity(plan.nodes.len());
+    for index in 0..plan.nodes.len() {
+        check_input(plan, index, &kinds, connectors, level)?;
+        let produced = produced(plan, index, &kinds, connectors)?;
+        kinds.push(produced);
+    }
+    let update_before = needed_before(plan, &kinds, connectors);
+    Ok(Changelog { kinds, update_before })
+}
+
+fn union(plan: &Plan, index: usize, kinds: &[Kinds]) -> Kinds {
+    plan.nodes[index].inputs.iter().fold(Kinds::default(), |all, input| Kinds {
+        update: all.update || kinds[*input].update,
+        delete: all.delete || kinds[*input].delete,
+    })
+}
+
+fn produced(
+    plan: &Plan,
+    index: usize,
+    kinds: &[Kinds],
+    connectors: &dyn ConnectorCatalog,
+) -> Built<Kinds> {
+    let input = union(plan, index, kinds);
+    let node = &plan.nodes[index];
+    let everything = Kinds { update: true, delete: true };
+    Ok(match &node.operator {
+        PhysicalOperator::Source { table, .. } => {
+            let mode = connectors.changelog_mode(&table.spec, TableUsage::Source);
+            if mode.update_after && !mode.update_before {
+                let message = format!(
+                    "table '{}' is an upsert source, which is not offered yet",
+                    table.spec.name
+                );
+                return Err(Problem::new(node.span, message));
+            }
+            Kinds { update: mode.update_after, delete: mode.delete }
+        }
+        PhysicalOperator::GroupAggregate { calls, .. } if calls.is_empty() => {
+            Kinds { update: !input.is_insert_only(), delete: !input.is_insert_only() }
+        }
+        PhysicalOperator::GroupAggregate { .. } => {
+            Kinds { update: true, delete: !input.is_insert_only() }
+        }
+        PhysicalOperator::Rank { order, .. } if order.is_empty() && input.is_insert_only() => {
+            Kinds::default()
+        }
+        PhysicalOperator::Rank { .. } => everything,
+        PhysicalOperator::Deduplicate { time: WindowTime::Proctime, keep: Keep::First, .. } => {
+            Kinds::default()
+        }
+        PhysicalOperator::Deduplicate { .. } => everything,
+        PhysicalOperator::WindowAggregate { .. } | PhysicalOperator::IntervalJoin(_) => {
+            Kinds::default()
+        }
+        _ => input,
+    })
+}
+
+fn check_input(
+    plan: &Plan,
+    index: usize,
+    kinds: &[Kinds],
+    connectors: &dyn ConnectorCatalog,
+    level: RuntimeLevel,
+) -> Built<()> {
+    let node = &plan.nodes[index];
+    let Some(input) = node.inputs.iter().find(|input| !kinds[**input].is_insert_only()) else {
+        return Ok(());
+    };
+    let changes = kinds[*input].text();
+    let producer = names::node(plan, changing_node(plan, *input, kinds));
+    let refused = |who: String| {
+        format!(
+            "{who} doesn't support consuming {changes} changes which is produced by node {producer}"
+        )
+    };
+    match &node.operator {
+        PhysicalOperator::WindowAggregate { .. } => {
+            millrace_sql::check_window_over_updates(level, node.span)?;
+            let message = refused("StreamPhysicalWindowAggregate".to_owned());
+            Err(Problem::new(node.span, message)
+                .with_hint("window aggregation over an updating input is not offered yet"))
+        }
+        PhysicalOperator::IntervalJoin(_) => {
+            Err(Problem::new(node.span, refused("StreamPhysicalIntervalJoin".to_owned())))
+        }
+        PhysicalOperator::Deduplicate { .. } => {
+            Err(Problem::new(node.span, refused("StreamPhysicalDeduplicate".to_owned())))
+        }
+        PhysicalOperator::Sink(table) => {
+            let accepted = connectors.changelog_mode(&table.spec, TableUsage::Sink);
+            let kinds = kinds[*input];
+            let fits =
+                (!kinds.update || accepted.update_after) && (!kinds.delete || accepted.delete);
+            if fits {
+                return Ok(());
+            }
+            let message = refused(format!("Table sink '{}'", table.spec.name));
+            Err(Problem::new(node.span, message).with_hint(
+                "this sink takes inserts only: use a window, or a sink that takes updates",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+// The operator that first makes the changes, seen from below a projection.
+fn changing_node(plan: &Plan, node: usize, kinds: &[Kinds]) -> usize {
+    match (&plan.nodes[node].operator, plan.nodes[node].inputs.as_slice()) {
+        (PhysicalOperator::Calc { .. }, [input]) if !kinds[*input].is_insert_only() => {
+            changing_node(plan, *input, kinds)
+        }
+        _ => node,
+    }
+}
+
+// From the sinks down: a node emits -U when any of its users needs it.
+fn needed_before(plan: &Plan, kinds: &[Kinds], connectors: &dyn ConnectorCatalog) -> Vec<bool> {
+    let mut needed = vec![false; plan.nodes.len()];
+    for index in (0..plan.nodes.len()).rev() {
+        let node = &plan.nodes[index];
+        let of_inputs = match &node.operator {
+            PhysicalOperator::Sink(table) => {
+                connectors.changelog_mode(&table.spec, TableUsage::Sink).update_before
+            }
+            PhysicalOperator::Collect => true,
+            PhysicalOperator::Calc { filter: None, .. }
+            | PhysicalOperator::WindowAssign(_)
+            | PhysicalOperator::Union => needed[index],
+            _ => true,
+        };
+        for input in &node.inputs {
+            needed[*input] |= of_inputs && kinds[*input].update;
+        }
+        if matches!(node.operator, PhysicalOperator::Source { .. }) {
+            needed[index] = kinds[index].update;
+        }
+    }
+    needed
+}

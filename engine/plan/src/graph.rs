@@ -1,0 +1,369 @@
+//! Physical plan to job graph: expressions become runnable, edges get exchanges.
+
+use std::collections::BTreeMap;
+
+use arrow::array::ArrayRef;
+use arrow::compute::concat;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
+use millrace_dataflow::graph::{
+    Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Node, NotNullPolicy, Operator, Rank,
+    SinkOperator, SourceOperator, WatermarkSpec, WindowAggregate,
+};
+use millrace_dataflow::settings::parse_duration_ms;
+use millrace_dataflow::source::ScanSpec;
+use millrace_dataflow::table::ProducedColumn;
+use millrace_dataflow::{EvalContext, Expression, JobGraph, RuntimeLevel, Schema};
+use millrace_expr::{ExprContext, TypedExpr};
+use millrace_sql::logical::{BoundTable, TableColumn};
+use millrace_sql::{Problem, expressions};
+
+use crate::build::Built;
+use crate::changelog::Changelog;
+use crate::identity;
+use crate::names;
+use crate::physical::{PhysicalIntervalJoin, PhysicalNode, PhysicalOperator, Plan};
+
+/// Rows a source puts into one batch at most.
+const BATCH_ROWS: usize = 1024;
+
+pub(crate) struct Lowering<'a> {
+    pub plan: &'a Plan,
+    pub changelog: &'a Changelog,
+    pub connectors: &'a dyn ConnectorCatalog,
+    pub settings: &'a BTreeMap<String, String>,
+    pub level: RuntimeLevel,
+}
+
+impl Lowering<'_> {
+    pub(crate) fn job_graph(&self) -> Built<JobGraph> {
+        let ids = identity::operator_ids(self.plan);
+        let parallelism = self.parallelism();
+        let mut nodes = Vec::new();
+        let mut edges = Vec::new();
+        for (index, node) in self.plan.nodes.iter().enumerate() {
+            for (input, from) in node.inputs.iter().enumerate() {
+                let exchange = self.exchange(index, input, &parallelism);
+                edges.push(Edge { from: *from, to: index, input, exchange });
+            }
+            nodes.push(Node {
+                id: ids[index].clone(),
+                name: names::node(self.plan, index),
+                operator: self.operator(index, node)?,
+                output: node.output.clone(),
+                parallelism: parallelism[index],
+                state: identity::state_layout(
+                    self.plan,
+                    index,
+                    self.retracts(index),
+                    self.state_ttl_ms() > 0,
+                ),
+            });
+        }
+        Ok(JobGraph { level: self.level, nodes, edges })
+    }
+
+    // One subtask for what is global, and for what follows it without an exchange: a
+    // changelog must not be torn apart.
+    fn parallelism(&self) -> Vec<Option<u16>> {
+        let mut all: Vec<Option<u16>> = Vec::new();
+        for (index, node) in self.plan.nodes.iter().enumerate() {
+            let one = match self.distribution(index) {
+                Some(keys) => keys.is_empty(),
+                None => match &node.operator {
+                    PhysicalOperator::Values(_) => true,
+                    _ => node.inputs.iter().any(|input| all[*input] == Some(1)),
+                },
+            };
+            all.push(one.then_some(1));
+        }
+        all
+    }
+
+    /// The keys (of the first input) that rows are distributed by; empty: all to one
+    /// subtask; `None`: rows stay where they are.
+    pub(crate) fn distribution(&self, index: usize) -> Option<Vec<usize>> {
+        distribution(&self.plan.nodes[index].operator, 0)
+    }
+
+    fn exchange(&self, index: usize, input: usize, parallelism: &[Option<u16>]) -> Exchange {
+        let node = &self.plan.nodes[index];
+        match distribution(&node.operator, input) {
+            Some(keys) if keys.is_empty() => Exchange::Global,
+            Some(keys) => Exchange::Hash(keys),
+            None if parallelism[index] == parallelism[node.inputs[input]] => Exchange::Forward,
+            None => Exchange::Global,
+        }
+    }
+
+    fn retracts(&self, index: usize) -> bool {
+        let node = &self.plan.nodes[index];
+        node.inputs.iter().any(|input| !self.changelog.kinds[*input].is_insert_only())
+    }
+
+    fn duration_setting(&self, key: &str) -> i64 {
+        // Values were checked when the settings were.
+        self.settings.get(key).and_then(|value| parse_duration_ms(value).ok()).unwrap_or(0)
+    }
+
+    fn state_ttl_ms(&self) -> i64 {
+        self.duration_setting("table.exec.state.ttl")
+    }
+
+    fn operator(&self, index: usize, node: &PhysicalNode) -> Built<Operator> {
+        let emit_update_before = self.changelog.mode(index).update_before;
+        let state_ttl_ms = self.state_ttl_ms();
+        Ok(match &node.operator {
+            PhysicalOperator::Source { table, columns } => {
+                Operator::Source(self.source(node, table, columns)?)
+            }
+            PhysicalOperator::Values(rows) => Operator::Values { rows: self.values(node, rows)? },
+            PhysicalOperator::Calc { filter, project } => Operator::Calc {
+                filter: filter.as_ref().map(|filter| self.lower(node, filter)).transpose()?,
+                project: self.lower_all(node, project)?,
+            },
+            PhysicalOperator::WindowAssign(window) => {
+                Operator::WindowAssign { window: window.clone() }
+            }
+            PhysicalOperator::WindowAggregate { window, keys, calls, properties } => {
+                Operator::WindowAggregate(WindowAggregate {
+                    window: window.clone(),
+                    keys: keys.clone(),
+                    aggregates: calls.clone(),
+                    properties: properties.clone(),
+                })
+            }
+            PhysicalOperator::GroupAggregate { keys, calls } => {
+                Operator::GroupAggregate(GroupAggregate {
+                    keys: keys.clone(),
+                    aggregates: calls.clone(),
+                    retracts: self.retracts(index),
+                    emit_update_before,
+                    state_ttl_ms,
+                })
+            }
+            PhysicalOperator::IntervalJoin(join) => {
+                Operator::IntervalJoin(self.interval_join(node, join)?)
+            }
+            PhysicalOperator::Rank { partition, order, start, end, output_rank } => {
+                Operator::Rank(Rank {
+                    partition: partition.clone(),
+                    order: order.clone(),
+                    start: *start,
+                    end: *end,
+                    output_rank: *output_rank,
+                    retracts: self.retracts(index),
+                    emit_update_before,
+                    state_ttl_ms,
+                })
+            }
+            PhysicalOperator::Deduplicate { keys, time, keep } => {
+                Operator::Deduplicate(Deduplicate {
+                    keys: keys.clone(),
+                    time: *time,
+                    keep: *keep,
+                    emit_update_before,
+                    state_ttl_ms,
+                })
+            }
+            PhysicalOperator::Union => Operator::Union,
+            PhysicalOperator::Sink(table) => Operator::Sink(self.sink(node, table)),
+            PhysicalOperator::Collect => Operator::Collect,
+        })
+    }
+
+    fn lower(&self, node: &PhysicalNode, expression: &TypedExpr) -> Built<Expression> {
+        millrace_expr::lower(expression, &self.context(node))
+            .map_err(|error| Problem::new(node.span, error.message))
+    }
+
+    fn lower_all(&self, node: &PhysicalNode, all: &[TypedExpr]) -> Built<Vec<Expression>> {
+        all.iter().map(|expression| self.lower(node, expression)).collect()
+    }
+
+    fn context(&self, node: &PhysicalNode) -> ExprContext {
+        ExprContext { level: self.level, time_zone: node.time_zone.clone() }
+    }
+
+    fn interval_join(
+        &self,
+        node: &PhysicalNode,
+        join: &PhysicalIntervalJoin,
+    ) -> Built<IntervalJoin> {
+        Ok(IntervalJoin {
+            kind: join.kind,
+            left_keys: join.left_keys.clone(),
+            right_keys: join.right_keys.clone(),
+            left_time: join.left_time,
+            right_time: join.right_time,
+            lower_ms: join.lower_ms,
+            upper_ms: join.upper_ms,
+            residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
+        })
+    }
+
+    fn sink(&self, node: &PhysicalNode, table: &BoundTable) -> SinkOperator {
+        let physical = &table.spec.physical.fields;
+        let policy = self.settings.get("table.exec.sink.not-null-enforcer");
+        let drops = policy.is_some_and(|policy| policy.eq_ignore_ascii_case("DROP"));
+        SinkOperator {
+            table: table.spec.clone(),
+            changelog: self.changelog.mode(node.inputs[0]),
+            not_null: (0..physical.len()).filter(|at| !physical[*at].data_type.nullable).collect(),
+            not_null_policy: if drops { NotNullPolicy::Drop } else { NotNullPolicy::Error },
+        }
+    }
+
+    // Reads just the physical and metadata columns that the wanted ones are made of.
+    fn source(
+        &self,
+        node: &PhysicalNode,
+        table: &BoundTable,
+        columns: &[usize],
+    ) -> Built<SourceOperator> {
+        let mut produced: Vec<usize> = Vec::new();
+        for column in columns {
+            match &table.columns[*column] {
+                TableColumn::Computed(e) => produced.extend(expressions::columns(e)),
+                _ => produced.push(*column),
+            }
+        }
+        produced.sort_unstable();
+        produced.dedup();
+        let descriptor = self.descriptor(table);
+        let compute = columns
+            .iter()
+            .map(|column| self.table_column(node, table, descriptor, *column, &produced))
+            .collect::<Built<Vec<_>>>()?;
+        let is_plain = compute.len() == produced.len()
+            && compute.iter().enumerate().all(|(at, e)| expressions::column_of(e) == Some(at));
+        let compute = if is_plain { None } else { Some(self.lower_all(node, &compute)?) };
+        let columns_spec = produced.iter().filter_map(|column| match &table.columns[*column] {
+            TableColumn::Physical(at) => Some(ProducedColumn::Physical(*at)),
+            TableColumn::Metadata(at) => Some(ProducedColumn::Metadata(*at)),
+            TableColumn::Computed(_) => None,
+        });
+        let scan = ScanSpec {
+            table: table.spec.clone(),
+            columns: columns_spec.collect(),
+            batch_rows: BATCH_ROWS,
+        };
+        Ok(SourceOperator { scan, compute, watermark: self.watermark(node, table, columns)? })
+    }
+
+    fn descriptor(&self, table: &BoundTable) -> Option<&ConnectorDescriptor> {
+        self.connectors.connector(table.spec.options.get("connector")?)
+    }
+
+    // A table's column over the produced ones. A metadata column comes in the
+    // connector's type and is cast to the declared one (row A2.3).
+    fn table_column(
+        &self,
+        node: &PhysicalNode,
+        table: &BoundTable,
+        descriptor: Option<&ConnectorDescriptor>,
+        column: usize,
+        produced: &[usize],
+    ) -> Built<TypedExpr> {
+        let at = produced.iter().position(|known| *known == column).unwrap_or(0);
+        let declared = table.schema.fields[column].data_type.clone();
+        match &table.columns[column] {
+            TableColumn::Physical(_) => Ok(TypedExpr::column(at, declared)),
+            TableColumn::Metadata(index) => {
+                let key = &table.spec.metadata[*index].key;
+                let native = descriptor
+                    .and_then(|d| d.metadata.iter().find(|known| known.key == key))
+                    .map_or_else(|| declared.clone(), |known| known.data_type.clone());
+                let value = TypedExpr::column(at, native);
+                if value.data_type.root == declared.root {
+                    return Ok(value);
+                }
+                millrace_expr::cast(value, declared, false, &self.context(node)).map_err(|error| {
+                    let message = format!(
+                        "metadata column '{}': {}",
+                        table.schema.fields[column].name, error.message
+                    );
+                    Problem::new(node.span, message)
+                })
+            }
+            TableColumn::Computed(expression) => {
+                let inputs = expressions::columns(expression)
+                    .into_iter()
+                    .map(|input| {
+                        let inner = self.table_column(node, table, descriptor, input, produced)?;
+                        Ok((input, inner))
+                    })
+                    .collect::<Built<BTreeMap<usize, TypedExpr>>>()?;
+                Ok(expressions::replace(expression, &|index, data_type| {
+                    let known = inputs.get(&index).cloned();
+                    known.unwrap_or_else(|| TypedExpr::column(index, data_type.clone()))
+                }))
+            }
+        }
+    }
+
+    fn watermark(
+        &self,
+        node: &PhysicalNode,
+        table: &BoundTable,
+        columns: &[usize],
+    ) -> Built<Option<WatermarkSpec>> {
+        let Some(watermark) = &table.watermark else { return Ok(None) };
+        let place = |column: usize| columns.iter().position(|known| *known == column);
+        let expression =
+            expressions::renumber(&watermark.expression, &|column| place(column).unwrap_or(column));
+        let global = self.duration_setting("table.exec.source.idle-timeout");
+        Ok(Some(WatermarkSpec {
+            rowtime: place(watermark.column).unwrap_or(0),
+            expression: self.lower(node, &expression)?,
+            idle_timeout_ms: watermark.idle_timeout_ms.or((global > 0).then_some(global)),
+        }))
+    }
+
+    fn values(&self, node: &PhysicalNode, rows: &[Vec<TypedExpr>]) -> Built<RecordBatch> {
+        let nothing = one_row_without_columns();
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for column in 0..node.output.len() {
+            let mut cells = Vec::new();
+            for row in rows {
+                let cell = self.lower(node, &row[column])?;
+                let cell = cell.run.evaluate(&nothing, &EvalContext::default());
+                cells.push(cell.map_err(|error| Problem::new(node.span, error.message))?);
+            }
+            let cells: Vec<&dyn arrow::array::Array> = cells.iter().map(|cell| &**cell).collect();
+            columns
+                .push(concat(&cells).map_err(|error| Problem::new(node.span, error.to_string()))?);
+        }
+        record_batch(&node.output, columns, rows.len())
+            .map_err(|error| Problem::new(node.span, error.to_string()))
+    }
+}
+
+fn one_row_without_columns() -> RecordBatch {
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let schema = std::sync::Arc::new(arrow::datatypes::Schema::empty());
+    RecordBatch::try_new_with_options(schema, vec![], &options)
+        .expect("a batch without columns has as many rows as it is told")
+}
+
+fn record_batch(
+    schema: &Schema,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.to_arrow(), columns, &options)
+}
+
+/// How an operator wants its input distributed.
+pub(crate) fn distribution(operator: &PhysicalOperator, input: usize) -> Option<Vec<usize>> {
+    match operator {
+        PhysicalOperator::WindowAggregate { keys, .. }
+        | PhysicalOperator::GroupAggregate { keys, .. }
+        | PhysicalOperator::Deduplicate { keys, .. } => Some(keys.clone()),
+        PhysicalOperator::Rank { partition, .. } => Some(partition.clone()),
+        PhysicalOperator::IntervalJoin(join) if input == 0 => Some(join.left_keys.clone()),
+        PhysicalOperator::IntervalJoin(join) => Some(join.right_keys.clone()),
+        _ => None,
+    }
+}

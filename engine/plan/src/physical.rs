@@ -1,0 +1,152 @@
+//! The physical plan: operators in an arena, inputs before their users, equal
+//! sub-plans once.
+
+use std::sync::Arc;
+
+use millrace_dataflow::Schema;
+use millrace_dataflow::graph::{
+    AggregateCall, JoinKind, Keep, SortKey, WindowAssigner, WindowInput, WindowProperty, WindowTime,
+};
+use millrace_expr::TypedExpr;
+use millrace_sql::logical::BoundTable;
+use millrace_sql::{Span, expressions};
+
+/// Operators in topological order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    pub nodes: Vec<PhysicalNode>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PhysicalNode {
+    pub operator: PhysicalOperator,
+    pub inputs: Vec<usize>,
+    pub output: Schema,
+    /// What it was written as: for messages.
+    pub span: Span,
+    pub time_zone: String,
+}
+
+/// An operator whose expressions are typed but do not run yet. Column references are
+/// indices into the input's columns; a join's are left's, then right's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PhysicalOperator {
+    /// Produces these of the table's columns, in this order.
+    Source {
+        table: Arc<BoundTable>,
+        columns: Vec<usize>,
+    },
+    Values(Vec<Vec<TypedExpr>>),
+    Calc {
+        filter: Option<TypedExpr>,
+        project: Vec<TypedExpr>,
+    },
+    WindowAssign(WindowAssigner),
+    WindowAggregate {
+        window: WindowInput,
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+        properties: Vec<WindowProperty>,
+    },
+    GroupAggregate {
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+    },
+    IntervalJoin(Box<PhysicalIntervalJoin>),
+    Rank {
+        partition: Vec<usize>,
+        order: Vec<SortKey>,
+        start: u64,
+        end: u64,
+        output_rank: bool,
+    },
+    Deduplicate {
+        keys: Vec<usize>,
+        time: WindowTime,
+        keep: Keep,
+    },
+    Union,
+    Sink(Arc<BoundTable>),
+    Collect,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PhysicalIntervalJoin {
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    pub left_time: WindowTime,
+    pub right_time: WindowTime,
+    pub lower_ms: i64,
+    pub upper_ms: i64,
+    pub residual: Option<TypedExpr>,
+}
+
+impl Plan {
+    /// Adds an operator, or finds the equal one that is there. Sinks, and what gives
+    /// another result each time, are never shared.
+    pub(crate) fn add(&mut self, node: PhysicalNode) -> usize {
+        if is_shareable(&node.operator)
+            && let Some(known) = self.nodes.iter().position(|known| {
+                known.inputs == node.inputs
+                    && known.operator == node.operator
+                    && known.time_zone == node.time_zone
+            })
+        {
+            return known;
+        }
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// For a Calc that only picks columns: its input, and what it picks.
+    pub(crate) fn picked_columns(&self, node: usize) -> Option<(usize, Vec<TypedExpr>)> {
+        let PhysicalOperator::Calc { filter: None, project } = &self.nodes[node].operator else {
+            return None;
+        };
+        let picks = project.iter().all(|e| expressions::column_of(e).is_some());
+        picks.then(|| (self.nodes[node].inputs[0], project.clone()))
+    }
+
+    /// Without the nodes that lead to no sink.
+    pub(crate) fn compacted(self) -> Plan {
+        let mut used = vec![false; self.nodes.len()];
+        for index in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[index];
+            used[index] |=
+                matches!(node.operator, PhysicalOperator::Sink(_) | PhysicalOperator::Collect);
+            if used[index] {
+                node.inputs.iter().for_each(|input| used[*input] = true);
+            }
+        }
+        let mut places = vec![0; self.nodes.len()];
+        let mut plan = Plan::default();
+        for (index, mut node) in self.nodes.into_iter().enumerate().filter(|(at, _)| used[*at]) {
+            node.inputs.iter_mut().for_each(|input| *input = places[*input]);
+            places[index] = plan.nodes.len();
+            plan.nodes.push(node);
+        }
+        plan
+    }
+
+    /// Who reads each node, in order.
+    pub(crate) fn consumers(&self) -> Vec<Vec<usize>> {
+        let mut consumers = vec![Vec::new(); self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                consumers[*input].push(index);
+            }
+        }
+        consumers
+    }
+}
+
+fn is_shareable(operator: &PhysicalOperator) -> bool {
+    match operator {
+        PhysicalOperator::Sink(_) | PhysicalOperator::Collect => false,
+        PhysicalOperator::Calc { filter, project } => {
+            filter.iter().chain(project).all(expressions::is_deterministic)
+        }
+        _ => true,
+    }
+}
