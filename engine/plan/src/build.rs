@@ -300,7 +300,6 @@ impl Builder<'_> {
         Ok(Native { node: self.node(operator, vec![node], output, rel.span), columns })
     }
 
-    #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]
     fn window_input(
         &mut self,
         input: &Rel,
