@@ -245,11 +245,7 @@ fn what_a_level_lacks_is_refused_with_the_version_that_has_it() {
         1:12+6 the LOOKUP hint was introduced in Flink 1.16; this application runs on FLINK-1_15 [update the runtime environment to FLINK-1_18 or later]
     "#]],
     );
-    check_under(
-        RuntimeLevel::Flink1_18,
-        lookup,
-        expect![""],
-    );
+    check_under(RuntimeLevel::Flink1_18, lookup, expect![""]);
     let ttl =
         "SELECT /*+ STATE_TTL('flights'='1d') */ origin, COUNT(*) FROM flights GROUP BY origin";
     check_under(
