@@ -146,6 +146,9 @@ pub(crate) fn comparable(
 ) -> Result<(TypedExpr, TypedExpr), ExprError> {
     use TypeRoot as T;
     let (a, b) = (left.data_type.root.clone(), right.data_type.root.clone());
+    if a == T::Null && b == T::Null {
+        return Ok((cast_to(left, &T::Boolean), cast_to(right, &T::Boolean)));
+    }
     if a == b {
         return Ok((left, right));
     }

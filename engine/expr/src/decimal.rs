@@ -102,7 +102,11 @@ fn divide_half_up(numerator: i256, denominator: i256) -> i256 {
 fn half_up(value: i128, divisor: i128) -> i128 {
     let quotient = value / divisor;
     let rest = (value % divisor).unsigned_abs();
-    if rest * 2 < divisor.unsigned_abs() { quotient } else { quotient + value.signum() }
+    // `rest >= divisor - rest` is `2 * rest >= divisor` without overflow.
+    if rest < divisor.unsigned_abs() - rest {
+        return quotient;
+    }
+    quotient + value.signum() * divisor.signum()
 }
 
 /// Changes the scale, rounding HALF_UP; `None` when it does not fit the precision.
@@ -146,6 +150,12 @@ pub(crate) fn arithmetic(
     right: (i128, Scale),
     result: Scale,
 ) -> Result<Option<i128>, &'static str> {
+    if right.0 == 0 && matches!(operator, '/' | '%') {
+        return Err("Division by zero");
+    }
+    if let Some(value) = narrow_arithmetic(operator, left, right, result) {
+        return Ok(fit(value, result.precision));
+    }
     let (s1, s2) = (u32::from(left.1.scale), u32::from(right.1.scale));
     let (a, b) = (i256::from_i128(left.0), i256::from_i128(right.0));
     let target = u32::from(result.scale);
@@ -158,7 +168,6 @@ pub(crate) fn arithmetic(
     };
     let value = match operator {
         '*' => return Ok(rescale_wide(a.wrapping_mul(b), s1 + s2, target, result.precision)),
-        '/' | '%' if right.0 == 0 => return Err("Division by zero"),
         '/' => return Ok(quotient((a, s1), (b, s2), target, result.precision)),
         '%' => {
             let (a, b) = aligned();
@@ -174,6 +183,37 @@ pub(crate) fn arithmetic(
         }
     };
     Ok(rescale_wide(value, common, target, result.precision))
+}
+
+/// The same within 128 bits, which nearly all values are; `None` when they are not.
+fn narrow_arithmetic(
+    operator: char,
+    left: (i128, Scale),
+    right: (i128, Scale),
+    result: Scale,
+) -> Option<i128> {
+    let (s1, s2) = (left.1.scale, right.1.scale);
+    let common = s1.max(s2);
+    let lift = |value: i128, from: u8, to: u8| -> Option<i128> {
+        let digits = u32::from(to.checked_sub(from)?);
+        if digits == 0 { Some(value) } else { value.checked_mul(power_of_ten(digits)) }
+    };
+    match operator {
+        '*' if result.scale == s1 + s2 => left.0.checked_mul(right.0),
+        '/' if result.scale + s2 >= s1 && result.scale + s2 - s1 <= 38 => {
+            let numerator = lift(left.0, s1, result.scale + s2)?;
+            Some(half_up(numerator, right.0))
+        }
+        '+' | '-' | '%' if result.scale == common => {
+            let (a, b) = (lift(left.0, s1, common)?, lift(right.0, s2, common)?);
+            match operator {
+                '+' => a.checked_add(b),
+                '-' => a.checked_sub(b),
+                _ => a.checked_rem(b),
+            }
+        }
+        _ => None,
+    }
 }
 
 fn quotient(left: (i256, u32), right: (i256, u32), target: u32, precision: u8) -> Option<i128> {
@@ -231,7 +271,8 @@ pub(crate) fn parse(text: &str, target: u8, precision: u8) -> Option<i128> {
 
 fn digits_to_scale(digits: &[u8], scale: i64, target: i64) -> Option<i128> {
     let keep = digits.len() as i64 - scale + target;
-    if keep < 0 {
+    let zero = digits.iter().all(|digit| *digit == 0);
+    if keep < 0 || zero {
         return Some(0);
     }
     let mut value: i128 = 0;

@@ -46,7 +46,18 @@ use crate::signature::Signature;
 /// `ARRAY`, `MAP`, `ROW`, `EXTRACT`/`FLOOR`/`CEIL`/`TIMESTAMPADD`/`TIMESTAMPDIFF`
 /// with the unit as a leading CHAR literal (`'MONTH'`), `TRIM` with the mode as a
 /// leading CHAR literal (`'BOTH'`, `'LEADING'`, `'TRAILING'`), the trim set and the
-/// string, `POSITION`, `OVERLAY`, `SUBSTRING`.
+/// string, `POSITION`, `OVERLAY`, `SUBSTRING`, `OVERLAPS` (four arguments).
+///
+/// Clauses of JSON functions are CHAR literals behind the path:
+/// `IS [NOT] JSON [VALUE|SCALAR|ARRAY|OBJECT]` are names of their own;
+/// `JSON_EXISTS(json, path[, on error])`;
+/// `JSON_VALUE(json, path)` or all of `JSON_VALUE(json, path, 'STRING'|'BOOLEAN'|
+/// 'INTEGER'|'DOUBLE', 'NULL'|'ERROR'|'DEFAULT' on empty, its default, the same on
+/// error, its default)`;
+/// `JSON_QUERY(json, path[, 'WITHOUT'|'CONDITIONAL'|'UNCONDITIONAL'[, 'NULL'|
+/// 'EMPTY ARRAY'|'EMPTY OBJECT'|'ERROR' on empty[, the same on error]]])`;
+/// `JSON_OBJECT` and `JSON_OBJECT ABSENT ON NULL` (key, value, ...), `JSON_ARRAY` and
+/// `JSON_ARRAY NULL ON NULL`.
 /// Names match case-insensitively.
 ///
 /// # Errors
@@ -63,7 +74,7 @@ pub fn call(
         return rewrite(arguments, ctx);
     }
     let mut arguments = arguments;
-    let mut signature = Signature { name: function.name, arguments: &mut arguments, ctx };
+    let mut signature = Signature { name: function.name, arguments: &mut arguments };
     let data_type = (function.typing)(&mut signature)?;
     let kind = TypedKind::Call { function: function.name.to_owned(), arguments };
     Ok(TypedExpr { kind, data_type })

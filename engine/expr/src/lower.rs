@@ -156,7 +156,7 @@ impl Lowering {
             TypedKind::Field { value, index } => {
                 let inner = self.lower(value, guarded)?;
                 let arrow = expression.data_type.to_arrow();
-                Lowered { node: FieldExpr::new(inner.node, *index, arrow), ..inner }
+                Lowered { node: FieldExpr::node(inner.node, *index, arrow), ..inner }
             }
             TypedKind::Call { function, arguments } => {
                 self.call(function, arguments, &expression.data_type, guarded)?
@@ -175,7 +175,7 @@ impl Lowering {
         let inner = self.lower(value, guarded)?;
         let from = value.data_type.clone();
         let cast = Cast { from, to: to.clone(), try_cast, zone: self.zone };
-        Ok(Lowered { node: CastExpr::new(cast, inner.node), ..inner })
+        Ok(Lowered { node: CastExpr::node(cast, inner.node), ..inner })
     }
 
     fn call(

@@ -3,13 +3,12 @@
 use millrace_dataflow::{DataType, TypeRoot};
 
 use crate::coerce::{cast_to, common_type};
-use crate::typed::{ExprContext, ExprError, Literal, TypedExpr, TypedKind};
+use crate::typed::{ExprError, Literal, TypedExpr, TypedKind};
 
 /// A call whose arguments are being checked.
 pub(crate) struct Signature<'a> {
     pub name: &'static str,
     pub arguments: &'a mut Vec<TypedExpr>,
-    pub ctx: &'a ExprContext,
 }
 
 impl Signature<'_> {

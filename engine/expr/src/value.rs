@@ -314,7 +314,11 @@ fn decimals(values: &[Value<'_>], precision: u8, scale: u8) -> ArrayRef {
 fn timestamps(values: &[Value<'_>], precision: u8, zone: Option<&str>) -> ArrayRef {
     fn ticks(values: &[Value<'_>], unit: i128) -> impl Iterator<Item = Option<i64>> {
         values.iter().map(move |v| match v {
-            Value::Timestamp(nanos) => i64::try_from(nanos.div_euclid(unit)).ok(),
+            // Dividing 128 bits is slow, and 64 hold the years 1677 to 2262.
+            Value::Timestamp(nanos) => match i64::try_from(*nanos) {
+                Ok(nanos) => Some(nanos.div_euclid(unit as i64)),
+                Err(_) => i64::try_from(nanos.div_euclid(unit)).ok(),
+            },
             _ => None,
         })
     }

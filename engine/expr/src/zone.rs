@@ -93,15 +93,27 @@ fn parse_offset(text: &str) -> Option<FixedOffset> {
     FixedOffset::east_opt(sign * (hours * 3600 + minutes * 60))
 }
 
-/// The civil date and time of nanoseconds since the epoch. Beyond what a calendar
-/// of four-digit years can say, the nearest end.
+/// Seconds of the years -200000 and 200000: beyond every SQL type, and within what
+/// the calendar can still be moved around in.
+const MOST_SECONDS: i128 = 200_000 * 31_556_952;
+
+/// The civil date and time of nanoseconds since the epoch; the nearest end beyond
+/// 200,000 years from it.
 pub(crate) fn to_datetime(nanos: i128) -> NaiveDateTime {
-    let seconds = nanos.div_euclid(NANOS);
-    let fraction = nanos.rem_euclid(NANOS) as u32;
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| DateTime::from_timestamp(seconds, fraction))
-        .map_or(if nanos < 0 { NaiveDateTime::MIN } else { NaiveDateTime::MAX }, |t| t.naive_utc())
+    let (seconds, fraction) = split(nanos);
+    DateTime::from_timestamp(seconds, fraction)
+        .expect("seconds are within chrono's calendar")
+        .naive_utc()
+}
+
+/// Whole seconds and the nanoseconds behind them.
+fn split(nanos: i128) -> (i64, u32) {
+    // Dividing 128 bits is slow, and 64 hold the years 1677 to 2262.
+    if let Ok(nanos) = i64::try_from(nanos) {
+        return (nanos.div_euclid(NANOS as i64), nanos.rem_euclid(NANOS as i64) as u32);
+    }
+    let seconds = nanos.div_euclid(NANOS).clamp(-MOST_SECONDS, MOST_SECONDS);
+    (seconds as i64, nanos.rem_euclid(NANOS) as u32)
 }
 
 pub(crate) fn from_datetime(datetime: NaiveDateTime) -> i128 {

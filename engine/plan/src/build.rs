@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use millrace_dataflow::graph::{AggregateCall, WindowInput, WindowProperty, WindowTime};
-use millrace_dataflow::{Field, Schema};
-use millrace_expr::{ExprContext, TypedExpr};
+use millrace_dataflow::{Field, Schema, TypeRoot};
+use millrace_expr::{ExprContext, Literal, TypedExpr};
 use millrace_sql::logical::{BoundInsert, BoundSelect, BoundTable, IntervalJoinRel, Rel, RelNode};
 use millrace_sql::{Problem, Span, expressions};
 
@@ -28,7 +28,7 @@ pub(crate) fn build(
     first.roots(inserts, select)?;
     let mut second = Builder { plan: Plan::default(), needs: &mut needs, context: context.clone() };
     second.roots(inserts, select)?;
-    Ok(second.plan)
+    Ok(second.plan.compacted())
 }
 
 /// The columns needed of each table as it is used.
@@ -110,23 +110,47 @@ impl Builder<'_> {
         }
         let needed = collapsed.needed();
         let base = self.base(collapsed.base, &needed)?;
-        let place = |column: usize| needed.iter().position(|n| *n == column).unwrap_or(column);
-        let renumber = |e: &TypedExpr| expressions::renumber(e, &place);
+        if collapsed.project.is_empty() && !needed.is_empty() {
+            return self.rows_alone(rel, &collapsed, base, &needed);
+        }
+        let renumber = |e: &TypedExpr| expressions::renumber(e, &|c| moved(c, &needed));
         let filters = collapsed.filters.iter().map(renumber).collect();
         let filter = expressions::conjunction(filters, &self.context);
         let project = collapsed.project.iter().map(renumber).collect();
         Ok(self.calc(base, filter, project, pick(&rel.schema, wanted), rel.span))
     }
 
-    // A Calc, unless it would change nothing.
+    // A relation without columns still has rows: one column of its base carries them.
+    fn rows_alone(
+        &mut self,
+        rel: &Rel,
+        collapsed: &Collapsed<'_>,
+        base: usize,
+        needed: &[usize],
+    ) -> Built<usize> {
+        let renumber = |e: &TypedExpr| expressions::renumber(e, &|column| moved(column, needed));
+        let filters = collapsed.filters.iter().map(renumber).collect();
+        let filter = expressions::conjunction(filters, &self.context);
+        let output = pick(&collapsed.base.schema, &needed[..1]);
+        let project = identity(&output);
+        Ok(self.calc(base, filter, project, output, rel.span))
+    }
+
+    // A Calc, unless it would change nothing. Above one that only picks columns it reads
+    // from below that.
     fn calc(
         &mut self,
-        input: usize,
-        filter: Option<TypedExpr>,
-        project: Vec<TypedExpr>,
+        mut input: usize,
+        mut filter: Option<TypedExpr>,
+        mut project: Vec<TypedExpr>,
         output: Schema,
         span: Span,
     ) -> usize {
+        while let Some((below, columns)) = self.plan.picked_columns(input) {
+            filter = filter.map(|filter| expressions::inline(&filter, &columns));
+            project = project.iter().map(|e| expressions::inline(e, &columns)).collect();
+            input = below;
+        }
         let width = self.plan.nodes[input].output.len();
         let mut columns = project.iter().map(expressions::column_of).enumerate();
         let is_identity = project.len() == width && columns.all(|(at, column)| column == Some(at));
@@ -149,15 +173,15 @@ impl Builder<'_> {
             .iter()
             .map(|row| project.iter().map(|e| expressions::inline(e, row)).collect())
             .collect();
+        if output.is_empty() {
+            let rows = rows.iter().map(|_| vec![zero()]).collect();
+            return self.node(PhysicalOperator::Values(rows), vec![], zero_schema(), span);
+        }
         if let [row] = rows.as_slice()
             && !row.iter().all(is_constant)
         {
-            let one = TypedExpr::literal(
-                millrace_expr::Literal::Integer(0),
-                millrace_dataflow::TypeRoot::Int.not_null(),
-            );
-            let schema = Schema::new(vec![Field::new("ZERO", one.data_type.clone())]);
-            let base = self.node(PhysicalOperator::Values(vec![vec![one]]), vec![], schema, span);
+            let operator = PhysicalOperator::Values(vec![vec![zero()]]);
+            let base = self.node(operator, vec![], zero_schema(), span);
             return self.calc(base, None, row.clone(), output.clone(), span);
         }
         self.node(PhysicalOperator::Values(rows), vec![], output.clone(), span)
@@ -489,6 +513,15 @@ fn cheapest_column(rel: &Rel) -> usize {
         RelNode::Scan(table) => table.watermark.as_ref().map_or(0, |watermark| watermark.column),
         _ => 0,
     }
+}
+
+// The cell of a row that has no column of its own.
+fn zero() -> TypedExpr {
+    TypedExpr::literal(Literal::Integer(0), TypeRoot::Int.not_null())
+}
+
+fn zero_schema() -> Schema {
+    Schema::new(vec![Field::new("ZERO", TypeRoot::Int.not_null())])
 }
 
 fn identity(schema: &Schema) -> Vec<TypedExpr> {

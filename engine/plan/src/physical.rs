@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
     AggregateCall, JoinKind, Keep, SortKey, WindowAssigner, WindowInput, WindowProperty, WindowTime,
 };
-use millrace_dataflow::Schema;
 use millrace_expr::TypedExpr;
 use millrace_sql::logical::BoundTable;
 use millrace_sql::{Span, expressions};
@@ -97,6 +97,36 @@ impl Plan {
         }
         self.nodes.push(node);
         self.nodes.len() - 1
+    }
+
+    /// For a Calc that only picks columns: its input, and what it picks.
+    pub(crate) fn picked_columns(&self, node: usize) -> Option<(usize, Vec<TypedExpr>)> {
+        let PhysicalOperator::Calc { filter: None, project } = &self.nodes[node].operator else {
+            return None;
+        };
+        let picks = project.iter().all(|e| expressions::column_of(e).is_some());
+        picks.then(|| (self.nodes[node].inputs[0], project.clone()))
+    }
+
+    /// Without the nodes that lead to no sink.
+    pub(crate) fn compacted(self) -> Plan {
+        let mut used = vec![false; self.nodes.len()];
+        for index in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[index];
+            used[index] |=
+                matches!(node.operator, PhysicalOperator::Sink(_) | PhysicalOperator::Collect);
+            if used[index] {
+                node.inputs.iter().for_each(|input| used[*input] = true);
+            }
+        }
+        let mut places = vec![0; self.nodes.len()];
+        let mut plan = Plan::default();
+        for (index, mut node) in self.nodes.into_iter().enumerate().filter(|(at, _)| used[*at]) {
+            node.inputs.iter_mut().for_each(|input| *input = places[*input]);
+            places[index] = plan.nodes.len();
+            plan.nodes.push(node);
+        }
+        plan
     }
 
     /// Who reads each node, in order.

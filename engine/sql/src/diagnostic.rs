@@ -52,7 +52,12 @@ impl Problem {
         self
     }
 
+    /// With its place in the script; a problem at [`Span::default`] has none.
     pub fn into_diagnostic(self, severity: Severity, script: &str) -> Diagnostic {
+        if self.span == Span::default() {
+            let hint = self.hint;
+            return Diagnostic { hint, ..Diagnostic::without_place(severity, self.message) };
+        }
         let place = Place::of(self.span, script);
         Diagnostic {
             severity,

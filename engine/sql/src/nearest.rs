@@ -3,7 +3,11 @@
 /// The names nearest to `wanted`, best first, at most three; a difference in case
 /// alone counts as nearest of all.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let limit = (wanted.chars().count() / 3).clamp(1, 4);
+    // One edit turns any one-letter name into any other: such names differ by case only.
+    let limit = match wanted.chars().count() {
+        0..=2 => 0,
+        length => (length / 3).clamp(1, 4),
+    };
     let mut close: Vec<(usize, &str)> = names
         .into_iter()
         .filter_map(|name| {
@@ -56,7 +60,8 @@ mod tests {
         for (wanted, names, expected) in [
             ("acution", vec!["auction", "action", "bid"], vec!["action", "auction"]),
             ("Price", vec!["price", "prize"], vec!["price", "prize"]),
-            ("x", vec!["something"], vec![]),
+            ("x", vec!["something", "y"], vec![]),
+            ("X", vec!["x", "y"], vec!["x"]),
         ] {
             assert_eq!(nearest(wanted, names), expected, "{wanted}");
         }

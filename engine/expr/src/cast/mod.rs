@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef};
 use millrace_dataflow::{DataType, EvalError, TypeRoot};
 
 pub(crate) use matrix::check;
-pub(crate) use text::trimmed;
+pub(crate) use text::{to_text, trimmed};
 
 use crate::value::{Reader, Value, build};
 use crate::zone::Zone;

@@ -6,12 +6,13 @@ use arrow::array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType,
 };
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, PrimitiveArray, new_null_array};
 use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, TimeUnit};
 use millrace_dataflow::types::time_unit;
 use millrace_dataflow::{DataType, TypeRoot};
 
 use super::scalar::float_to_integer;
+use crate::decimal::rescale;
 
 /// `None` when the pair has no column form.
 pub(super) fn cast(array: &ArrayRef, from: &TypeRoot, to: &TypeRoot) -> Option<ArrayRef> {
@@ -51,6 +52,14 @@ where
         TypeRoot::BigInt => map::<F, Int64Type>(array, Into::into),
         TypeRoot::Float => map::<F, Float32Type>(array, |v| v.into() as f32),
         TypeRoot::Double => map::<F, Float64Type>(array, |v| v.into() as f64),
+        // Long enough for every integer: nothing to trim.
+        TypeRoot::VarChar(20..) => arrow::compute::cast(array, &ArrowType::Utf8).ok()?,
+        TypeRoot::Decimal { precision, scale } => {
+            let decimal: Decimal128Array = array
+                .as_primitive::<F>()
+                .unary_opt(|v| rescale(i128::from(v.into()), 0, *scale, *precision));
+            Arc::new(decimal.with_precision_and_scale(*precision, *scale as i8).ok()?)
+        }
         _ => return None,
     })
 }

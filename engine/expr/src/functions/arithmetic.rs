@@ -183,7 +183,7 @@ fn modulo(
     let inner = Arc::new(Env { result: computed.clone(), ..(**env).clone() });
     let value = CallExpr::arrays("%", kernel('%'), &inner, arguments);
     let cast = Cast { from: computed, to: env.result.clone(), try_cast: false, zone: env.zone };
-    Ok(CastExpr::new(cast, value))
+    Ok(CastExpr::node(cast, value))
 }
 
 fn negate<'a>(row: &[Value<'a>], scope: &mut Scope<'_>) -> Result<Value<'a>, EvalError> {

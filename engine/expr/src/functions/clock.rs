@@ -104,11 +104,11 @@ fn watermark_type(call: &mut Signature<'_>) -> Result<DataType, ExprError> {
 
 /// Milliseconds of the processing time through `run`.
 pub(super) fn now(name: &'static str, run: RowFunction, env: &Arc<Env>) -> Arc<dyn PhysicalExpr> {
-    CallExpr::strict(name, run, env, vec![HiddenColumn::new(Hidden::ProcessingTime)])
+    CallExpr::strict(name, run, env, vec![HiddenColumn::node(Hidden::ProcessingTime)])
 }
 
 fn watermark(env: &Arc<Env>) -> Arc<dyn PhysicalExpr> {
-    let hidden = vec![HiddenColumn::new(Hidden::Watermark)];
+    let hidden = vec![HiddenColumn::node(Hidden::Watermark)];
     CallExpr::strict("CURRENT_WATERMARK", as_instant, env, hidden)
 }
 

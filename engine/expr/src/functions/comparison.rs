@@ -183,13 +183,13 @@ fn is_in(
     );
     if literals && plain && !super::logic::is_literal(value.as_ref()) {
         return in_list(value, candidates, &false, &env.schema)
-            .or_else(|error| Err(ExprError::new(error.strip_backtrace())));
+            .map_err(|error| ExprError::new(error.strip_backtrace()));
     }
     let tests = candidates
         .into_iter()
         .map(|candidate| compare(Operator::Eq, vec![value.clone(), candidate], env))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(LogicExpr::new(Logic::Or, ArrowType::Boolean, tests))
+    Ok(LogicExpr::node(Logic::Or, ArrowType::Boolean, tests))
 }
 
 /// `value >= low AND value <= high`: three-valued (row D1.4).

@@ -71,7 +71,7 @@ fn coalesce(
     arguments: Vec<Arc<dyn PhysicalExpr>>,
     env: &Arc<Env>,
 ) -> Result<Arc<dyn PhysicalExpr>, ExprError> {
-    Ok(LogicExpr::new(Logic::Coalesce, env.result.to_arrow(), arguments))
+    Ok(LogicExpr::node(Logic::Coalesce, env.result.to_arrow(), arguments))
 }
 
 fn null_if(arguments: Vec<TypedExpr>, ctx: &ExprContext) -> Result<TypedExpr, ExprError> {

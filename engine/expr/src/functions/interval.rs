@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow::array::types::Int64Type;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::compute::kernels::arity::binary;
+use arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use arrow::error::ArrowError;
 use chrono::Months;
 use datafusion_physical_expr::PhysicalExpr;
 use millrace_dataflow::{EvalError, TypeRoot};
@@ -18,12 +23,38 @@ pub(super) fn node(
     arguments: Vec<Arc<dyn PhysicalExpr>>,
     env: &Arc<Env>,
 ) -> Arc<dyn PhysicalExpr> {
+    let (left, right) = (&env.arguments[0].root, &env.arguments[1].root);
+    if left.is_timestamp() && *right == TypeRoot::IntervalDayTime {
+        return match operator {
+            '+' => CallExpr::arrays("+", |a, _| moved(a, 1), env, arguments),
+            _ => CallExpr::arrays("-", |a, _| moved(a, -1), env, arguments),
+        };
+    }
     match operator {
         '+' => CallExpr::strict("+", |row, scope| add(row, 1, scope), env, arguments),
         '-' => CallExpr::strict("-", |row, scope| add(row, -1, scope), env, arguments),
         '*' => CallExpr::strict("*", |row, scope| scale(row, false, scope), env, arguments),
         _ => CallExpr::strict("/", |row, scope| scale(row, true, scope), env, arguments),
     }
+}
+
+/// TIMESTAMP and an interval of milliseconds, a column at a time: every watermark
+/// expression is one.
+fn moved(arguments: &[ArrayRef], sign: i64) -> Result<ArrayRef, EvalError> {
+    let failed = |error: ArrowError| EvalError::new(error.to_string());
+    let times = &arguments[0];
+    let ticks_a_milli: i64 = match times.data_type() {
+        ArrowType::Timestamp(TimeUnit::Microsecond, _) => 1_000,
+        ArrowType::Timestamp(TimeUnit::Nanosecond, _) => 1_000_000,
+        _ => 1,
+    };
+    let ticks = arrow::compute::cast(times, &ArrowType::Int64).map_err(failed)?;
+    let millis = arguments[1].as_primitive::<Int64Type>();
+    let sums: Int64Array = binary(ticks.as_primitive::<Int64Type>(), millis, |ticks, millis| {
+        ticks.wrapping_add(millis.wrapping_mul(sign * ticks_a_milli))
+    })
+    .map_err(failed)?;
+    arrow::compute::cast(&sums, times.data_type()).map_err(failed)
 }
 
 fn add<'a>(row: &[Value<'a>], sign: i64, scope: &mut Scope<'_>) -> Result<Value<'a>, EvalError> {

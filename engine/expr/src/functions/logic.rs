@@ -57,7 +57,7 @@ pub(crate) fn is_literal(expression: &dyn PhysicalExpr) -> bool {
 }
 
 fn logic(logic: Logic, arguments: Vec<Arc<dyn PhysicalExpr>>) -> Arc<dyn PhysicalExpr> {
-    LogicExpr::new(logic, ArrowType::Boolean, arguments)
+    LogicExpr::node(logic, ArrowType::Boolean, arguments)
 }
 
 fn booleans(call: &mut Signature<'_>) -> Result<DataType, ExprError> {

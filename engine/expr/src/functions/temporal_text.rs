@@ -24,9 +24,9 @@ use crate::zone::{Zone, to_datetime};
 type Outcome<'a> = Result<Value<'a>, EvalError>;
 
 const SECONDS: &str = "yyyy-MM-dd HH:mm:ss";
-/// Seconds of 0000-01-01 and 9999-12-31T23:59:59.
-const FIRST_SECOND: i128 = -62_167_219_200;
-const LAST_SECOND: i128 = 253_402_300_799;
+/// Nanoseconds of 0000-01-01 and of the start of the year 10000.
+const FIRST: i128 = -62_167_219_200 * NANOS_PER_SECOND;
+const END: i128 = 253_402_300_800 * NANOS_PER_SECOND;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function::new("DATE_FORMAT", (2, 2), date_format_type, Body::Strict(date_format)),
@@ -133,8 +133,7 @@ fn to_ltz<'a>(row: &[Value<'a>], scope: &mut Scope<'_>) -> Outcome<'a> {
                 * NANOS_PER_MILLI
         }
     };
-    let seconds = nanos.div_euclid(NANOS_PER_SECOND);
-    if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
+    if !(FIRST..END).contains(&nanos) {
         return Ok(Value::Null);
     }
     Ok(Value::Timestamp(nanos))

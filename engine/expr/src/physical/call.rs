@@ -31,7 +31,7 @@ pub(crate) struct CallExpr {
 }
 
 impl CallExpr {
-    fn new(
+    fn node(
         name: &'static str,
         kernel: Kernel,
         env: &Arc<Env>,
@@ -48,7 +48,7 @@ impl CallExpr {
         env: &Arc<Env>,
         arguments: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Arc<dyn PhysicalExpr> {
-        CallExpr::new(name, Kernel::Strict(run), env, arguments)
+        CallExpr::node(name, Kernel::Strict(run), env, arguments)
     }
 
     /// Row by row, NULLs included.
@@ -58,7 +58,7 @@ impl CallExpr {
         env: &Arc<Env>,
         arguments: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Arc<dyn PhysicalExpr> {
-        CallExpr::new(name, Kernel::Rows(run), env, arguments)
+        CallExpr::node(name, Kernel::Rows(run), env, arguments)
     }
 
     /// Whole columns.
@@ -68,7 +68,7 @@ impl CallExpr {
         env: &Arc<Env>,
         arguments: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Arc<dyn PhysicalExpr> {
-        CallExpr::new(name, Kernel::Arrays(run), env, arguments)
+        CallExpr::node(name, Kernel::Arrays(run), env, arguments)
     }
 
     fn identity(&self) -> String {
@@ -166,7 +166,7 @@ impl PhysicalExpr for CallExpr {
         self: Arc<Self>,
         children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
-        Ok(CallExpr::new(self.name, self.kernel, &self.env, children))
+        Ok(CallExpr::node(self.name, self.kernel, &self.env, children))
     }
 
     fn fmt_sql(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

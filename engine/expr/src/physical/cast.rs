@@ -17,7 +17,7 @@ pub(crate) struct CastExpr {
 }
 
 impl CastExpr {
-    pub fn new(cast: Cast, value: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+    pub fn node(cast: Cast, value: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
         Arc::new(CastExpr { cast, arguments: vec![value] })
     }
 
@@ -52,7 +52,7 @@ impl PhysicalExpr for CastExpr {
         mut children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
         let value = children.pop().expect("a cast has one child");
-        Ok(CastExpr::new(self.cast.clone(), value))
+        Ok(CastExpr::node(self.cast.clone(), value))
     }
 
     fn fmt_sql(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

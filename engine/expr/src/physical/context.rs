@@ -25,7 +25,7 @@ pub(crate) struct HiddenColumn {
 }
 
 impl HiddenColumn {
-    pub fn new(which: Hidden) -> Arc<dyn PhysicalExpr> {
+    pub fn node(which: Hidden) -> Arc<dyn PhysicalExpr> {
         Arc::new(HiddenColumn { which, arguments: Vec::new() })
     }
 

@@ -18,7 +18,7 @@ pub(crate) struct FieldExpr {
 }
 
 impl FieldExpr {
-    pub fn new(
+    pub fn node(
         value: Arc<dyn PhysicalExpr>,
         index: usize,
         data_type: ArrowType,
@@ -68,7 +68,7 @@ impl PhysicalExpr for FieldExpr {
         mut children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
         let value = children.pop().expect("a member has one child");
-        Ok(FieldExpr::new(value, self.index, self.data_type.clone()))
+        Ok(FieldExpr::node(value, self.index, self.data_type.clone()))
     }
 
     fn fmt_sql(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -29,7 +29,7 @@ pub(crate) struct LogicExpr {
 }
 
 impl LogicExpr {
-    pub fn new(
+    pub fn node(
         logic: Logic,
         data_type: ArrowType,
         arguments: Vec<Arc<dyn PhysicalExpr>>,
@@ -124,7 +124,7 @@ impl PhysicalExpr for LogicExpr {
         self: Arc<Self>,
         children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
-        Ok(LogicExpr::new(self.logic, self.data_type.clone(), children))
+        Ok(LogicExpr::node(self.logic, self.data_type.clone(), children))
     }
 
     fn fmt_sql(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -40,10 +40,10 @@ impl Caches {
     /// It is one in Java, but needs what this engine has not (look-around,
     /// back-references): a silent NULL would be a wrong answer.
     pub fn regex(&mut self, text: &str) -> Result<Option<&Regex>, EvalError> {
-        if self.regexes.len() >= KEPT && !self.regexes.contains_key(text) {
-            self.regexes.clear();
-        }
         if !self.regexes.contains_key(text) {
+            if self.regexes.len() >= KEPT {
+                self.regexes.clear();
+            }
             self.regexes.insert(text.to_owned(), java_regex::compile(text));
         }
         match &self.regexes[text] {
@@ -56,10 +56,10 @@ impl Caches {
     }
 
     pub fn pattern(&mut self, text: &str) -> Result<&Pattern, EvalError> {
-        if self.patterns.len() >= KEPT && !self.patterns.contains_key(text) {
-            self.patterns.clear();
-        }
         if !self.patterns.contains_key(text) {
+            if self.patterns.len() >= KEPT {
+                self.patterns.clear();
+            }
             self.patterns.insert(text.to_owned(), Pattern::compile(text));
         }
         self.patterns[text].as_ref().map_err(EvalError::new)

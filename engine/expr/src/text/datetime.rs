@@ -1,10 +1,8 @@
 //! Dates, times, timestamps and intervals as Flink prints and reads them.
 
-use std::fmt::Write;
-
 use chrono::{Datelike, NaiveDate, Timelike};
 
-use super::number::trim;
+use super::number::{push_padded, trim};
 use crate::zone::to_datetime;
 
 pub(crate) const NANOS_PER_SECOND: i128 = 1_000_000_000;
@@ -12,9 +10,11 @@ pub(crate) const NANOS_PER_MILLI: i128 = 1_000_000;
 pub(crate) const NANOS_PER_DAY: i128 = 86_400 * NANOS_PER_SECOND;
 pub(crate) const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// The date of days since the epoch; the nearest end beyond chrono's calendar.
+/// The date of days since the epoch; the nearest end beyond 200,000 years from it.
 pub(crate) fn date(days: i64) -> NaiveDate {
-    i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days).unwrap_or(NaiveDate::MAX)
+    const MOST: i64 = 200_000 * 365;
+    NaiveDate::from_epoch_days(days.clamp(-MOST, MOST) as i32)
+        .expect("days are within chrono's calendar")
 }
 
 pub(crate) fn epoch_days(date: NaiveDate) -> i64 {
@@ -23,8 +23,9 @@ pub(crate) fn epoch_days(date: NaiveDate) -> i64 {
 
 /// `2020-02-29`.
 pub(crate) fn date_to_text(days: i64) -> String {
-    let date = date(days);
-    format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day())
+    let mut text = String::with_capacity(10);
+    push_date(&mut text, date(days));
+    text
 }
 
 /// `12:34:56` (row C1.9: no fraction).
@@ -37,22 +38,26 @@ pub(crate) fn time_to_text(millis: i64) -> String {
 pub(crate) fn timestamp_to_text(nanos: i128, precision: u8) -> String {
     let value = to_datetime(nanos);
     let mut text = String::with_capacity(29);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        value.year(),
-        value.month(),
-        value.day(),
-        value.hour(),
-        value.minute(),
-        value.second()
-    );
+    push_date(&mut text, value.date());
+    for (separator, part) in [(' ', value.hour()), (':', value.minute()), (':', value.second())] {
+        text.push(separator);
+        push_padded(&mut text, i64::from(part), 2);
+    }
     if precision > 0 {
-        let fraction = format!("{:09}", value.nanosecond());
-        let _ = write!(text, ".{}", &fraction[..usize::from(precision)]);
+        let digits = usize::from(precision.min(9));
+        text.push('.');
+        let fraction = value.nanosecond() / 10u32.pow(9 - digits as u32);
+        push_padded(&mut text, i64::from(fraction), digits);
     }
     text
+}
+
+fn push_date(text: &mut String, date: NaiveDate) {
+    push_padded(text, i64::from(date.year()), 4);
+    for part in [date.month(), date.day()] {
+        text.push('-');
+        push_padded(text, i64::from(part), 2);
+    }
 }
 
 /// `+1 02:03:04.500` (row C5.27).

@@ -2,6 +2,7 @@
 
 pub(crate) mod datetime;
 pub(crate) mod java_regex;
+pub(crate) mod json;
 pub(crate) mod number;
 pub(crate) mod pattern;
 pub(crate) mod pattern_parse;

@@ -91,3 +91,20 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c <= ' ')
 }
+
+/// Decimal digits, with zeros in front up to `width`; a sign stands before them.
+pub(crate) fn push_padded(out: &mut String, value: i64, width: usize) {
+    if value < 0 {
+        out.push('-');
+    }
+    let mut digits = [b'0'; 20];
+    let mut rest = value.unsigned_abs();
+    let mut start = digits.len();
+    while rest > 0 {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let start = start.min(digits.len() - width.clamp(1, digits.len()));
+    digits[start..].iter().for_each(|digit| out.push(char::from(*digit)));
+}

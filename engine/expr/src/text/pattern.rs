@@ -1,9 +1,9 @@
 //! Java date patterns (`DateTimeFormatter`, `SimpleDateFormat`), English locale.
 //! Rows D4.12, D4.14, D4.17, D4.18.
 
-use std::fmt::Write;
-
 use chrono::{Datelike, NaiveDateTime, Timelike, Weekday};
+
+use super::number::push_padded;
 
 /// One part of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,11 +123,6 @@ pub(crate) fn us_week(value: NaiveDateTime) -> (i32, u32) {
     (date.year(), (date.ordinal0() + first) / 7 + 1)
 }
 
-fn number(out: &mut String, value: i64, width: usize) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{value:0width$}");
-}
-
 fn name(out: &mut String, full: &str, count: usize) {
     out.push_str(match count {
         4 => full,
@@ -139,41 +134,42 @@ fn name(out: &mut String, full: &str, count: usize) {
 fn field(out: &mut String, letter: char, count: usize, value: NaiveDateTime) -> Result<(), String> {
     let hour = i64::from(value.hour());
     match letter {
-        'y' | 'u' if count == 2 => number(out, i64::from(value.year().rem_euclid(100)), 2),
-        'y' | 'u' => number(out, i64::from(value.year()), count),
-        'Y' if count == 2 => number(out, i64::from(us_week(value).0.rem_euclid(100)), 2),
-        'Y' => number(out, i64::from(us_week(value).0), count),
+        'y' | 'u' if count == 2 => push_padded(out, i64::from(value.year().rem_euclid(100)), 2),
+        'y' | 'u' => push_padded(out, i64::from(value.year()), count),
+        'Y' if count == 2 => push_padded(out, i64::from(us_week(value).0.rem_euclid(100)), 2),
+        'Y' => push_padded(out, i64::from(us_week(value).0), count),
         'M' | 'L' if count >= 3 => name(out, MONTHS[value.month0() as usize], count),
-        'M' | 'L' => number(out, i64::from(value.month()), count),
-        'd' => number(out, i64::from(value.day()), count),
-        'D' => number(out, i64::from(value.ordinal()), count),
+        'M' | 'L' => push_padded(out, i64::from(value.month()), count),
+        'd' => push_padded(out, i64::from(value.day()), count),
+        'D' => push_padded(out, i64::from(value.ordinal()), count),
         'E' => name(out, DAYS[value.weekday().num_days_from_monday() as usize], count),
         'e' | 'c' if count >= 3 => {
             name(out, DAYS[value.weekday().num_days_from_monday() as usize], count);
         }
-        'e' | 'c' => number(out, i64::from(value.weekday().num_days_from_sunday()) + 1, count),
-        'w' => number(out, i64::from(us_week(value).1), count),
-        'W' => number(out, week_of_month(value), count),
-        'F' => number(out, i64::from(value.day0() / 7) + 1, count),
+        'e' | 'c' => push_padded(out, i64::from(value.weekday().num_days_from_sunday()) + 1, count),
+        'w' => push_padded(out, i64::from(us_week(value).1), count),
+        'W' => push_padded(out, week_of_month(value), count),
+        'F' => push_padded(out, i64::from(value.day0() / 7) + 1, count),
         'Q' | 'q' if count >= 3 => {
-            let _ = write!(out, "Q{}", value.month0() / 3 + 1);
+            out.push('Q');
+            push_padded(out, i64::from(value.month0() / 3) + 1, 1);
         }
-        'Q' | 'q' => number(out, i64::from(value.month0() / 3) + 1, count),
-        'H' => number(out, hour, count),
-        'k' => number(out, if hour == 0 { 24 } else { hour }, count),
-        'K' => number(out, hour % 12, count),
-        'h' => number(out, if hour % 12 == 0 { 12 } else { hour % 12 }, count),
-        'm' => number(out, i64::from(value.minute()), count),
-        's' => number(out, i64::from(value.second()), count),
+        'Q' | 'q' => push_padded(out, i64::from(value.month0() / 3) + 1, count),
+        'H' => push_padded(out, hour, count),
+        'k' => push_padded(out, if hour == 0 { 24 } else { hour }, count),
+        'K' => push_padded(out, hour % 12, count),
+        'h' => push_padded(out, if hour % 12 == 0 { 12 } else { hour % 12 }, count),
+        'm' => push_padded(out, i64::from(value.minute()), count),
+        's' => push_padded(out, i64::from(value.second()), count),
         'S' => fraction(out, value.nanosecond(), count),
-        'A' => number(
+        'A' => push_padded(
             out,
             i64::from(value.num_seconds_from_midnight()) * 1000
                 + i64::from(value.nanosecond() / 1_000_000),
             count,
         ),
-        'n' => number(out, i64::from(value.nanosecond()), count),
-        'N' => number(
+        'n' => push_padded(out, i64::from(value.nanosecond()), count),
+        'N' => push_padded(
             out,
             i64::from(value.num_seconds_from_midnight()) * 1_000_000_000
                 + i64::from(value.nanosecond()),

@@ -67,6 +67,8 @@ struct Binder<'a> {
     initial_settings: &'a BTreeMap<String, String>,
     settings: BTreeMap<String, String>,
     catalog: Catalog,
+    /// Where a table's option is written: (full name, key) to the value's place.
+    option_spans: BTreeMap<(String, String), Span>,
     inserts: Vec<BoundInsert>,
     selects: Vec<BoundSelect>,
     explains: Vec<Explained>,
@@ -88,6 +90,7 @@ impl<'a> Binder<'a> {
                 name("table.builtin-catalog-name", "default_catalog"),
                 name("table.builtin-database-name", "default_database"),
             ),
+            option_spans: BTreeMap::new(),
             inserts: Vec::new(),
             selects: Vec::new(),
             explains: Vec::new(),
@@ -243,6 +246,10 @@ impl<'a> Binder<'a> {
     fn create_table(&mut self, table: &crate::ast::CreateTable) -> Bound<()> {
         match self.bind_table(table) {
             Ok(Some(bound)) => {
+                for option in &table.options {
+                    let key = (bound.spec.name.clone(), option.key.value.clone());
+                    self.option_spans.insert(key, option.key.span.to(option.value.span));
+                }
                 self.catalog.add_table(&table.name, table.temporary, Arc::new(bound))
             }
             Ok(None) => Ok(()),

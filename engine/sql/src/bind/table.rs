@@ -277,8 +277,14 @@ impl Binder<'_> {
         self.check_metadata(table, descriptor, usage, span)?;
         self.connectors.check_options(&table.spec, usage, self.level).map_err(|error| {
             let message = format!("table '{}': {}", table.spec.name, error.message);
-            Problem::new(span, message)
+            let key = error.key.as_deref().unwrap_or_default();
+            Problem::new(self.option_span(table, key).unwrap_or(span), message)
         })
+    }
+
+    // Where CREATE TABLE has the option; a hint's option has no place of its own.
+    fn option_span(&self, table: &BoundTable, key: &str) -> Option<Span> {
+        self.option_spans.get(&(table.spec.name.clone(), key.to_owned())).copied()
     }
 
     fn descriptor(&self, table: &BoundTable, span: Span) -> Bound<&ConnectorDescriptor> {

@@ -243,6 +243,13 @@ impl<'a> Parser<'a> {
     }
 }
 
+// Where a name is missing and a clause follows, the clause's word is not the mistake.
+fn starts_a_clause(word: &str) -> bool {
+    let clauses =
+        ["SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "AS", "ON"];
+    clauses.iter().any(|clause| clause.eq_ignore_ascii_case(word))
+}
+
 fn describe(kind: &TokenKind) -> String {
     match kind {
         TokenKind::Word { text, quoted: true } => format!("`{text}`"),
