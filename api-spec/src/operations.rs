@@ -34,7 +34,7 @@ impl OperationSpec {
 
     /// `code`, or what the operation declares in its stead: clients know the declared
     /// ones. ListApplications has no InvalidArgument, ListApplicationSnapshots no
-    /// ResourceNotFound. An operation that is not served says that in its own words.
+    /// ResourceNotFound.
     pub fn declared(&self, code: ErrorCode) -> ErrorCode {
         let protocol = matches!(
             code,
@@ -43,6 +43,7 @@ impl OperationSpec {
                 | ErrorCode::RequestTooLarge
                 | ErrorCode::InternalFailure
         );
+        // What is not served says so, whatever the model declares.
         if protocol || self.input.is_none() || self.errors.contains(&code) {
             return code;
         }

@@ -116,6 +116,7 @@ impl Call {
         });
         match self.state.store.commit(change, now).await {
             Ok(_) => {
+                log(change);
                 (self.state.wake)(written(change));
                 Ok(response)
             }
@@ -126,6 +127,10 @@ impl Call {
                 "an application of this name exists in this account and Region: \
                  choose another name",
             ))),
+            Err(error @ CommitError::QuotaReached { .. }) => {
+                let error = ApiError::new(ErrorCode::LimitExceeded, error.to_string());
+                Err(Uncommitted::Failed(error))
+            }
             Err(CommitError::Store(error)) => Err(Uncommitted::Failed(error.into())),
         }
     }
@@ -173,6 +178,17 @@ fn changed<'a>(change: &'a Change, loaded: &'a Loaded) -> Result<Changed<'a>, Ap
     };
     let operation = change.operations.last().map(|operation| &operation.id);
     Ok(Changed { application, version, operation })
+}
+
+fn log(change: &Change) {
+    let ApplicationWrite::Put(application) = &change.application else { return };
+    tracing::info!(
+        application.name = %application.name,
+        application.status = application.status.name(),
+        application.version = application.version.0,
+        operation.id = change.operations.last().map(|operation| operation.id.as_str()),
+        "committed"
+    );
 }
 
 fn written(change: &Change) -> &ApplicationId {

@@ -2,9 +2,13 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use millrace_domain::Status;
+use millrace_api_spec::operations::OPERATIONS;
+use millrace_domain::{
+    Application, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
+};
 use serde_json::{Value, json};
 use support::{Api, creation};
 
@@ -13,6 +17,19 @@ fn upgrade(runtime: &str) -> Value {
         "ApplicationName": "app", "CurrentApplicationVersionId": 1,
         "RuntimeEnvironmentUpdate": runtime
     })
+}
+
+fn ready(application: &Application) -> Snapshot {
+    Snapshot {
+        application: application.id.clone(),
+        name: SnapshotName::new("ready").unwrap(),
+        status: SnapshotStatus::Ready,
+        created_at: Timestamp(1_500),
+        version: VersionId(1),
+        runtime_environment: "FLINK-1_18".into(),
+        location: None,
+        automatic: true,
+    }
 }
 
 #[tokio::test]
@@ -28,6 +45,16 @@ async fn a_retry_of_a_mutation_gets_the_first_answer_and_does_nothing() {
         ("StartApplication", named.clone(), Status::Ready),
         ("CreateApplicationSnapshot", snapshot, Status::Running),
         ("UpdateApplication", upgrade("FLINK-1_19"), Status::Running),
+        (
+            "RollbackApplication",
+            json!({ "ApplicationName": "app", "CurrentApplicationVersionId": 2 }),
+            Status::Running,
+        ),
+        (
+            "DeleteApplicationSnapshot",
+            json!({ "ApplicationName": "app", "SnapshotName": "ready", "SnapshotCreationTimestamp": 1 }),
+            Status::Running,
+        ),
         ("StopApplication", named, Status::Running),
         ("TagResource", json!({ "ResourceARN": arn, "Tags": [{ "Key": "k" }] }), Status::Ready),
         ("UntagResource", json!({ "ResourceARN": arn, "TagKeys": ["k"] }), Status::Ready),
@@ -37,8 +64,12 @@ async fn a_retry_of_a_mutation_gets_the_first_answer_and_does_nothing() {
             Status::Ready,
         ),
     ];
+    let covered: BTreeSet<&str> = calls.iter().map(|(operation, ..)| *operation).collect();
+    let mutations = OPERATIONS.iter().filter(|operation| operation.mutates);
+    assert_eq!(covered, mutations.map(|operation| operation.name).collect());
     for (operation, request, status) in calls {
         api.settle("app", status).await;
+        api.edit("app", |application, snapshots| snapshots.push(ready(application))).await;
         let first = api.retryable(operation, operation, &request).await;
         assert_eq!(first.status, 200, "{operation}: {}", first.body);
         let revision = api.load("app").await.application.revision;
@@ -82,7 +113,7 @@ async fn each_mutation_wakes_the_controller_and_no_read_does() {
     assert_eq!(api.wakes.load(Ordering::SeqCst), before);
     api.ok("StartApplication", json!({ "ApplicationName": "app" })).await;
     assert_eq!(api.wakes.load(Ordering::SeqCst), before + 1);
-    assert_eq!(api.store.due(millrace_domain::Timestamp(i64::MAX), 9).await.unwrap().len(), 1);
+    assert_eq!(api.store.due(Timestamp(i64::MAX), 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

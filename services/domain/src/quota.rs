@@ -9,7 +9,8 @@ pub const APPLICATIONS: u64 = 100;
 pub const KPUS: u64 = 64;
 /// AWS: user tags of one application; a call may carry more, the application may not.
 pub const TAGS: usize = 50;
-/// AWS: snapshots of one application; automatic ones do not count as refused (aws-api 2.4).
+/// Snapshots of one application (AWS gives no number). At the limit a snapshot by name is
+/// refused, an automatic one is still taken (aws-api 2.4).
 pub const SNAPSHOTS: usize = 1000;
 /// AWS: `ParallelismPerKPU`.
 pub const PARALLELISM_PER_KPU: u32 = 8;

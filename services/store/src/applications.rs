@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, Generation, OperationId, Revision, VersionId,
+    quota,
 };
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -68,14 +69,7 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn count_applications(&self, account: &str, region: &str) -> Result<u64, StoreError> {
-        let row = sqlx::query(
-            "SELECT count(*) AS count FROM applications WHERE account = ? AND region = ?",
-        )
-        .bind(account)
-        .bind(region)
-        .fetch_one(&self.reader)
-        .await?;
-        Reader { table: "applications", row: &row }.count("count")
+        count_of(&mut *self.reader.acquire().await?, account, region).await
     }
 
     /// Every application there is, of every account.
@@ -127,11 +121,30 @@ async fn with_tags(
     Ok(Some(application))
 }
 
+async fn count_of(
+    connection: &mut SqliteConnection,
+    account: &str,
+    region: &str,
+) -> Result<u64, StoreError> {
+    let row =
+        sqlx::query("SELECT count(*) AS count FROM applications WHERE account = ? AND region = ?")
+            .bind(account)
+            .bind(region)
+            .fetch_one(connection)
+            .await?;
+    Reader { table: "applications", row: &row }.count("count")
+}
+
 /// Writes a new application; its revision is 1 whatever it says.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     application: &Application,
 ) -> Result<Revision, CommitError> {
+    // Counted here once more: two creations may have been decided from one count.
+    let Application { account, region, .. } = application;
+    if count_of(&mut *connection, account, region).await? >= quota::APPLICATIONS {
+        return Err(CommitError::QuotaReached { max: quota::APPLICATIONS });
+    }
     let inserted = sqlx::query(
         "INSERT INTO applications (id, account, region, name, description, status, version,
              latest_version, version_updated_from, version_rolled_back_from,

@@ -23,6 +23,10 @@ pub enum CommitError {
     /// A creation under a name that the account already uses in the Region.
     #[error("the account has an application of this name in this Region")]
     NameTaken,
+    /// A creation beyond the account's quota, which others may have filled since it was
+    /// decided.
+    #[error("the account has {max} applications in this Region: the quota is reached")]
+    QuotaReached { max: u64 },
     /// The call was committed before: answer as then. Boxed as it is the rare case.
     #[error("the call {} was committed before", .0.invocation_id)]
     AlreadyDone(Box<IdempotencyRecord>),

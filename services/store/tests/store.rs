@@ -109,12 +109,10 @@ async fn what_is_committed_is_loaded_again() {
     let mut change = fixture.begin(&loaded, "op-1").await;
     change.snapshots.push(snapshot("s", SnapshotStatus::Creating));
     if let ApplicationWrite::Put(application) = &mut change.application {
-        application.job = Some(millrace_domain::Job {
-            generation: millrace_domain::Generation(3),
-            version: VersionId(1),
-            run: RunConfiguration::default(),
-            started_at: NOW,
+        let job = serde_json::json!({
+            "generation": 3, "version": 1, "run": RunConfiguration::default(), "started_at": NOW
         });
+        application.job = Some(serde_json::from_value(job).unwrap());
         application.tags.clear();
     }
     assert_eq!(fixture.store.commit(&change, NOW).await.unwrap(), Revision(2));
@@ -173,6 +171,21 @@ async fn a_name_is_taken_once_in_an_account_and_region() {
     assert!(matches!(refused, Err(CommitError::NameTaken)), "{refused:?}");
     fixture.store.commit(&again(ACCOUNT, "eu-west-1"), NOW).await.unwrap();
     fixture.store.commit(&again("111111111111", REGION), NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_quota_holds_for_creations_decided_at_once() {
+    let fixture = fixture().await;
+    for at in 0..99 {
+        fixture.store.commit(&creation(&format!("app-{at}")), NOW).await.unwrap();
+    }
+    assert_eq!(fixture.store.count_applications(ACCOUNT, REGION).await.unwrap(), 99);
+    let (one, two) = (creation("one"), creation("two"));
+    let (one, two) = tokio::join!(fixture.store.commit(&one, NOW), fixture.store.commit(&two, NOW));
+    let full = |result: &Result<Revision, CommitError>| {
+        matches!(result, Err(CommitError::QuotaReached { max: 100 }))
+    };
+    assert!(one.is_ok() != two.is_ok() && (full(&one) || full(&two)), "{one:?} {two:?}");
 }
 
 #[tokio::test]

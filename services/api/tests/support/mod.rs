@@ -225,3 +225,10 @@ pub fn creation(name: &str) -> Value {
 pub fn arn(name: &str) -> String {
     format!("arn:aws:kinesisanalytics:us-east-1:{ACCOUNT}:application/{name}")
 }
+
+/// `whole` with the members of `more`.
+pub fn with(mut whole: Value, more: Value) -> Value {
+    let members = more.as_object().expect("an object").clone();
+    whole.as_object_mut().expect("an object").extend(members);
+    whole
+}
