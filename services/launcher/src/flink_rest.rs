@@ -83,12 +83,7 @@ impl FlinkRest {
         job: &str,
     ) -> Result<Checkpoints, LauncherError> {
         let value: Value = self.get(address, &format!("/jobs/{job}/checkpoints")).await?;
-        let latest = |kind: &str, field: &str| value["latest"][kind][field].clone();
-        Ok(Checkpoints {
-            completed: value["counts"]["completed"].as_u64().unwrap_or(0),
-            latest_completed_at_ms: latest("completed", "latest_ack_timestamp").as_i64(),
-            latest_savepoint: latest("savepoint", "external_path").as_str().map(str::to_owned),
-        })
+        Ok(checkpoints(&value))
     }
 
     /// One metric of the job; Flink's values are strings.
@@ -247,6 +242,20 @@ impl FlinkRest {
     }
 }
 
+/// The savepoint counts while it is the newest: a bounded job that ends takes one more
+/// checkpoint, a stop-with-savepoint none.
+fn checkpoints(value: &Value) -> Checkpoints {
+    let latest = |kind: &str, field: &str| value["latest"][kind][field].clone();
+    let id = |kind| latest(kind, "id").as_i64().unwrap_or(0);
+    let is_newest = id("savepoint") > id("completed");
+    let savepoint = latest("savepoint", "external_path").as_str().map(str::to_owned);
+    Checkpoints {
+        completed: value["counts"]["completed"].as_u64().unwrap_or(0),
+        latest_completed_at_ms: latest("completed", "latest_ack_timestamp").as_i64(),
+        latest_savepoint: savepoint.filter(|_| is_newest),
+    }
+}
+
 fn accepted(
     address: &str,
     path: &str,
@@ -293,6 +302,21 @@ mod tests {
         check(r#"{"errors":["Not found.","Job x\n  at y"]}"#, Some("Job x"));
         check(r#"{"errors":[]}"#, None);
         check("<html>", None);
+    }
+
+    #[test]
+    fn i1_13_only_the_newest_savepoint_is_the_end_of_a_job() {
+        let check = |savepoint: i64, completed: i64, want: Option<&str>| {
+            let value = json!({"counts": {"completed": 4}, "latest": {
+                "savepoint": {"id": savepoint, "external_path": "/s"},
+                "completed": {"id": completed, "latest_ack_timestamp": 7}}});
+            let got = checkpoints(&value);
+            assert_eq!(got.latest_savepoint.as_deref(), want);
+            assert_eq!((got.completed, got.latest_completed_at_ms), (4, Some(7)));
+        };
+        check(3, 2, Some("/s"));
+        check(3, 4, None);
+        assert_eq!(checkpoints(&json!({"latest": {"savepoint": null}})), Checkpoints::default());
     }
 
     #[test]

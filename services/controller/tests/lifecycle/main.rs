@@ -2,6 +2,7 @@
 //! way; and seeded random walks.
 
 mod memory;
+mod replicas;
 mod sim;
 mod steps;
 mod stories;

@@ -254,7 +254,11 @@ fn combined(first: Outcome, second: Outcome) -> Outcome {
 
 fn is_settled(facts: &Facts) -> bool {
     let job_is_up = match (&facts.application.job, facts.application.status) {
-        (Some(job), Status::Running) => facts.observed(job.generation).is_running(),
+        // A simulated engine never comes out of RESTARTING.
+        (Some(job), Status::Running) => matches!(
+            facts.observed(job.generation),
+            Observed::Running(_) | Observed::Restarting { .. }
+        ),
         _ => true,
     };
     facts.operation.is_none() && job_is_up

@@ -71,14 +71,18 @@ fn verdict(stdout: &[u8]) -> Option<CheckVerdict> {
     Some(CheckVerdict { ok: report.ok, message })
 }
 
-/// The first error first; then what does not fit the state.
+/// The first error first; without one, what does not fit the state.
 fn message(report: &Report) -> String {
     let errors = report.diagnostics.iter().filter(|d| !d.severity.eq_ignore_ascii_case("warning"));
-    let misfits = report
-        .operators
-        .iter()
-        .filter(|operator| matches!(operator.verdict.as_str(), "incompatible" | "dropped"));
-    let texts: Vec<String> = errors.map(diagnostic).chain(misfits.map(misfit)).take(3).collect();
+    let mut texts: Vec<String> = errors.map(diagnostic).collect();
+    if texts.is_empty() {
+        let misfits = report
+            .operators
+            .iter()
+            .filter(|operator| matches!(operator.verdict.as_str(), "incompatible" | "dropped"));
+        texts.extend(misfits.map(misfit));
+    }
+    texts.truncate(3);
     match texts.is_empty() {
         true => "The planner refused the code without saying why".to_owned(),
         false => texts.join(" "),
@@ -86,7 +90,8 @@ fn message(report: &Report) -> String {
 }
 
 fn diagnostic(diagnostic: &Diagnostic) -> String {
-    let place = match (diagnostic.line, diagnostic.column) {
+    // Line 0: a problem of the whole.
+    let place = match (diagnostic.line.filter(|line| *line > 0), diagnostic.column) {
         (Some(line), Some(column)) => format!("Line {line}, column {column}: "),
         (Some(line), None) => format!("Line {line}: "),
         _ => String::new(),
@@ -128,6 +133,11 @@ mod tests {
                 {"id":"2","name":"src","verdict":"restored","reason":null}]}"#,
             false,
             "Operator agg is incompatible: key INT became STRING.",
+        );
+        check(
+            r#"{"ok":false,"diagnostics":[{"severity":"error","line":0,"column":0,"message":"no state"}]}"#,
+            false,
+            "no state.",
         );
         check(r#"{"ok":false}"#, false, "The planner refused the code without saying why");
     }

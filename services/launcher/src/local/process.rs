@@ -127,11 +127,17 @@ fn tail(log: &Path) -> String {
     String::from_utf8_lossy(&bytes[from..]).into_owned()
 }
 
-/// The text from the last line that begins with `Error:` on, in one line; else the last line.
+/// The text from the last line that begins with `Error:` on, in one line; of several such
+/// lines in a row the first, which is the cause; else the last line.
 fn last_error(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let at = lines.iter().rposition(|line| strip_error(line).is_some());
     let joined = match at {
+        Some(at) if at > 0 && strip_error(lines[at - 1]).is_some() => {
+            let before = lines[..at].iter().rposition(|line| strip_error(line).is_none());
+            let first = lines[before.map_or(0, |before| before + 1)];
+            strip_error(first).unwrap_or(first).to_owned()
+        }
         Some(at) => {
             let first = strip_error(lines[at]).unwrap_or(lines[at]);
             let rest = lines[at + 1..].iter().filter(|line| **line != "Caused by:").copied();
@@ -162,6 +168,7 @@ mod tests {
             Some("cannot run the job: no such file"),
         );
         check("Error: old\nmore\nerror: new\n", Some("new"));
+        check("log\nerror: the cause\nerror: and more\n", Some("the cause"));
     }
 
     #[test]

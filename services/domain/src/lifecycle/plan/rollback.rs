@@ -4,7 +4,7 @@ use super::Ctx;
 use super::bring_up::Progress;
 use crate::ids::VersionId;
 use crate::lifecycle::evidence::StartEvidence;
-use crate::lifecycle::facts::Observed;
+use crate::lifecycle::facts::{Health, Observed};
 use crate::lifecycle::launch::RestoreFrom;
 use crate::lifecycle::step::{Start, StartSlot, Step};
 
@@ -37,7 +37,7 @@ fn begin(ctx: &Ctx<'_>) -> Step {
     let observed = ctx.observed(job.generation);
     if versions_back(ctx).contains(&job.version) {
         return match observed {
-            Observed::Running(_) => ctx.succeed_running(),
+            Observed::Running(health) => keep(ctx, health),
             Observed::Finished { savepoint: None } => ctx.succeed_ready(),
             _ => allocate(ctx, RestoreFrom::Latest, false),
         };
@@ -51,6 +51,19 @@ fn begin(ctx: &Ctx<'_>) -> Step {
         Observed::Finished { savepoint: None } => ctx.succeed_ready(),
         // Nobody knows what it showed since its last checkpoint but the log.
         _ => allocate(ctx, RestoreFrom::Latest, false),
+    }
+}
+
+/// The update had not come to its switch: the job to go back to never stopped. It counts
+/// once it has a checkpoint, as every job does.
+fn keep(ctx: &Ctx<'_>, health: &Health) -> Step {
+    let deadline_ms = ctx.facts.settings.start_deadline_ms;
+    match health.checkpoints_completed > 0 {
+        true => ctx.succeed_running(),
+        false if ctx.is_past(ctx.operation.started_at, deadline_ms) => {
+            ctx.fail("The job of the version before completes no checkpoint")
+        }
+        false => ctx.poll("the job completed no checkpoint yet"),
     }
 }
 

@@ -12,7 +12,9 @@ impl Ctx<'_> {
     /// snapshot format the old job shall write; its own by default.
     pub(super) fn before_switch(&self, start: &StartEvidence, level: Option<&str>) -> Step {
         let Some((old, observed)) = self.facts.job() else { return self.succeed_ready() };
-        if self.evidence.snapshot.is_none() && is_broken(observed) {
+        let hangs = matches!(observed, Observed::Starting { since }
+            if self.is_past(*since, self.facts.settings.start_deadline_ms));
+        if self.evidence.snapshot.is_none() && (is_broken(observed) || hangs) {
             return Step::GiveUpSnapshot;
         }
         match self.stage(start) {
