@@ -3,6 +3,7 @@
 
 use arrow::datatypes::SchemaRef;
 use millrace_dataflow::catalog::ChangelogMode;
+use millrace_dataflow::graph::{self, Keep, WindowTime};
 use millrace_dataflow::{Batch, RowKind, Schema, Watermark};
 
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -16,6 +17,40 @@ pub struct Checked {
     changelog: ChangelogMode,
     watermark: Watermark,
     ended: bool,
+}
+
+/// The row kinds that an operator emits, given those of its inputs; what the input of
+/// a calc or a union carries, they pass on.
+pub fn declared_changelog(operator: &graph::Operator, inputs: &[ChangelogMode]) -> ChangelogMode {
+    let updates = |update_before| ChangelogMode { update_before, ..ChangelogMode::ALL };
+    match operator {
+        graph::Operator::GroupAggregate(config) => updates(config.emit_update_before),
+        graph::Operator::Rank(config) if is_plain_limit(config) => ChangelogMode::INSERT_ONLY,
+        graph::Operator::Rank(config) => updates(config.emit_update_before),
+        graph::Operator::Deduplicate(config)
+            if config.keep == Keep::First && config.time == WindowTime::Proctime =>
+        {
+            ChangelogMode::INSERT_ONLY
+        }
+        graph::Operator::Deduplicate(config) => {
+            ChangelogMode { delete: false, ..updates(config.emit_update_before) }
+        }
+        graph::Operator::Calc { .. }
+        | graph::Operator::Union
+        | graph::Operator::WindowAssign { .. } => {
+            inputs.iter().fold(ChangelogMode::INSERT_ONLY, |all, input| ChangelogMode {
+                update_before: all.update_before || input.update_before,
+                update_after: all.update_after || input.update_after,
+                delete: all.delete || input.delete,
+            })
+        }
+        _ => ChangelogMode::INSERT_ONLY,
+    }
+}
+
+/// `LIMIT n` over rows that are never taken back: the first n stay.
+fn is_plain_limit(config: &graph::Rank) -> bool {
+    config.order.is_empty() && config.start == 1 && !config.retracts
 }
 
 impl Checked {
@@ -154,5 +189,99 @@ impl Operator for Checked {
             return Err(self.broken(format!("given state of key group {}", group.0)));
         }
         self.inner.restore(ctx, entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_dataflow::key_group::KeyGroupRange;
+
+    use super::*;
+    use crate::operators::tests::text;
+
+    /// Emits what it gets, whatever it was declared to.
+    struct Echo;
+
+    impl Operator for Echo {
+        fn on_batch(
+            &mut self,
+            _: usize,
+            batch: Batch,
+            _: &OperatorContext,
+            out: &mut Output,
+        ) -> Result<(), OperatorError> {
+            out.emit(batch);
+            Ok(())
+        }
+
+        fn snapshot(
+            &mut self,
+            _: &OperatorContext,
+            _: &mut dyn StateWriter,
+        ) -> Result<(), OperatorError> {
+            Ok(())
+        }
+
+        fn restore(
+            &mut self,
+            _: &OperatorContext,
+            _: Vec<StateEntry>,
+        ) -> Result<(), OperatorError> {
+            Ok(())
+        }
+    }
+
+    fn at(watermark: i64) -> OperatorContext {
+        OperatorContext {
+            subtask: 0,
+            max_parallelism: 128,
+            key_groups: KeyGroupRange::of_subtask(128, 1, 0),
+            processing_time_ms: 0,
+            watermark: Watermark(watermark),
+        }
+    }
+
+    /// The message when an `Echo` declared as `v INT`, without deletes, gets the rows
+    /// at these watermarks.
+    fn check(schema: &str, rows: &str, watermarks: &[i64], end: bool) -> Option<String> {
+        let changelog = ChangelogMode { delete: false, ..ChangelogMode::ALL };
+        let declared = text::schema("v INT");
+        let mut checked = Checked::new(Box::new(Echo), &declared, changelog, "echo");
+        let mut out = Output::default();
+        let batch = text::batch(&text::schema(schema), rows);
+        if end {
+            checked.on_end(&at(0), &mut out).expect("the first end");
+        }
+        let failed = watermarks.iter().find_map(|watermark| {
+            checked.on_batch(0, batch.clone(), &at(*watermark), &mut out).err()
+        });
+        failed.map(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_breach_of_the_contract_is_named() {
+        assert_eq!(check("v INT", "+I[1] -U[1] +U[2]", &[1, 1, 2], false), None);
+        for (schema, rows, watermarks, end, breach) in [
+            ("v BIGINT", "+I[1]", [1, 1], false, "emitted columns"),
+            ("w INT", "+I[1]", [1, 1], false, "emitted columns"),
+            ("v INT", "-D[1]", [1, 1], false, "emitted -D, which is not declared"),
+            ("v INT", "+I[1]", [2, 1], false, "the watermark went back from 2 to 1"),
+            ("v INT", "+I[1]", [1, 1], true, "called after its end"),
+        ] {
+            let message = check(schema, rows, &watermarks, end).expect(breach);
+            assert!(message.contains(breach), "{message}");
+        }
+    }
+
+    #[test]
+    fn state_of_another_subtask_is_refused() {
+        let declared = text::schema("v INT");
+        let mut checked =
+            Checked::new(Box::new(Echo), &declared, ChangelogMode::INSERT_ONLY, "echo");
+        let ctx = OperatorContext { key_groups: KeyGroupRange { start: 0, end: 5 }, ..at(0) };
+        let key_group = Some(millrace_dataflow::key_group::KeyGroup(5));
+        let entry = StateEntry { key_group, table: 0, key: vec![], value: vec![] };
+        let error = checked.restore(&ctx, vec![entry]).expect_err("group 5 is not its own");
+        assert!(error.to_string().contains("key group 5"), "{error}");
     }
 }

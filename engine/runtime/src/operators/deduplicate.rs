@@ -42,6 +42,12 @@ struct Kept {
     row: Arc<[u8]>,
 }
 
+/// What a batch changes: source 0 of the picks is the input, source 1 the replaced rows.
+struct Replacements {
+    picks: Picks,
+    replaced: Vec<Arc<[u8]>>,
+}
+
 impl Deduplicate {
     pub fn new(config: &Config, output: &Schema, name: &str) -> Deduplicate {
         let shape = Shape::new(name, output);
@@ -109,13 +115,12 @@ impl Deduplicate {
         }
     }
 
-    /// Source 0 of the picks is the input, source 1 the replaced rows.
     fn replace(
         &mut self,
         batch: &Batch,
         rows: &EncodedRows,
         ctx: &OperatorContext,
-    ) -> Result<(Picks, Vec<Arc<[u8]>>), OperatorError> {
+    ) -> Result<Replacements, OperatorError> {
         let times = match self.config.time {
             WindowTime::Rowtime(index) => self.shape.times_ms(batch.record.column(index))?,
             WindowTime::Proctime => vec![ctx.processing_time_ms; batch.num_rows()],
@@ -138,7 +143,7 @@ impl Deduplicate {
                 Kept { in_use: true, time_ms: times[row], row: rows.row(row).into() };
             self.ttl.write(slot, ctx.processing_time_ms);
         }
-        Ok((picks, replaced))
+        Ok(Replacements { picks, replaced })
     }
 
     fn forget(&mut self, rows: usize, ctx: &OperatorContext) {
@@ -166,7 +171,7 @@ impl Operator for Deduplicate {
             }
         } else {
             let encoded = row::encode(batch.record.columns());
-            let (picks, replaced) = self.replace(&batch, &encoded, ctx)?;
+            let Replacements { picks, replaced } = self.replace(&batch, &encoded, ctx)?;
             let before = row::decode(&self.row_types, replaced.iter().map(|row| &**row))
                 .map_err(|error| self.shape.damaged(error))?;
             let sources = batch.record.columns().iter().zip(&before);

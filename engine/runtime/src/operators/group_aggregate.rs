@@ -133,12 +133,12 @@ impl GroupAggregate {
     /// The rows to emit: source 0 is the values after each input row, 1 those before.
     fn picks(&self, plan: &Plan, changed: &[bool]) -> Picks {
         let mut picks = Picks::default();
-        for row in 0..plan.slots.len() {
+        for (row, &changed) in changed.iter().enumerate() {
             if plan.fresh[row] {
                 picks.push(RowKind::Insert, 0, row);
             } else if plan.dies[row] {
                 picks.push(RowKind::Delete, 1, row);
-            } else if changed[row] {
+            } else if changed {
                 if self.emit_update_before {
                     picks.push(RowKind::UpdateBefore, 1, row);
                 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
-    Int8Array, Int16Array, Int32Array, Int64Array, ListArray, MapArray, NullArray, RecordBatch,
-    StringArray, StructArray, Time32MillisecondArray, TimestampMicrosecondArray,
-    TimestampMillisecondArray, TimestampNanosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
+    Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, ListArray, MapArray,
+    NullArray, RecordBatch, StringArray, StructArray, Time32MillisecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType as ArrowType, Field as ArrowField};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Float64Type};
 use arrow::util::pretty::pretty_format_columns;
 use millrace_dataflow::{DataType, Field, TypeRoot};
 use proptest::prelude::*;
@@ -268,17 +269,17 @@ proptest! {
 
 /// One value as text, with a float in its one form and a map as its encoding has it.
 fn shown(column: &ArrayRef, row: usize) -> String {
-    let canonical = match column.data_type() {
-        ArrowType::Float32 | ArrowType::Float64 => {
-            let text = pretty_format_columns("c", &[column.slice(row, 1)]).expect("printable");
-            return text.to_string().replace("-0.0", "0.0").replace(' ', "").replace('-', "");
+    let one = column.slice(row, 1);
+    match column.data_type() {
+        ArrowType::Float32 | ArrowType::Float64 if one.is_valid(0) => {
+            let value = cast(&one, &ArrowType::Float64).expect("a wider float");
+            let value = value.as_primitive::<Float64Type>().value(0);
+            // Adding zero turns -0.0 into 0.0; NaN prints without its sign.
+            if value.is_nan() { "NaN".to_owned() } else { format!("{:?}", value + 0.0) }
         }
-        data_type if data_type.is_nested() => {
-            return format!("{:?}", encode(&[column.slice(row, 1)]).bytes);
-        }
-        _ => column.slice(row, 1),
-    };
-    pretty_format_columns("c", &[canonical]).expect("printable").to_string()
+        data_type if data_type.is_nested() => format!("{:?}", encode(&[one]).bytes),
+        _ => pretty_format_columns("c", &[one]).expect("printable").to_string(),
+    }
 }
 
 fn bytes_of(column: impl arrow::array::Array + 'static) -> Vec<Vec<u8>> {

@@ -95,7 +95,7 @@ impl States for IntegerAverages {
     type Arguments<'a> = Vec<i64>;
     type Output = Vec<Option<i64>>;
 
-    fn bind<'a>(&self, columns: &'a [ArrayRef]) -> Vec<i64> {
+    fn bind(&self, columns: &[ArrayRef]) -> Vec<i64> {
         integers(&columns[0])
     }
 
@@ -169,7 +169,7 @@ impl States for FloatAverages {
     type Arguments<'a> = Vec<f64>;
     type Output = Vec<Option<f64>>;
 
-    fn bind<'a>(&self, columns: &'a [ArrayRef]) -> Vec<f64> {
+    fn bind(&self, columns: &[ArrayRef]) -> Vec<f64> {
         floats(&columns[0])
     }
 

@@ -52,7 +52,7 @@ impl States for Multisets {
     type Arguments<'a> = EncodedRows;
     type Output = Maps;
 
-    fn bind<'a>(&self, columns: &'a [ArrayRef]) -> EncodedRows {
+    fn bind(&self, columns: &[ArrayRef]) -> EncodedRows {
         row::encode(&columns[..1])
     }
 

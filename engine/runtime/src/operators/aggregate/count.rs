@@ -19,7 +19,7 @@ impl States for Counts {
     type Arguments<'a> = ();
     type Output = Vec<i64>;
 
-    fn bind<'a>(&self, _: &'a [ArrayRef]) -> Self::Arguments<'a> {}
+    fn bind(&self, _: &[ArrayRef]) {}
 
     fn resize(&mut self, slots: usize) {
         self.0.resize(slots, 0);

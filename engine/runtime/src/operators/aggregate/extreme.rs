@@ -202,7 +202,7 @@ impl States for Ordered {
     type Arguments<'a> = Rows;
     type Output = Vec<Option<Bytes>>;
 
-    fn bind<'a>(&self, columns: &'a [ArrayRef]) -> Rows {
+    fn bind(&self, columns: &[ArrayRef]) -> Rows {
         self.converter.convert_columns(&columns[..1]).expect("a column of the declared type")
     }
 

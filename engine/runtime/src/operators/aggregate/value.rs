@@ -52,7 +52,7 @@ impl States for Values {
     type Arguments<'a> = EncodedRows;
     type Output = EncodedColumn;
 
-    fn bind<'a>(&self, columns: &'a [ArrayRef]) -> EncodedRows {
+    fn bind(&self, columns: &[ArrayRef]) -> EncodedRows {
         row::encode(&columns[..1])
     }
 

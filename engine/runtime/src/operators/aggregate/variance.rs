@@ -80,7 +80,7 @@ impl States for IntegerMoments {
     type Arguments<'a> = Vec<i64>;
     type Output = Vec<Option<i64>>;
 
-    fn bind<'a>(&self, columns: &'a [ArrayRef]) -> Vec<i64> {
+    fn bind(&self, columns: &[ArrayRef]) -> Vec<i64> {
         integers(&columns[0])
     }
 
@@ -171,7 +171,7 @@ impl States for FloatMoments {
     type Arguments<'a> = Vec<f64>;
     type Output = Vec<Option<f64>>;
 
-    fn bind<'a>(&self, columns: &'a [ArrayRef]) -> Vec<f64> {
+    fn bind(&self, columns: &[ArrayRef]) -> Vec<f64> {
         let Some(scale) = self.scale else { return floats(&columns[0]) };
         let unit = 10_f64.powi(i32::from(scale));
         let values = columns[0].as_primitive::<Decimal128Type>().values();

@@ -9,6 +9,7 @@ mod interval_join;
 mod naive;
 mod rank;
 mod restore;
+mod speed;
 mod stage;
-mod text;
+pub mod text;
 mod window_aggregate;

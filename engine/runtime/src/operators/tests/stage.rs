@@ -11,7 +11,7 @@ use millrace_state::row;
 
 use super::text;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
-use crate::operators::checked::Checked;
+use crate::operators::checked::{Checked, declared_changelog};
 use crate::operators::create;
 
 const MAX_PARALLELISM: u16 = 128;
@@ -22,6 +22,7 @@ pub struct Spec {
     pub node: Node,
     pub inputs: Vec<Schema>,
     pub output: Schema,
+    /// What the input carries.
     pub changelog: ChangelogMode,
     /// Columns of each input that decide the subtask.
     pub keys: Vec<Vec<usize>>,
@@ -62,7 +63,8 @@ impl Stage {
     fn subtask(&self) -> Checked {
         let Spec { node, inputs, output, changelog, .. } = &self.spec;
         let operator = create(node, inputs, output, "operator").expect("a sound operator");
-        Checked::new(operator, output, *changelog, "operator")
+        let declared = declared_changelog(node, std::slice::from_ref(changelog));
+        Checked::new(operator, output, declared, "operator")
     }
 
     fn context(&self, subtask: usize) -> OperatorContext {

@@ -6,6 +6,9 @@
 //! of the wall clock fire when the clock reaches their end, and not at the end of the
 //! input (row E.18).
 //!
+//! Windows that the input carries are instants in UTC: the planner lets none through
+//! that lie on another wall clock, because their zone is not known here.
+//!
 //! Every row is counted once, in its slice. A hopping window is merged from its slices
 //! when it fires; a cumulating window's fired slices are merged into its first one.
 //!
@@ -28,7 +31,7 @@ use super::assign::{Clock, is_instant};
 use super::slices::{Slices, Span};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::aggregate::{Calls, Steps};
-use crate::operators::keys::{KeyIndex, KeySlab};
+use crate::operators::keys::{Bytes, KeyIndex, KeySlab};
 use crate::operators::progress::Progress;
 use crate::operators::shape::{BATCH_ROWS, Shape};
 
@@ -268,8 +271,12 @@ impl WindowAggregate {
         let to = from
             .iter()
             .map(|&slot| {
-                let key = self.slab.key(slot).to_vec();
-                into.find_or_insert(&mut self.slab, row::hash(&key), &key).0
+                let hash = self.slab.hash(slot);
+                let known = into.index.find(&self.slab, hash, self.slab.key(slot));
+                known.unwrap_or_else(|| {
+                    let key = Bytes::from_slice(self.slab.key(slot));
+                    into.find_or_insert(&mut self.slab, hash, &key).0
+                })
             })
             .collect();
         self.calls.resize(self.slab.capacity());
@@ -341,9 +348,6 @@ impl Operator for WindowAggregate {
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        if !self.is_proctime() {
-            self.progress.advance(ctx.watermark.0);
-        }
         let spans = self.spans(&batch, ctx)?;
         let mut last = None;
         let mut targets = Vec::with_capacity(spans.len());
@@ -472,16 +476,18 @@ impl WindowAggregate {
         Ok(slots.collect())
     }
 
-    /// The first window of the slice that has not fired.
+    /// The first window of the slice that has not fired. There is one: a slice goes
+    /// with its last window.
     fn expect_again(&mut self, slice: Span) {
         let Input::Assign { slices, .. } = self.input else {
             self.pending.insert(slice);
             return;
         };
-        let mut window = Some(slices.first_window(slice));
-        while let Some(next) = window.filter(|window| self.has_fired(*window)) {
-            window = slices.next_window(next);
+        let (mut window, last) = (slices.first_window(slice), slices.last_window(slice));
+        while self.has_fired(window) && window < last {
+            let Some(next) = slices.next_window(window) else { break };
+            window = next;
         }
-        self.pending.extend(window);
+        self.pending.insert(window);
     }
 }
