@@ -95,6 +95,9 @@ impl Sink for FileSink {
         }))
     }
 
+    // A file does not say whether a checkpoint names it, so the caller first commits
+    // the restored committables of all sinks of the job, and does not call this while
+    // it holds any back.
     fn clean_up(&self, generation: Generation, attempt: u32) -> Result<(), SinkError> {
         let start = Start { generation, attempt };
         clean_up::remove_unfinished(&self.plan.root, self.plan.owner, start).map_err(

@@ -52,6 +52,11 @@ impl CsvEncoder {
             return out.extend_from_slice(&self.scratch);
         };
         out.push(quote);
+        let inside = |byte| memchr::memchr(byte, &self.scratch).is_some();
+        if !inside(quote) && !self.options.escape.is_some_and(inside) {
+            out.extend_from_slice(&self.scratch);
+            return out.push(quote);
+        }
         for byte in &self.scratch {
             if *byte == quote {
                 out.push(quote);
@@ -73,9 +78,9 @@ impl CsvEncoder {
     }
 }
 
-// Java counts UTF-16 units.
+// Of a text of more bytes than that; Java counts UTF-16 units.
 fn long(text: &[u8]) -> bool {
-    String::from_utf8_lossy(text).encode_utf16().count() > MAX_QUOTE_CHECK
+    text.is_ascii() || String::from_utf8_lossy(text).encode_utf16().count() > MAX_QUOTE_CHECK
 }
 
 impl RowEncoder for CsvEncoder {

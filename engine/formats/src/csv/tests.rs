@@ -153,6 +153,7 @@ fn g11_12_what_is_quoted() {
         ("exactly-24-characters-xx", "exactly-24-characters-xx"),
         ("more-than-24-characters-x", "\"more-than-24-characters-x\""),
         ("é", "é"),
+        ("ééééééééééééé", "ééééééééééééé"),
     ] {
         let record = format!("{{\"f0\":\"{value}\"}}");
         assert_eq!(write(&[], &[TEXT], &record), format!("{expected}\n"), "{value}");
