@@ -7,6 +7,7 @@ mod app;
 mod edge;
 mod output;
 mod serve;
+mod sql;
 
 use std::process::ExitCode;
 
@@ -30,12 +31,22 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Create, run, change and look at applications
     App(app::AppArguments),
+    /// Check or run a SQL script, without a server
+    Sql(sql::SqlArguments),
+    /// Run one job; started by the server
+    #[command(hide = true)]
+    Engine {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::App(arguments) => app::run(arguments),
+        Command::Sql(arguments) => sql::run(arguments),
+        Command::Engine { arguments } => sql::engine(arguments),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("error: {failure:#}");

@@ -1,0 +1,128 @@
+//! Rows of a bare SELECT, as they come: a table for people, one JSON object a line for
+//! programs.
+
+use millrace_dataflow::Schema;
+use millrace_formats::{Encoded, RowEncoder, formats};
+use millrace_worker::Rows;
+use serde_json::Value;
+
+use crate::output::{self, Format};
+
+/// Later rows may be wider than the first ones; a column starts no wider than this.
+const WIDEST: usize = 40;
+const NARROWEST: usize = 4;
+
+pub struct RowPrinter {
+    format: Format,
+    /// The SELECT whose heading was printed last, and the widths of its columns.
+    table: Option<(usize, Vec<usize>)>,
+}
+
+impl RowPrinter {
+    pub fn new(format: Format) -> RowPrinter {
+        RowPrinter { format, table: None }
+    }
+
+    pub fn print(&mut self, rows: &Rows<'_>) {
+        if rows.batch.num_rows() == 0 {
+            return;
+        }
+        let records = match encode(rows) {
+            Ok(records) => records,
+            Err(problem) => return eprintln!("error: rows cannot be shown: {problem}"),
+        };
+        match self.format {
+            Format::Json => print_json(rows, &records),
+            Format::Text => self.print_table(rows, &records),
+        }
+    }
+
+    fn print_table(&mut self, rows: &Rows<'_>, records: &[String]) {
+        let names: Vec<&str> = rows.schema.fields.iter().map(|field| field.name.as_str()).collect();
+        let lines: Vec<Vec<String>> = records.iter().map(|record| cells(record, &names)).collect();
+        if self.table.as_ref().is_none_or(|(select, _)| *select != rows.select) {
+            let widths = widths(&names, &lines);
+            let heading: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            output::line(&aligned("op", &heading, &widths));
+            self.table = Some((rows.select, widths));
+        }
+        let Some((_, widths)) = &self.table else { return };
+        for (row, line) in lines.iter().enumerate() {
+            output::line(&aligned(rows.batch.kind(row).short(), line, widths));
+        }
+    }
+}
+
+fn print_json(rows: &Rows<'_>, records: &[String]) {
+    for (row, record) in records.iter().enumerate() {
+        let op = rows.batch.kind(row).short();
+        output::line(&format!("{{\"op\":\"{op}\",\"row\":{record}}}"));
+    }
+}
+
+/// Each row as a JSON object, by the rules of Flink's json format.
+fn encode(rows: &Rows<'_>) -> Result<Vec<String>, String> {
+    let mut encoder = json_encoder(rows.schema)?;
+    let mut encoded = Encoded::default();
+    let count = rows.batch.num_rows();
+    encoder
+        .encode(rows.record().columns(), count, &mut encoded)
+        .map_err(|failure| failure.to_string())?;
+    let text = |row| String::from_utf8_lossy(encoded.record(row)).trim_end().to_owned();
+    Ok((0..count).map(text).collect())
+}
+
+fn json_encoder(schema: &Schema) -> Result<Box<dyn RowEncoder>, String> {
+    let json = formats().iter().find(|format| format.name == "json").expect("json is built in");
+    let format = (json.create)(&Default::default(), schema).map_err(|failure| failure.to_string())?;
+    Ok(format.encoder())
+}
+
+/// The values of a row by column, as people read them.
+fn cells(record: &str, names: &[&str]) -> Vec<String> {
+    let row: Value = serde_json::from_str(record).unwrap_or_default();
+    names.iter().map(|name| cell(&row[*name])).collect()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn widths(names: &[&str], lines: &[Vec<String>]) -> Vec<usize> {
+    let length = |text: &str| text.chars().count();
+    let column = |index: usize| {
+        let cells = lines.iter().map(|line| length(&line[index]));
+        cells.chain([length(names[index])]).max().unwrap_or(0).clamp(NARROWEST, WIDEST)
+    };
+    (0..names.len()).map(column).collect()
+}
+
+fn aligned(op: &str, cells: &[String], widths: &[usize]) -> String {
+    let mut line = op.to_owned();
+    for (cell, width) in cells.iter().zip(widths) {
+        line.push_str("  ");
+        line.push_str(&format!("{cell:<width$}"));
+    }
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{aligned, cells, widths};
+
+    #[test]
+    fn rows_line_up_below_their_headings() {
+        let names = ["id", "name"];
+        let lines = vec![
+            cells(r#"{"id":1,"name":"short"}"#, &names),
+            cells(r#"{"id":null,"name":"a bit longer"}"#, &names),
+        ];
+        let widths = widths(&names, &lines);
+        assert_eq!(aligned("+I", &lines[0], &widths), "+I  1     short");
+        assert_eq!(aligned("-D", &lines[1], &widths), "-D  NULL  a bit longer");
+    }
+}
