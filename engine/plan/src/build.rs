@@ -4,12 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use millrace_dataflow::graph::{AggregateCall, WindowInput, WindowProperty, WindowTime};
+use millrace_dataflow::graph::{AggregateCall, WindowInput, WindowTime};
 use millrace_dataflow::{Field, Schema, TypeRoot};
 use millrace_expr::{ExprContext, Literal, TypedExpr};
 use millrace_sql::logical::{BoundInsert, BoundSelect, BoundTable, IntervalJoinRel, Rel, RelNode};
 use millrace_sql::{Problem, Span, expressions};
 
+use crate::collapse::{Collapsed, pulled_up};
+use crate::columns::{
+    aggregate_columns, at_least_one, identity, join_side, moved, moved_all, moved_call, moved_time,
+    pick, property, wanted_calls,
+};
 use crate::physical::{PhysicalIntervalJoin, PhysicalNode, PhysicalOperator, Plan};
 
 pub(crate) type Built<T> = Result<T, Problem>;
@@ -300,7 +305,6 @@ impl Builder<'_> {
         Ok(Native { node: self.node(operator, vec![node], output, rel.span), columns })
     }
 
-    #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]
     fn window_input(
         &mut self,
         input: &Rel,
@@ -455,66 +459,6 @@ struct Native {
     columns: Vec<usize>,
 }
 
-/// Filters and projections above a base, as one of each over the base's columns.
-struct Collapsed<'a> {
-    base: &'a Rel,
-    filters: Vec<TypedExpr>,
-    project: Vec<TypedExpr>,
-}
-
-impl<'a> Collapsed<'a> {
-    fn of(rel: &'a Rel, wanted: &[usize]) -> Collapsed<'a> {
-        let all = identity(&rel.schema);
-        let project = wanted.iter().map(|column| all[*column].clone()).collect();
-        let mut collapsed = Collapsed { base: rel, filters: Vec::new(), project };
-        while collapsed.descend() {}
-        collapsed
-    }
-
-    fn descend(&mut self) -> bool {
-        match &self.base.node {
-            RelNode::Filter { input, predicate } => {
-                self.filters.insert(0, predicate.clone());
-                self.base = input;
-            }
-            RelNode::Project { input, expressions } if self.may_merge(expressions) => {
-                let inline = |e: &TypedExpr| expressions::inline(e, expressions);
-                self.filters = self.filters.iter().map(inline).collect();
-                self.project = self.project.iter().map(inline).collect();
-                self.base = input;
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    // What gives another result each time must be computed once: it is merged only
-    // when nothing above uses it twice.
-    fn may_merge(&self, expressions: &[TypedExpr]) -> bool {
-        let is_first = self.filters.is_empty()
-            && self.project.iter().all(|e| expressions::column_of(e).is_some());
-        is_first || expressions.iter().all(expressions::is_deterministic)
-    }
-
-    /// The base's columns that are used, ascending; at least one when there is any.
-    fn needed(&self) -> Vec<usize> {
-        let used = self.filters.iter().chain(&self.project).flat_map(expressions::columns);
-        let used: BTreeSet<usize> = used.collect();
-        if used.is_empty() && !self.base.schema.is_empty() {
-            return vec![cheapest_column(self.base)];
-        }
-        used.into_iter().collect()
-    }
-}
-
-// `COUNT(*)` needs rows and no column: a watermark's column is read anyway.
-fn cheapest_column(rel: &Rel) -> usize {
-    match &rel.node {
-        RelNode::Scan(table) => table.watermark.as_ref().map_or(0, |watermark| watermark.column),
-        _ => 0,
-    }
-}
-
 // The cell of a row that has no column of its own.
 fn zero() -> TypedExpr {
     TypedExpr::literal(Literal::Integer(0), TypeRoot::Int.not_null())
@@ -522,77 +466,6 @@ fn zero() -> TypedExpr {
 
 fn zero_schema() -> Schema {
     Schema::new(vec![Field::new("ZERO", TypeRoot::Int.not_null())])
-}
-
-fn identity(schema: &Schema) -> Vec<TypedExpr> {
-    let columns = schema.fields.iter().enumerate();
-    columns.map(|(at, field)| TypedExpr::column(at, field.data_type.clone())).collect()
-}
-
-fn pick(schema: &Schema, columns: &[usize]) -> Schema {
-    Schema::new(columns.iter().map(|column| schema.fields[*column].clone()).collect())
-}
-
-fn moved(column: usize, needed: &[usize]) -> usize {
-    needed.iter().position(|known| *known == column).unwrap_or(column)
-}
-
-fn moved_all(columns: &[usize], needed: &[usize]) -> Vec<usize> {
-    columns.iter().map(|column| moved(*column, needed)).collect()
-}
-
-fn moved_time(time: WindowTime, needed: &[usize]) -> WindowTime {
-    match time {
-        WindowTime::Rowtime(column) => WindowTime::Rowtime(moved(column, needed)),
-        WindowTime::Proctime => WindowTime::Proctime,
-    }
-}
-
-fn moved_call(call: &AggregateCall, needed: &[usize]) -> AggregateCall {
-    AggregateCall {
-        arguments: moved_all(&call.arguments, needed),
-        filter: call.filter.map(|filter| moved(filter, needed)),
-        ..call.clone()
-    }
-}
-
-fn at_least_one(columns: impl Iterator<Item = usize>) -> Vec<usize> {
-    let columns: BTreeSet<usize> = columns.collect();
-    if columns.is_empty() { vec![0] } else { columns.into_iter().collect() }
-}
-
-fn join_side(
-    wanted: impl Iterator<Item = usize>,
-    keys: &[usize],
-    time: usize,
-    proctime: bool,
-) -> Vec<usize> {
-    at_least_one(wanted.chain(keys.iter().copied()).chain((!proctime).then_some(time)))
-}
-
-// Which calls anyone reads.
-fn wanted_calls(first: usize, calls: &[AggregateCall], wanted: &[usize]) -> Vec<usize> {
-    (0..calls.len()).filter(|at| wanted.contains(&(first + at))).collect()
-}
-
-// Keys first, then what the calls read.
-fn aggregate_columns(keys: &[usize], calls: &[AggregateCall]) -> Vec<usize> {
-    let mut columns: Vec<usize> = Vec::new();
-    let read = calls.iter().flat_map(|call| call.arguments.iter().copied().chain(call.filter));
-    for column in keys.iter().copied().chain(read) {
-        if !columns.contains(&column) {
-            columns.push(column);
-        }
-    }
-    columns
-}
-
-fn property(at: usize) -> WindowProperty {
-    match at {
-        0 => WindowProperty::Start,
-        1 => WindowProperty::End,
-        _ => WindowProperty::Time,
-    }
 }
 
 fn is_constant(expression: &TypedExpr) -> bool {
@@ -617,59 +490,6 @@ const CLOCK_FUNCTIONS: [&str; 10] = [
     "UNIX_TIMESTAMP",
     "CURRENT_WATERMARK",
 ];
-
-/// What is below a windowing function, when the aggregate can assign the windows
-/// itself: the relation with exactly the `needed` columns (and the rowtime column
-/// behind them), the window, and where the rowtime is.
-fn pulled_up(
-    input: &Rel,
-    needed: &[usize],
-    (start, end): (usize, usize),
-    time: Option<usize>,
-) -> Option<(Rel, millrace_dataflow::graph::WindowAssigner, Option<usize>)> {
-    let all: Vec<usize> = (0..input.schema.len()).collect();
-    let collapsed = Collapsed::of(input, &all);
-    let RelNode::Window { input: below, window } = &collapsed.base.node else { return None };
-    let width = below.schema.len();
-    let is_bound = |column: usize, bound: usize| {
-        expressions::column_of(&collapsed.project[column]) == Some(width + bound)
-    };
-    if !is_bound(start, 0) || !is_bound(end, 1) || time.is_some_and(|time| !is_bound(time, 2)) {
-        return None;
-    }
-    let below_only =
-        |e: &TypedExpr| expressions::columns(e).into_iter().all(|column| column < width);
-    let mut project: Vec<TypedExpr> =
-        needed.iter().map(|column| collapsed.project[*column].clone()).collect();
-    if !project.iter().chain(&collapsed.filters).all(below_only) {
-        return None;
-    }
-    let mut fields: Vec<Field> =
-        needed.iter().map(|column| input.schema.fields[*column].clone()).collect();
-    let time_at = match window.time {
-        WindowTime::Proctime => None,
-        WindowTime::Rowtime(column) => {
-            let known = project.iter().position(|e| expressions::column_of(e) == Some(column));
-            Some(known.unwrap_or_else(|| {
-                let field = below.schema.fields[column].clone();
-                project.push(TypedExpr::column(column, field.data_type.clone()));
-                fields.push(field);
-                project.len() - 1
-            }))
-        }
-    };
-    if project.is_empty() {
-        let field = below.schema.fields.first()?.clone();
-        project.push(TypedExpr::column(0, field.data_type.clone()));
-        fields.push(field);
-    }
-    let filtered = collapsed.filters.into_iter().fold((**below).clone(), |rel, predicate| {
-        let (schema, span) = (rel.schema.clone(), rel.span);
-        Rel::new(RelNode::Filter { input: Box::new(rel), predicate }, schema, span)
-    });
-    let node = RelNode::Project { input: Box::new(filtered), expressions: project };
-    Some((Rel::new(node, Schema::new(fields), input.span), window.clone(), time_at))
-}
 
 fn refuse_attached(
     windows: millrace_sql::logical::WindowColumns,

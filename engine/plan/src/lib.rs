@@ -12,6 +12,8 @@
 
 mod build;
 mod changelog;
+mod collapse;
+mod columns;
 mod compatibility;
 mod explain;
 mod graph;

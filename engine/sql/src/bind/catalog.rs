@@ -138,13 +138,12 @@ impl Catalog {
             true => &mut self.temporary,
             false => &mut self.permanent,
         };
-        let fits = match (map.get(&name), what) {
-            (Some(Entry::Table(_)), DropKind::Table) | (Some(Entry::View(_)), DropKind::View) => {
-                true
-            }
-            (Some(Entry::Broken), _) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (map.get(&name), what),
+            (Some(Entry::Table(_)), DropKind::Table)
+                | (Some(Entry::View(_)), DropKind::View)
+                | (Some(Entry::Broken), _)
+        );
         if fits {
             map.remove(&name);
             return Ok(());

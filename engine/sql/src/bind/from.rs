@@ -41,7 +41,10 @@ impl Binder<'_> {
         match &table.kind {
             TableRefKind::Table { name, hints, alias } => {
                 let rel = self.named_relation(name, hints, common)?;
-                let parts = name.parts.iter().map(|part| part.text.clone()).collect();
+                let parts = match common.find(name) {
+                    Some(_) => vec![name.to_string()],
+                    None => self.catalog.full_name(name)?.to_vec(),
+                };
                 aliased(rel, parts, alias.as_ref())
             }
             TableRefKind::Derived { query, alias } => {
@@ -91,27 +94,26 @@ impl Binder<'_> {
 
     /// Hints of a SELECT: LOOKUP, STATE_TTL and the batch join strategies.
     pub(super) fn check_select_hints(&self, hints: &[Hint]) -> Bound<()> {
-        for hint in hints {
-            let name = hint.name.text.to_ascii_uppercase();
-            let span = hint.name.span;
-            let refused = match name.as_str() {
-                "LOOKUP" => {
-                    Feature::LookupHint.check(self.level, span)?;
-                    "the LOOKUP hint: lookup joins are not offered yet"
-                }
-                "STATE_TTL" => {
-                    Feature::StateTtlHint.check(self.level, span)?;
-                    "the STATE_TTL hint is not offered yet; set 'table.exec.state.ttl'"
-                }
-                "BROADCAST" | "SHUFFLE_HASH" | "SHUFFLE_MERGE" | "NEST_LOOP" => {
-                    "join strategy hints are for batch queries"
-                }
-                "OPTIONS" => "the OPTIONS hint stands behind the name of a table",
-                _ => return Err(Problem::new(span, format!("there is no hint {name}"))),
-            };
-            return Err(Problem::new(span, refused));
-        }
-        Ok(())
+        hints.iter().try_for_each(|hint| self.check_select_hint(hint))
+    }
+
+    fn check_select_hint(&self, hint: &Hint) -> Bound<()> {
+        let name = hint.name.text.to_ascii_uppercase();
+        let span = hint.name.span;
+        let refused = match name.as_str() {
+            // It tunes lookup joins alone, and those are refused where they stand.
+            "LOOKUP" => return Feature::LookupHint.check(self.level, span),
+            "STATE_TTL" => {
+                Feature::StateTtlHint.check(self.level, span)?;
+                "the STATE_TTL hint is not offered yet; set 'table.exec.state.ttl'".to_owned()
+            }
+            "BROADCAST" | "SHUFFLE_HASH" | "SHUFFLE_MERGE" | "NEST_LOOP" => {
+                "join strategy hints are for batch queries".to_owned()
+            }
+            "OPTIONS" => "the OPTIONS hint stands behind the name of a table".to_owned(),
+            _ => format!("there is no hint {name}"),
+        };
+        Err(Problem::new(span, refused))
     }
 
     fn join(

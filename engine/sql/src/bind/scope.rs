@@ -56,7 +56,9 @@ impl Scope {
     pub(super) fn resolve<'p>(&self, path: &'p Path) -> Bound<Found<'p>> {
         for relation in &self.relations {
             if let Some(used) = relation.matches(&path.parts) {
-                return relation.column(&path.parts[used], &path.parts[used + 1..]);
+                let found = relation.column(&path.parts[used], &path.parts[used + 1..]);
+                // A ROW column may have its table's name.
+                return found.or_else(|problem| self.resolve_column(path).map_err(|_| problem));
             }
         }
         self.resolve_column(path)

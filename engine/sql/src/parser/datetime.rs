@@ -15,7 +15,7 @@ impl Parser<'_> {
         let value = match word {
             "DATE" => parse_date(&text.value).map(LiteralValue::Date),
             "TIME" => parse_time(&text.value)
-                .map(|(nanoseconds, _)| LiteralValue::Time((nanoseconds / 1_000_000) as i64)),
+                .map(|(nanoseconds, _)| LiteralValue::Time(nanoseconds / 1_000_000)),
             _ => parse_timestamp(&text.value)
                 .map(|(nanoseconds, precision)| LiteralValue::Timestamp { nanoseconds, precision }),
         };

@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
             Problem::new(token.span, format!("expected {what}, found {}", describe(&token.kind)));
         match &token.kind {
             TokenKind::Word { text, quoted: false }
-                if what.contains("name") && is_reserved(text) =>
+                if what.contains("name") && is_reserved(text) && !starts_a_clause(text) =>
             {
                 problem.with_hint(format!(
                     "{text} is a reserved word: write it in back-ticks, `{text}`"

@@ -177,7 +177,7 @@ impl Parser<'_> {
             self.accept_word("ALL");
         }
         let items = self.comma_separated(Self::select_item)?;
-        let from = if self.accept_word("FROM") { Some(self.from_clause()?) } else { None };
+        let from = if self.accept_word("FROM") { Some(self.table_list()?) } else { None };
         let filter = self.filter(from.is_some())?;
         let group_by = self.group_by()?;
         let having = if self.accept_word("HAVING") { Some(self.expression()?) } else { None };

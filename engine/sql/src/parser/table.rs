@@ -6,7 +6,7 @@ use crate::diagnostic::Problem;
 use crate::span::Span;
 
 impl Parser<'_> {
-    pub(super) fn from_clause(&mut self) -> Parsed<TableRef> {
+    pub(super) fn table_list(&mut self) -> Parsed<TableRef> {
         let start = self.span();
         let mut left = self.joined_table()?;
         let mut chain = 0;
@@ -166,7 +166,7 @@ impl Parser<'_> {
             return Ok(TableRefKind::Derived { query, alias });
         }
         self.expect_symbol("(")?;
-        let inner = self.from_clause()?;
+        let inner = self.table_list()?;
         self.expect_symbol(")")?;
         Ok(inner.kind)
     }
