@@ -7,6 +7,9 @@ pub fn write_f64(value: f64, out: &mut Vec<u8>) {
             out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
         });
     }
+    if value.fract() == 0.0 && value.abs() < LONG_LIMIT {
+        return write_whole(value < 0.0, value.abs() as u64, f64::MANTISSA_DIGITS, out);
+    }
     write_scientific(&format!("{value:e}"), out);
 }
 
@@ -17,7 +20,34 @@ pub fn write_f32(value: f32, out: &mut Vec<u8>) {
             out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
         });
     }
+    if value.fract() == 0.0 && f64::from(value).abs() < LONG_LIMIT {
+        return write_whole(value < 0.0, value.abs() as u64, f32::MANTISSA_DIGITS, out);
+    }
     write_scientific(&format!("{value:e}"), out);
+}
+
+/// 2^63: whole numbers below it are written by way of a long.
+const LONG_LIMIT: f64 = 9_223_372_036_854_775_808.0;
+
+// Java up to 18, on which Flink 1.x runs, writes a large whole number with all digits
+// of the long that it is, less those that its bits cannot tell apart; these are more
+// digits than the shortest text that reads back as the same number has.
+fn write_whole(negative: bool, magnitude: u64, mantissa_bits: u32, out: &mut Vec<u8>) {
+    let spare_bits = magnitude.ilog2().saturating_sub(mantissa_bits + 1);
+    let cut = (f64::from(spare_bits) * std::f64::consts::LOG10_2) as u32;
+    let power = 10_u64.pow(cut);
+    let rounds_up = power > 1 && magnitude % power >= power / 2;
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(magnitude / power + u64::from(rounds_up));
+    let exponent = digits.len() - 1 + cut as usize;
+    let (first, rest) = digits.split_at(1);
+    let rest = rest.trim_end_matches('0');
+    out.extend_from_slice(if negative { b"-" } else { b"" });
+    out.extend_from_slice(first.as_bytes());
+    out.push(b'.');
+    out.extend_from_slice(if rest.is_empty() { "0" } else { rest }.as_bytes());
+    out.push(b'E');
+    out.extend_from_slice(itoa::Buffer::new().format(exponent).as_bytes());
 }
 
 fn write_plain(
@@ -253,6 +283,8 @@ mod tests {
             (1e7, "1.0E7"),
             (12_345_678.9, "1.23456789E7"),
             (1e10, "1.0E10"),
+            (7_058_350_309_194_144_000.0, "7.0583503091941437E18"),
+            (-478_495_937_731_733_000.0, "-4.7849593773173299E17"),
             (-2.5e-7, "-2.5E-7"),
             (3.333_333_333_333_333_5, "3.3333333333333335"),
             (1e21, "1.0E21"),
@@ -270,8 +302,13 @@ mod tests {
 
     #[test]
     fn c5_22_floats_are_written_as_java_writes_them() {
-        let cases: &[(f32, &str)] =
-            &[(1.1, "1.1"), (1e10, "1.0E10"), (3.4e-5, "3.4E-5"), (16_777_216.0, "1.6777216E7")];
+        let cases: &[(f32, &str)] = &[
+            (1.1, "1.1"),
+            (1e10, "1.0E10"),
+            (-1.947_563_6e9, "-1.94756365E9"),
+            (3.4e-5, "3.4E-5"),
+            (16_777_216.0, "1.6777216E7"),
+        ];
         for (value, expected) in cases {
             assert_eq!(text(|out| write_f32(*value, out)), *expected);
         }
