@@ -44,7 +44,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let script = read(&arguments.file)?;
-    let options = PlanOptions { level: level(&arguments.runtime)?, ..PlanOptions::default() };
+    let options = PlanOptions { level: level(&arguments.runtime)?, settings: Default::default() };
     let planned = plan_script(&script, &options, &Connectors::new());
     match (&planned, arguments.output) {
         (_, Format::Json) => output::json(&verdict(&planned)),
