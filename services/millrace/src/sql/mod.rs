@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context, anyhow};
-use arguments::{CheckArguments, RunArguments, SqlCommand};
 pub use arguments::SqlArguments;
+use arguments::{CheckArguments, RunArguments, SqlCommand};
 use diagnostics::Diagnostic;
 use millrace_connectors::Connectors;
 use millrace_dataflow::RuntimeLevel;
@@ -59,7 +59,9 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
 
 fn verdict(planned: &Result<PlannedScript, Vec<Diagnostic>>) -> serde_json::Value {
     match planned {
-        Ok(planned) => json!({"ok": true, "diagnostics": planned.warnings, "plan": planned.explain}),
+        Ok(planned) => {
+            json!({"ok": true, "diagnostics": planned.warnings, "plan": planned.explain})
+        }
         Err(problems) => json!({"ok": false, "diagnostics": problems}),
     }
 }

@@ -73,7 +73,8 @@ fn encode(rows: &Rows<'_>) -> Result<Vec<String>, String> {
 
 fn json_encoder(schema: &Schema) -> Result<Box<dyn RowEncoder>, String> {
     let json = formats().iter().find(|format| format.name == "json").expect("json is built in");
-    let format = (json.create)(&Default::default(), schema).map_err(|failure| failure.to_string())?;
+    let format =
+        (json.create)(&Default::default(), schema).map_err(|failure| failure.to_string())?;
     Ok(format.encoder())
 }
 
