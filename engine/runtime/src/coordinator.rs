@@ -12,9 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use millrace_dataflow::sink::{Committable, Committer};
 use millrace_dataflow::{CheckpointId, CommitPermit};
 use millrace_state::manifest::SnapshotKind;
-use millrace_state::{
-    Claimed, Entry, EntryKind, LoadedSnapshot, Restored, StateError, log,
-};
+use millrace_state::{Claimed, Entry, EntryKind, LoadedSnapshot, Restored, StateError, log};
 use parking_lot::RwLock;
 use tracing::{error, info, warn};
 
@@ -133,7 +131,9 @@ impl Coordinator {
     /// Looks, then claims, then loads.
     fn claim(&mut self) -> Result<(Claimed, Option<Arc<LoadedSnapshot>>), End> {
         if self.spec.graph.nodes.is_empty() {
-            return Err(End::Refused("the script has no INSERT and no SELECT: nothing runs".into()));
+            return Err(End::Refused(
+                "the script has no INSERT and no SELECT: nothing runs".into(),
+            ));
         }
         let preview = self.preview()?;
         let now = self.spec.clock.now_ms();

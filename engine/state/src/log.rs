@@ -117,8 +117,8 @@ pub fn resolve(entries: &[Entry], request: &RestoreRequest) -> Restored {
     else {
         return latest(entries);
     };
-    let is_repeated = since_generation
-        .is_some_and(|since| entries.iter().any(|entry| entry.generation >= since));
+    let is_repeated =
+        since_generation.is_some_and(|since| entries.iter().any(|entry| entry.generation >= since));
     match request {
         RestoreRequest::Snapshot { location, .. } if !is_repeated => {
             Restored::Snapshot { location: location.clone() }

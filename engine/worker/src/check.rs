@@ -6,8 +6,8 @@ use std::sync::Arc;
 use millrace_connectors::Connectors;
 use millrace_dataflow::{JobGraph, RuntimeLevel};
 use millrace_plan::Diagnostic;
-use millrace_runtime::restore::{self, OperatorVerdict};
 use millrace_runtime::RuntimeSettings;
+use millrace_runtime::restore::{self, OperatorVerdict};
 use millrace_state::{CheckpointStore, Manifest, Restored, StateError, log};
 use object_store::local::LocalFileSystem;
 use serde::Serialize;
@@ -98,7 +98,8 @@ async fn find_snapshot(
     level: RuntimeLevel,
 ) -> Result<Option<Manifest>, StateError> {
     let objects = Arc::new(LocalFileSystem::new());
-    let store = CheckpointStore::new(objects, &description.state, &description.application, "check")?;
+    let store =
+        CheckpointStore::new(objects, &description.state, &description.application, "check")?;
     let mut looks = 0;
     loop {
         looks += 1;

@@ -61,7 +61,9 @@ impl JobDescription {
     /// # Errors
     /// The embedded engine has no such level; the text lists those it has.
     pub fn level(&self) -> Result<RuntimeLevel, String> {
-        self.runtime.parse().map_err(|error: millrace_dataflow::level::UnknownLevel| error.to_string())
+        self.runtime
+            .parse()
+            .map_err(|error: millrace_dataflow::level::UnknownLevel| error.to_string())
     }
 }
 

@@ -12,14 +12,20 @@ pub struct MachineClock {
 }
 
 impl MachineClock {
-    #[expect(clippy::disallowed_methods, reason = "the process edge: everything else takes a clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the process edge: everything else takes a clock"
+    )]
     pub fn shared() -> Arc<dyn Clock> {
         Arc::new(MachineClock { start: Instant::now() })
     }
 }
 
 impl Clock for MachineClock {
-    #[expect(clippy::disallowed_methods, reason = "the process edge: everything else takes a clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the process edge: everything else takes a clock"
+    )]
     fn now_ms(&self) -> i64 {
         let now = SystemTime::now();
         now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)

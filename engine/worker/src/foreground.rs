@@ -67,8 +67,9 @@ pub fn run_foreground(
     let start = |error: String| ForegroundError::Start(error);
     let connections =
         Connections::open(&graph, &connectors).map_err(|error| start(error.to_string()))?;
-    let store = CheckpointStore::new(Arc::new(InMemory::new()), "/state", "foreground", edge::new_id())
-        .map_err(|error| start(error.to_string()))?;
+    let store =
+        CheckpointStore::new(Arc::new(InMemory::new()), "/state", "foreground", edge::new_id())
+            .map_err(|error| start(error.to_string()))?;
     let (warnings, reports) = (planned.script.warnings, planned.script.reports);
     let columns = planned.script.collects;
     if graph.nodes.is_empty() {

@@ -50,18 +50,18 @@ fn over_files(directory: &Path, code: Code) -> String {
     format!(
         "SET 'table.exec.source.idle-timeout' = '500 ms';
 CREATE TABLE events (
-    id BIGINT, k INT, amount BIGINT, at TIMESTAMP(3),
-    WATERMARK FOR at AS at - INTERVAL '10' SECOND
+    id BIGINT, k INT, amount BIGINT, ts TIMESTAMP(3),
+    WATERMARK FOR ts AS ts - INTERVAL '10' SECOND
 ) WITH ('connector' = 'filesystem', 'path' = '{directory}/in', 'format' = 'csv',
         'source.monitor-interval' = '50 ms');
 CREATE TABLE copies (id BIGINT, k INT, amount BIGINT)
     WITH ('path' = '{directory}/copies', {FILES});
-CREATE TABLE sums (k INT, start_at TIMESTAMP(3), n BIGINT, total BIGINT)
+CREATE TABLE sums (k INT, starts_at TIMESTAMP(3), n BIGINT, total BIGINT)
     WITH ('path' = '{directory}/sums', {FILES});
 EXECUTE STATEMENT SET BEGIN
 INSERT INTO copies SELECT id, k, {amount} FROM events;
 INSERT INTO sums SELECT k, window_start, COUNT(*), SUM(amount)
-    FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' SECOND))
+    FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '1' SECOND))
     GROUP BY k, window_start, window_end;
 END;
 "

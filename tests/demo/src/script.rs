@@ -60,7 +60,7 @@ pub fn application(out: &Path, fault: Fault) -> String {
     format!(
         "{source}CREATE TABLE events (kind INT, id BIGINT, bidder BIGINT, price BIGINT,
     event_time TIMESTAMP(3), written_at TIMESTAMP(3)) WITH ('path' = '{out}/events', {files});
-CREATE TABLE bids_per_second (at TIMESTAMP(3), bids BIGINT)
+CREATE TABLE bids_per_second (starts_at TIMESTAMP(3), bids BIGINT)
     WITH ('path' = '{out}/bids', {files});
 EXECUTE STATEMENT SET BEGIN
 INSERT INTO events SELECT {event}, dateTime, CAST(CURRENT_TIMESTAMP AS TIMESTAMP(3)) FROM nexmark;

@@ -96,9 +96,13 @@ impl Story<'_> {
         self.aws.call("CreateApplication", self.create())?;
         let started = now();
         let answer = self.aws.call("StartApplication", json!({"ApplicationName": NAME}))?;
-        until("the first row", PATIENCE, || Ok(self.any_row()?.then_some(())))?;
+        let operation = operation_id(&answer)?;
+        until("the first row", PATIENCE, || {
+            self.has_not_failed(operation)?;
+            Ok(self.any_row()?.then_some(()))
+        })?;
         let first_row = started.elapsed();
-        let details = self.aws.settled(NAME, operation_id(&answer)?, PATIENCE)?;
+        let details = self.aws.settled(NAME, operation, PATIENCE)?;
         successful(&details)?;
         told(
             started,
@@ -106,6 +110,14 @@ impl Story<'_> {
             &format!("first row after {first_row:.2?}"),
         );
         Ok(first_row.as_secs_f64())
+    }
+
+    fn has_not_failed(&self, operation: &str) -> anyhow::Result<()> {
+        let input = json!({"ApplicationName": NAME, "OperationId": operation});
+        let answer = self.aws.call("DescribeApplicationOperation", input)?;
+        let details = &answer["ApplicationOperationInfoDetails"];
+        ensure!(details["OperationStatus"] != "FAILED", "not started: {details}");
+        Ok(())
     }
 
     fn any_row(&self) -> anyhow::Result<bool> {
@@ -251,6 +263,11 @@ fn failure(details: &Value) -> anyhow::Result<String> {
     cause.map(str::to_owned).context("it failed without a cause")
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or(text)
+/// As much of a cause as fits a line.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or(text);
+    match line.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }

@@ -80,8 +80,10 @@ fn overview_of(view: &JobView, now_ms: i64) -> Value {
 /// How many tasks are in each of Flink's task states, in small letters.
 fn task_counts(statuses: impl Iterator<Item = TaskStatus>) -> Value {
     let statuses: Vec<TaskStatus> = statuses.collect();
-    let mut counts: Map<String, Value> =
-        ["scheduled", "deploying", "canceling", "reconciling"].map(|n| (n.into(), 0.into())).into_iter().collect();
+    let mut counts: Map<String, Value> = ["scheduled", "deploying", "canceling", "reconciling"]
+        .map(|n| (n.into(), 0.into()))
+        .into_iter()
+        .collect();
     counts.insert("total".into(), statuses.len().into());
     for status in TaskStatus::ALL {
         let count = statuses.iter().filter(|other| **other == status).count();

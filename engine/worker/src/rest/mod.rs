@@ -23,16 +23,28 @@ use tokio::sync::Notify;
 use crate::session::Session;
 
 /// What every handler may use.
-#[derive(Clone, FromRef)]
+#[derive(Clone)]
 pub struct Engine {
     pub session: Arc<Session>,
     pub triggers: Arc<savepoints::Triggers>,
     pub shut_down: Arc<Notify>,
 }
 
+impl FromRef<Engine> for Arc<Session> {
+    fn from_ref(engine: &Engine) -> Arc<Session> {
+        Arc::clone(&engine.session)
+    }
+}
+
+impl FromRef<Engine> for Arc<Notify> {
+    fn from_ref(engine: &Engine) -> Arc<Notify> {
+        Arc::clone(&engine.shut_down)
+    }
+}
+
 pub fn router(session: Arc<Session>, shut_down: Arc<Notify>) -> Router {
     let engine = Engine { session, triggers: Arc::default(), shut_down };
-    let routes = Router::new()
+    let routes: Router<Engine> = Router::new()
         .route("/config", get(cluster::config))
         .route("/overview", get(cluster::overview))
         .route("/cluster", axum::routing::delete(cluster::delete))

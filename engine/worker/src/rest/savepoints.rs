@@ -87,14 +87,12 @@ fn save(engine: &Engine, id: &str, request: SavepointRequest, ends: bool) -> Acc
     })
 }
 
-fn level_of(
-    runtime: Option<&str>,
-    own: RuntimeLevel,
-) -> Result<Option<RuntimeLevel>, Error> {
+fn level_of(runtime: Option<&str>, own: RuntimeLevel) -> Result<Option<RuntimeLevel>, Error> {
     let Some(runtime) = runtime else { return Ok(None) };
-    let level: RuntimeLevel = runtime
-        .parse()
-        .map_err(|error: millrace_dataflow::level::UnknownLevel| Error::bad_request(error.to_string()))?;
+    let level: RuntimeLevel =
+        runtime.parse().map_err(|error: millrace_dataflow::level::UnknownLevel| {
+            Error::bad_request(error.to_string())
+        })?;
     if level > own {
         return Err(Error::bad_request(format!(
             "runtime {own} cannot write the snapshot format of {level}; ask for {own} or an earlier one"

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context, anyhow};
-use arguments::{CheckArguments, RunArguments, SqlCommand};
 pub use arguments::SqlArguments;
+use arguments::{CheckArguments, RunArguments, SqlCommand};
 use diagnostics::Diagnostic;
 use millrace_connectors::Connectors;
 use millrace_dataflow::RuntimeLevel;
@@ -44,7 +44,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let script = read(&arguments.file)?;
-    let options = PlanOptions { level: level(&arguments.runtime)?, ..PlanOptions::default() };
+    let options = PlanOptions { level: level(&arguments.runtime)?, settings: Default::default() };
     let planned = plan_script(&script, &options, &Connectors::new());
     match (&planned, arguments.output) {
         (_, Format::Json) => output::json(&verdict(&planned)),
@@ -59,7 +59,9 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
 
 fn verdict(planned: &Result<PlannedScript, Vec<Diagnostic>>) -> serde_json::Value {
     match planned {
-        Ok(planned) => json!({"ok": true, "diagnostics": planned.warnings, "plan": planned.explain}),
+        Ok(planned) => {
+            json!({"ok": true, "diagnostics": planned.warnings, "plan": planned.explain})
+        }
         Err(problems) => json!({"ok": false, "diagnostics": problems}),
     }
 }

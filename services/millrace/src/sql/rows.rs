@@ -14,13 +14,13 @@ const NARROWEST: usize = 4;
 
 pub struct RowPrinter {
     format: Format,
-    /// The SELECT whose heading was printed last, and the widths of its columns.
-    table: Option<(usize, Vec<usize>)>,
+    /// The widths of the columns, once the heading is printed.
+    widths: Option<Vec<usize>>,
 }
 
 impl RowPrinter {
     pub fn new(format: Format) -> RowPrinter {
-        RowPrinter { format, table: None }
+        RowPrinter { format, widths: None }
     }
 
     pub fn print(&mut self, rows: &Rows<'_>) {
@@ -40,13 +40,12 @@ impl RowPrinter {
     fn print_table(&mut self, rows: &Rows<'_>, records: &[String]) {
         let names: Vec<&str> = rows.schema.fields.iter().map(|field| field.name.as_str()).collect();
         let lines: Vec<Vec<String>> = records.iter().map(|record| cells(record, &names)).collect();
-        if self.table.as_ref().is_none_or(|(select, _)| *select != rows.select) {
+        let widths = self.widths.get_or_insert_with(|| {
             let widths = widths(&names, &lines);
             let heading: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             output::line(&aligned("op", &heading, &widths));
-            self.table = Some((rows.select, widths));
-        }
-        let Some((_, widths)) = &self.table else { return };
+            widths
+        });
         for (row, line) in lines.iter().enumerate() {
             output::line(&aligned(rows.batch.kind(row).short(), line, widths));
         }
@@ -74,7 +73,8 @@ fn encode(rows: &Rows<'_>) -> Result<Vec<String>, String> {
 
 fn json_encoder(schema: &Schema) -> Result<Box<dyn RowEncoder>, String> {
     let json = formats().iter().find(|format| format.name == "json").expect("json is built in");
-    let format = (json.create)(&Default::default(), schema).map_err(|failure| failure.to_string())?;
+    let format =
+        (json.create)(&Default::default(), schema).map_err(|failure| failure.to_string())?;
     Ok(format.encoder())
 }
 
