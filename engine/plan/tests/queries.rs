@@ -45,6 +45,16 @@ fn c1_every_type_can_be_declared() {
 }
 
 #[test]
+fn c1_a_length_left_out_is_one_for_fixed_and_the_greatest_for_varying_types() {
+    check(
+        TYPES,
+        "SELECT CAST(c3 AS VARCHAR), CAST(c3 AS CHAR), CAST(c3 AS VARBINARY), \
+         CAST(c3 AS CHARACTER VARYING) FROM everything",
+        "EXPR$0 STRING, EXPR$1 CHAR(1), EXPR$2 BYTES, EXPR$3 STRING",
+    );
+}
+
+#[test]
 fn b1_names_stars_and_nested_access() {
     for (query, expected) in [
         (

@@ -55,14 +55,14 @@ impl Parser<'_> {
             }
             "DECIMAL" | "DEC" | "NUMERIC" => self.decimal(start)?,
             "CHAR" | "CHARACTER" if self.accept_word("VARYING") => {
-                TypeRoot::VarChar(self.length()?)
+                TypeRoot::VarChar(self.length_or(MAX_LENGTH)?)
             }
-            "CHAR" | "CHARACTER" => TypeRoot::Char(self.length()?),
-            "VARCHAR" => TypeRoot::VarChar(self.length()?),
+            "CHAR" | "CHARACTER" => TypeRoot::Char(self.length_or(1)?),
+            "VARCHAR" => TypeRoot::VarChar(self.length_or(MAX_LENGTH)?),
             "STRING" => TypeRoot::string(),
-            "BINARY" if self.accept_word("VARYING") => TypeRoot::VarBinary(self.length()?),
-            "BINARY" => TypeRoot::Binary(self.length()?),
-            "VARBINARY" => TypeRoot::VarBinary(self.length()?),
+            "BINARY" if self.accept_word("VARYING") => TypeRoot::VarBinary(self.length_or(MAX_LENGTH)?),
+            "BINARY" => TypeRoot::Binary(self.length_or(1)?),
+            "VARBINARY" => TypeRoot::VarBinary(self.length_or(MAX_LENGTH)?),
             "BYTES" => TypeRoot::bytes(),
             "DATE" => TypeRoot::Date,
             "TIME" => self.time(start)?,
@@ -129,9 +129,12 @@ impl Parser<'_> {
         Ok(Field::new(name.text, data_type))
     }
 
-    fn length(&mut self) -> Parsed<u32> {
+    // Flink's planner gives VARCHAR and VARBINARY without a length the greatest one, so
+    // that `CAST(n AS VARCHAR)` keeps every digit; its documentation, and rows C1.2 and
+    // C1.4 after it, say 1, which is true of CHAR and BINARY only.
+    fn length_or(&mut self, default: u32) -> Parsed<u32> {
         if !self.accept_symbol("(") {
-            return Ok(1);
+            return Ok(default);
         }
         let (length, span) = self.whole_number("a length")?;
         self.expect_symbol(")")?;
