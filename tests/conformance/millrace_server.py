@@ -128,12 +128,15 @@ class ServerTest(unittest.TestCase):
     def detail(self, name):
         return self.client.describe_application(ApplicationName=name)["ApplicationDetail"]
 
+    def operation(self, name, answer):
+        found = self.client.describe_application_operation(
+            ApplicationName=name, OperationId=answer["OperationId"])
+        return found["ApplicationOperationInfoDetails"]
+
     def settled(self, name, answer, timeout=60):
         """The details of the operation that `answer` names, once it has ended."""
         def look():
-            found = self.client.describe_application_operation(
-                ApplicationName=name, OperationId=answer["OperationId"])
-            details = found["ApplicationOperationInfoDetails"]
+            details = self.operation(name, answer)
             return details if details["OperationStatus"] != "IN_PROGRESS" else None
         return until(f"operation {answer['OperationId']} of {name}", look, timeout)
 

@@ -1,5 +1,6 @@
 """An unchanged boto3 client drives the whole story."""
 
+import time
 import unittest
 
 from millrace_server import ROLLING, ServerTest, code_update, drop_file, finished_lines, until
@@ -84,11 +85,15 @@ class Lifecycle(ServerTest):
         self.run_application(name)
         self.expect_rows(name, self.doubled(0, 100))
 
-        # Fails on the first row it reads: 1 / 0.
+        # Fails on the first row that it reads, and rows keep coming.
         failing = orders(self.work, name, expression="amount / (amount - amount)")
         update = self.update(name, ApplicationConfigurationUpdate=code_update(failing))
-        self.feed(name, 100, 200)
-        details = self.settled(name, update, 120)
+        fed = 100
+        while self.operation(name, update)["OperationStatus"] == "IN_PROGRESS":
+            self.feed(name, fed, fed + 10)
+            fed += 10
+            time.sleep(0.02)
+        details = self.operation(name, update)
         self.assertEqual(details["OperationStatus"], "FAILED", details)
         failure = details["OperationFailureDetails"]
         self.assertIn("zero", failure["ErrorInfo"]["ErrorString"].lower())
@@ -98,8 +103,8 @@ class Lifecycle(ServerTest):
         self.assertEqual(detail["ApplicationStatus"], "RUNNING")
         code = detail["ApplicationConfigurationDescription"]["ApplicationCodeConfigurationDescription"]
         self.assertIn("amount * 2", code["CodeContentDescription"]["TextContent"])
-        self.feed(name, 200, 300)
-        self.expect_rows(name, self.doubled(0, 300))
+        self.feed(name, fed, fed + 100)
+        self.expect_rows(name, self.doubled(0, fed + 100))
 
     def test_manual_rollback_loses_and_repeats_nothing(self):
         name = self.name()
@@ -145,7 +150,7 @@ class Lifecycle(ServerTest):
         name = self.name()
         self.create(name, orders(self.work, name))
         taking = {"ApplicationName": name, "SnapshotName": "mine"}
-        self.refused("InvalidRequestException", self.client.create_application_snapshot, **taking)
+        self.refused("ResourceInUseException", self.client.create_application_snapshot, **taking)
         self.run_application(name)
         self.assertEqual(
             self.client.create_application_snapshot(**taking)["ResponseMetadata"]["HTTPStatusCode"], 200)

@@ -53,7 +53,7 @@ class Validation(ServerTest):
                      ApplicationName=self.name())
 
     def test_runtimes_not_offered_are_refused_with_those_that_are(self):
-        message = self.refused("UnsupportedOperationException", self.client.create_application,
+        message = self.refused("InvalidArgumentException", self.client.create_application,
                                **self.base(RuntimeEnvironment="FLINK-1_6"))
         for offered in ("FLINK-1_15", "FLINK-1_18", "FLINK-1_19", "FLINK-1_20"):
             self.assertIn(offered, message)

@@ -1,7 +1,8 @@
 //! Finds files, each path once (row G8.3).
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use millrace_dataflow::source::{SourceError, Split, SplitEnumerator};
 use regex::Regex;
@@ -51,14 +52,26 @@ impl FileEnumerator {
     }
 }
 
+impl FileEnumerator {
+    fn may_come(&self, at: &Path, error: &io::Error) -> bool {
+        self.continuous && at == self.root && error.kind() == io::ErrorKind::NotFound
+    }
+}
+
 impl SplitEnumerator for FileEnumerator {
     fn discover(&mut self) -> Result<Vec<Split>, SourceError> {
         if self.seen.listed && !self.continuous {
             return Ok(Vec::new()); // a bounded source reads what was there at its start
         }
-        let files = listing::list(&self.root, self.pattern.as_ref()).map_err(|(at, error)| {
-            source_failed(format!("files under '{}' cannot be listed", path::text(&at)), error)
-        })?;
+        let files = match listing::list(&self.root, self.pattern.as_ref()) {
+            Ok(files) => files,
+            // Flink: a watched directory that is not there yet is looked for again.
+            Err((at, error)) if self.may_come(&at, &error) => Vec::new(),
+            Err((at, error)) => {
+                let message = format!("files under '{}' cannot be listed", path::text(&at));
+                return Err(source_failed(message, error));
+            }
+        };
         self.seen.listed = true;
         let mut splits = Vec::new();
         for file in &files {
@@ -75,5 +88,26 @@ impl SplitEnumerator for FileEnumerator {
 
     fn snapshot(&self) -> serde_json::Value {
         serde_json::to_value(&self.seen).expect("a set of texts has a JSON form")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watched_directory_may_come_later_and_a_bounded_one_must_be_there() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let root = parent.path().join("in");
+        let enumerator = |continuous| {
+            FileEnumerator::new(root.clone(), None, continuous, None, None).expect("nothing saved")
+        };
+        let mut watching = enumerator(true);
+        assert!(watching.discover().expect("not there yet").is_empty());
+        assert!(enumerator(false).discover().is_err());
+        std::fs::create_dir(&root).expect("writable");
+        std::fs::write(root.join("a.csv"), "1\n").expect("writable");
+        assert_eq!(watching.discover().expect("there").len(), 1);
+        assert!(watching.discover().expect("still there").is_empty());
     }
 }
