@@ -51,8 +51,7 @@ async fn rows_come_with_their_kinds_and_the_job_ends_with_its_input() {
 async fn what_only_asks_ends_at_once_with_its_reports() {
     let script = format!("{NUMBERS} EXPLAIN SELECT n FROM numbers;");
     let settings = BTreeMap::new();
-    let mut asked =
-        run_foreground(&script, RuntimeLevel::Flink1_18, 1, &settings, |_| {}).unwrap();
+    let mut asked = run_foreground(&script, RuntimeLevel::Flink1_18, 1, &settings, |_| {}).unwrap();
     asked.wait().await.unwrap();
     assert!(asked.reports[0].contains("numbers"), "{:?}", asked.reports);
 }

@@ -60,7 +60,9 @@ impl Parser<'_> {
             "CHAR" | "CHARACTER" => TypeRoot::Char(self.length_or(1)?),
             "VARCHAR" => TypeRoot::VarChar(self.length_or(MAX_LENGTH)?),
             "STRING" => TypeRoot::string(),
-            "BINARY" if self.accept_word("VARYING") => TypeRoot::VarBinary(self.length_or(MAX_LENGTH)?),
+            "BINARY" if self.accept_word("VARYING") => {
+                TypeRoot::VarBinary(self.length_or(MAX_LENGTH)?)
+            }
             "BINARY" => TypeRoot::Binary(self.length_or(1)?),
             "VARBINARY" => TypeRoot::VarBinary(self.length_or(MAX_LENGTH)?),
             "BYTES" => TypeRoot::bytes(),
