@@ -247,6 +247,11 @@ impl Trial<'_> {
     }
 
     fn settled_status(&self) -> anyhow::Result<Option<String>> {
+        let open = json!({"ApplicationName": NAME, "OperationStatus": "IN_PROGRESS"});
+        let open = self.aws().call("ListApplicationOperations", open)?;
+        if open["ApplicationOperationInfoList"].as_array().is_some_and(|list| !list.is_empty()) {
+            return Ok(None);
+        }
         let detail = self.aws().describe(NAME)?;
         let status = detail["ApplicationStatus"].as_str().unwrap_or_default();
         Ok(["RUNNING", "READY", "ROLLED_BACK"].contains(&status).then(|| status.to_owned()))
