@@ -193,7 +193,10 @@ mod tests {
         buffer
     }
 
-    fn read(bytes: &[u8], blocks: &[BlockMeta]) -> Result<Vec<(Option<u16>, u8, Vec<u8>)>, String> {
+    /// Group, table, key.
+    type Seen = (Option<u16>, u8, Vec<u8>);
+
+    fn read(bytes: &[u8], blocks: &[BlockMeta]) -> Result<Vec<Seen>, String> {
         let mut seen = vec![];
         for block in blocks {
             let bytes = &bytes[block.offset as usize..(block.offset + block.length) as usize];
