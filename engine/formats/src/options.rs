@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use millrace_dataflow::RuntimeLevel;
+use millrace_dataflow::{RuntimeLevel, settings};
 
 /// One option of a connector or a format.
 #[derive(Clone, Copy, Debug)]
@@ -111,37 +111,15 @@ pub fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A number and a unit, milliseconds when there is none (Flink: `TimeUtils.parseDuration`).
+/// A number and a unit, milliseconds when there is none; parts below one are cut off.
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = number_and_unit(text)?;
-    let nanos: u64 = match unit {
-        "d" | "day" | "days" => 86_400_000_000_000,
-        "h" | "hour" | "hours" => 3_600_000_000_000,
-        "m" | "min" | "minute" | "minutes" => 60_000_000_000,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1_000_000_000,
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1_000_000,
-        "µs" | "micro" | "micros" | "microsecond" | "microseconds" => 1_000,
-        "ns" | "nano" | "nanos" | "nanosecond" | "nanoseconds" => 1,
-        _ => return None,
-    };
-    let total = u128::from(number) * u128::from(nanos);
-    let seconds = u64::try_from(total / 1_000_000_000).ok()?;
-    Some(Duration::new(seconds, (total % 1_000_000_000) as u32))
+    let ms = settings::parse_duration_ms(text).ok()?;
+    u64::try_from(ms).ok().map(Duration::from_millis)
 }
 
-/// A number and a unit in bytes, binary multiples (Flink: `MemorySize.parse`).
+/// A number and a unit in bytes, binary multiples.
 pub fn parse_memory_size(text: &str) -> Option<u64> {
-    let lower = text.to_ascii_lowercase();
-    let (number, unit) = number_and_unit(&lower)?;
-    let factor: u64 = match unit {
-        "" | "b" | "bytes" => 1,
-        "k" | "kb" | "kibibytes" => 1 << 10,
-        "m" | "mb" | "mebibytes" => 1 << 20,
-        "g" | "gb" | "gibibytes" => 1 << 30,
-        "t" | "tb" | "tebibytes" => 1 << 40,
-        _ => return None,
-    };
-    number.checked_mul(factor)
+    settings::parse_size_bytes(text).ok()
 }
 
 /// One ASCII character, given as itself or as an escape (`\t`, `\\`, `\u0001`).
@@ -158,48 +136,9 @@ pub fn parse_char(text: &str) -> Option<u8> {
     (single && code.is_ascii()).then_some(code)
 }
 
-fn number_and_unit(text: &str) -> Option<(u64, &str)> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    Some((text[..end].parse().ok()?, text[end..].trim()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_as_flink_reads_them() {
-        for (text, expected_ms) in [
-            ("500", Some(500)),
-            ("10 s", Some(10_000)),
-            ("1min", Some(60_000)),
-            ("2 h", Some(7_200_000)),
-            ("1 d", Some(86_400_000)),
-            ("250 ms", Some(250)),
-            ("s", None),
-            ("-1 s", None),
-            ("1.5 s", None),
-            ("99999999999999999999 d", None),
-        ] {
-            assert_eq!(parse_duration(text), expected_ms.map(Duration::from_millis), "{text}");
-        }
-    }
-
-    #[test]
-    fn sizes_as_flink_reads_them() {
-        for (text, expected) in [
-            ("128mb", Some(128 << 20)),
-            ("128 MB", Some(128 << 20)),
-            ("200b", Some(200)),
-            ("1024", Some(1024)),
-            ("1 g", Some(1 << 30)),
-            ("1 xb", None),
-            ("99999999999 tb", None),
-        ] {
-            assert_eq!(parse_memory_size(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn characters_may_be_escaped() {
