@@ -23,7 +23,7 @@ pub enum Body {
     /// A source: rows enter here from its reader.
     Head,
     Operator(Box<dyn Operator>),
-    Sink(SinkNode),
+    Sink(Box<SinkNode>),
     Collect(OnRows),
 }
 

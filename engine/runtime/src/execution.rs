@@ -282,7 +282,9 @@ fn build_body(
     match &node.operator {
         GraphOperator::Source(_) | GraphOperator::Values { .. } => Ok(Body::Head),
         GraphOperator::Collect => Ok(Body::Collect(Arc::clone(&attempt.spec.on_rows))),
-        GraphOperator::Sink(_) => Ok(Body::Sink(build_sink(attempt, environment, index)?)),
+        GraphOperator::Sink(_) => {
+            Ok(Body::Sink(Box::new(build_sink(attempt, environment, index)?)))
+        }
         _ => Ok(Body::Operator(build_operator(attempt, environment, index)?)),
     }
 }

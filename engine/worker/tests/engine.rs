@@ -1,0 +1,163 @@
+//! The engine's program from outside.
+
+mod support;
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+use support::{Place, Start, wait_until};
+
+const COPY: &str = "
+CREATE TABLE source_t (id BIGINT, name STRING) WITH (
+  'connector' = 'filesystem', 'path' = 'DIR/in', 'format' = 'csv',
+  'source.monitor-interval' = '10 ms');
+CREATE TABLE sink_t (id BIGINT) WITH (
+  'connector' = 'filesystem', 'path' = 'DIR/out', 'format' = 'csv');
+INSERT INTO sink_t SELECT id FROM source_t;";
+
+const FILE_ROWS: u64 = 300;
+
+fn input(place: &Place, file: u64) {
+    let rows = file * FILE_ROWS..(file + 1) * FILE_ROWS;
+    let text: String = rows.map(|id| format!("{id},row {id}\n")).collect();
+    place.input(&format!("{file:03}.csv"), &text);
+}
+
+fn expected(files: u64) -> Vec<String> {
+    let mut ids: Vec<String> = (0..files * FILE_ROWS).map(|id| id.to_string()).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn killed_at_any_moment_it_neither_loses_nor_repeats_a_row() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let place = Place::new(COPY);
+    let levels = ["FLINK-1_15", "FLINK-1_18", "FLINK-1_19", "FLINK-1_20"];
+    for generation in 1..=8 {
+        let mut start = Start::latest(generation, levels[(generation as usize - 1) / 2]);
+        start.parallelism = rng.random_range(1..4);
+        let engine = place.start(&start);
+        for half in 0..2 {
+            input(&place, (generation - 1) * 2 + half);
+            std::thread::sleep(Duration::from_millis(rng.random_range(0..60)));
+        }
+        engine.kill();
+    }
+    let engine = place.start(&Start::latest(9, "FLINK-1_20"));
+    wait_until("all rows", || place.output().len() >= expected(16).len());
+    engine.stop(json!({}));
+    engine.shut_down();
+    assert_eq!(place.output(), expected(16));
+}
+
+#[test]
+fn an_upgrade_from_standby_and_back_keeps_every_row() {
+    let place = Place::new(COPY);
+    let old = place.start(&Start::latest(1, "FLINK-1_15"));
+    input(&place, 0);
+    wait_until("the first rows", || place.output().len() as u64 == FILE_ROWS);
+    let mut upgrade = Start::latest(2, "FLINK-1_18");
+    upgrade.standby = true;
+    upgrade.hold_commits = true;
+    assert_eq!(place.check(&upgrade)["ok"], true);
+    let new = place.start(&upgrade);
+    assert_eq!(new.get("/jobs/overview"), json!({ "jobs": [] }));
+    let target = place.path("sp").to_str().unwrap().to_owned();
+    assert_eq!(old.stop(json!({ "targetDirectory": target })), target);
+    assert_eq!(old.state(), "FINISHED");
+    let body = json!({ "savepointPath": target, "allowNonRestoredState": false });
+    let (status, _) = new.request("POST", "/jars/main/run", Some(body.clone()));
+    assert_eq!(status, 200);
+    let (status, _) = new.request("POST", "/jars/main/run", Some(body));
+    assert_eq!(status, 409);
+    input(&place, 1);
+    let held = new.completed();
+    wait_until("checkpoints", || new.completed() > held + 3);
+    assert_eq!(place.output().len() as u64, FILE_ROWS, "commits are held");
+    let job = new.job();
+    assert_eq!(new.request("POST", &format!("/jobs/{job}/release-commits"), None).0, 200);
+    wait_until("the second rows", || place.output().len() as u64 == 2 * FILE_ROWS);
+    let back = new.stop(json!({ "runtime": "FLINK-1_15" }));
+    old.shut_down();
+    new.shut_down();
+    let mut start = Start::latest(3, "FLINK-1_15");
+    start.restore = json!({ "kind": "snapshot", "location": back });
+    assert_eq!(place.check(&start)["operators"][0]["verdict"], "restored");
+    let again = place.start(&start);
+    input(&place, 2);
+    wait_until("the third rows", || place.output().len() as u64 == 3 * FILE_ROWS);
+    again.shut_down();
+    assert_eq!(place.output(), expected(3));
+}
+
+#[test]
+fn a_fenced_engine_says_so_and_ends_with_its_own_code() {
+    let place = Place::new(COPY);
+    let old = place.start(&Start::latest(1, "FLINK-1_18"));
+    wait_until("a checkpoint", || old.completed() > 0);
+    let new = place.start(&Start::latest(2, "FLINK-1_18"));
+    assert_eq!(old.exit_code(), Some(3));
+    let log = std::fs::read_to_string(place.path("engine-1.log")).unwrap();
+    assert!(log.contains("error: fenced: generation 1 is fenced: generation 2 claimed"), "{log}");
+    let late = place.run_to_end(&Start::latest(1, "FLINK-1_18"));
+    assert_eq!(late.status.code(), Some(3));
+    new.shut_down();
+}
+
+#[test]
+fn check_refuses_what_cannot_run_and_stops_nobody() {
+    let place = Place::new(COPY);
+    let running = place.start(&Start::latest(1, "FLINK-1_18"));
+    wait_until("a checkpoint", || running.completed() > 0);
+    let verdict = place.check(&Start::latest(2, "FLINK-1_15"));
+    let message = verdict["diagnostics"][0]["message"].as_str().unwrap();
+    assert!(message.contains("FLINK-1_18") && message.contains("FLINK-1_15"), "{message}");
+    place.script(&COPY.replace("SELECT id FROM", "SELECT missing FROM"));
+    let verdict = place.check(&Start::latest(2, "FLINK-1_18"));
+    assert_eq!(verdict["ok"], false);
+    assert_eq!(verdict["diagnostics"][0]["line"], 7);
+    assert_eq!(running.state(), "RUNNING");
+    running.shut_down();
+}
+
+#[test]
+fn a_script_that_cannot_run_ends_the_engine_with_its_problem() {
+    let place = Place::new("INSERT INTO nowhere SELECT 1;");
+    let output = place.run_to_end(&Start::latest(1, "FLINK-1_18"));
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("error: line 1") && text.contains("nowhere"), "{text}");
+}
+
+#[test]
+fn sigterm_ends_it_and_the_last_checkpoint_stays() {
+    let place = Place::new(COPY);
+    let engine = place.start(&Start::latest(1, "FLINK-1_18"));
+    input(&place, 0);
+    wait_until("the rows", || place.output().len() as u64 == FILE_ROWS);
+    let pid = engine.pid().to_string();
+    assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
+    assert_eq!(engine.exit_code(), Some(0));
+    let verdict = place.check(&Start::latest(2, "FLINK-1_18"));
+    assert!(verdict["restored_checkpoint"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_failure_shows_its_root_cause_and_the_restarts() {
+    let place = Place::new(COPY);
+    place.input("bad.csv", "one,row\n");
+    let engine = place.start(&Start::latest(1, "FLINK-1_18"));
+    let job = engine.job();
+    let exceptions = format!("/jobs/{job}/exceptions");
+    wait_until("the failure", || !engine.get(&exceptions)["root-exception"].is_null());
+    let root = engine.get(&exceptions)["root-exception"].as_str().unwrap().to_owned();
+    assert!(root.contains("bad.csv"), "{root}");
+    let restarts = engine.get(&format!("/jobs/{job}/metrics?get=numRestarts"));
+    assert_ne!(restarts[0]["value"], "0");
+    assert!(engine.get("/metrics").as_str().unwrap().contains("flink_jobmanager_job_numRestarts{"));
+    assert_eq!(engine.request("GET", "/jobs/none", None).0, 404);
+    engine.shut_down();
+}

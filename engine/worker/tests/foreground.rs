@@ -1,0 +1,66 @@
+//! Scripts in the foreground.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use millrace_dataflow::RuntimeLevel;
+use millrace_worker::{ForegroundError, run_foreground};
+
+/// Runs a script with one SELECT of (kind, BIGINT) rows to its end.
+async fn check(script: &str, parallelism: u16, expected: &[(&str, i64)]) {
+    let seen: Arc<Mutex<Vec<(String, i64)>>> = Arc::default();
+    let sink = Arc::clone(&seen);
+    let mut job = run_foreground(
+        script,
+        RuntimeLevel::Flink1_18,
+        parallelism,
+        &BTreeMap::new(),
+        move |rows| {
+            let values = rows.batch.record.column(0).as_primitive::<Int64Type>().clone();
+            let mut seen = sink.lock().unwrap();
+            for row in 0..rows.batch.num_rows() {
+                seen.push((rows.batch.kind(row).to_string(), values.value(row)));
+            }
+        },
+    )
+    .unwrap();
+    assert_eq!(job.columns.as_ref().map(|columns| columns.len()), Some(1));
+    job.wait().await.unwrap();
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort();
+    let expected: Vec<(String, i64)> =
+        expected.iter().map(|(kind, value)| ((*kind).to_owned(), *value)).collect();
+    assert_eq!(seen, expected);
+}
+
+const NUMBERS: &str = "CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen',
+  'number-of-rows' = '10', 'fields.n.kind' = 'sequence',
+  'fields.n.start' = '1', 'fields.n.end' = '10');";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_come_with_their_kinds_and_the_job_ends_with_its_input() {
+    check(&format!("{NUMBERS} SELECT n FROM numbers WHERE n > 8;"), 2, &[("+I", 9), ("+I", 10)])
+        .await;
+    let script = "SELECT COUNT(*) FROM (VALUES (1), (2)) AS t(a);";
+    check(script, 1, &[("+I", 1), ("+U", 2), ("-U", 1)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_asks_ends_at_once_with_its_reports() {
+    let script = format!("{NUMBERS} EXPLAIN SELECT n FROM numbers;");
+    let settings = BTreeMap::new();
+    let mut asked =
+        run_foreground(&script, RuntimeLevel::Flink1_18, 1, &settings, |_| {}).unwrap();
+    asked.wait().await.unwrap();
+    assert!(asked.reports[0].contains("numbers"), "{:?}", asked.reports);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_script_is_shown_by_its_problems() {
+    let settings = BTreeMap::new();
+    let started = run_foreground("SELECT x;", RuntimeLevel::Flink1_18, 1, &settings, |_| {});
+    let Err(ForegroundError::Script(problems)) = started else { panic!("x is nowhere") };
+    assert_eq!(problems[0].line, 1);
+}
