@@ -34,7 +34,7 @@ fn tell(rounds: usize) -> anyhow::Result<()> {
     if rounds > 1 {
         println!("\nmedians of {rounds} rounds");
         for (index, (name, _)) in all[0].named().iter().enumerate() {
-            println!("  {name:<46} {:>7.3} s", median(&all, index));
+            println!("  {name:<50} {:>7.3} s", median(&all, index));
         }
     }
     Ok(())
