@@ -1,7 +1,10 @@
 //! Rows of a bare SELECT, as they come: a table for people, one JSON object a line for
 //! programs.
 
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Decimal128Type};
 use millrace_dataflow::Schema;
+use millrace_formats::numbers::write_decimal_plain;
 use millrace_formats::{Encoded, RowEncoder, formats};
 use millrace_worker::Rows;
 use serde_json::Value;
@@ -39,7 +42,9 @@ impl RowPrinter {
 
     fn print_table(&mut self, rows: &Rows<'_>, records: &[String]) {
         let names: Vec<&str> = rows.schema.fields.iter().map(|field| field.name.as_str()).collect();
-        let lines: Vec<Vec<String>> = records.iter().map(|record| cells(record, &names)).collect();
+        let mut lines: Vec<Vec<String>> =
+            records.iter().map(|record| cells(record, &names)).collect();
+        write_decimals(rows.record().columns(), &mut lines);
         let widths = self.widths.get_or_insert_with(|| {
             let widths = widths(&names, &lines);
             let heading: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -84,6 +89,20 @@ fn cells(record: &str, names: &[&str]) -> Vec<String> {
     names.iter().map(|name| cell(&row[*name])).collect()
 }
 
+/// Decimals with all their digits and their scale (`10.000000`, as Flink's client shows
+/// them): the json format strips zeros, and reading it back would round to a double.
+fn write_decimals(columns: &[ArrayRef], lines: &mut [Vec<String>]) {
+    for (index, column) in columns.iter().enumerate() {
+        let DataType::Decimal128(_, scale) = *column.data_type() else { continue };
+        let values = column.as_primitive::<Decimal128Type>();
+        for (row, line) in lines.iter_mut().enumerate().filter(|(row, _)| values.is_valid(*row)) {
+            let mut text = Vec::new();
+            write_decimal_plain(values.value(row), u32::from(scale.unsigned_abs()), &mut text);
+            line[index] = String::from_utf8_lossy(&text).into_owned();
+        }
+    }
+}
+
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
@@ -112,7 +131,22 @@ fn aligned(op: &str, cells: &[String], widths: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{aligned, cells, widths};
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Decimal128Array};
+
+    use super::{aligned, cells, widths, write_decimals};
+
+    #[test]
+    fn decimals_keep_their_digits_and_scale() {
+        let long = 123_456_789_012_345_678_901_234_567_890;
+        let values = Decimal128Array::from(vec![Some(10_000_000), Some(-5), None, Some(long)]);
+        let column: ArrayRef = Arc::new(values.with_precision_and_scale(38, 6).unwrap());
+        let mut lines = vec![vec!["1E+1".to_owned()]; 4];
+        write_decimals(&[column], &mut lines);
+        let expected = ["10.000000", "-0.000005", "1E+1", "123456789012345678901234.567890"];
+        assert_eq!(lines.concat(), expected);
+    }
 
     #[test]
     fn rows_line_up_below_their_headings() {
