@@ -181,7 +181,8 @@ impl Coordinator {
     }
 
     fn read(&self, location: &str) -> Result<LoadedSnapshot, StateError> {
-        self.spec.io.block_on(self.spec.store.load(location, self.spec.graph.level))
+        let spec = &self.spec;
+        spec.io.block_on(spec.store.load(location, spec.restore.reads(spec.graph.level)))
     }
 
     fn accept(

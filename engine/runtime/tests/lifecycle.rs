@@ -100,7 +100,11 @@ fn a_later_format_is_refused_and_stops_nobody() {
     let scene = Scene::new();
     let newer = scene.run(Start::new(count_graph(NEW), scene.endless(), 1));
     wait_until("a checkpoint", || newer.view().checkpoints.completed > 0);
-    let older = scene.run(Start::new(count_graph(OLD), scene.endless(), 2));
+    let location =
+        ask(&newer, |reply| Command::Savepoint { target: None, level: None, reply }).unwrap();
+    let mut older = Start::new(count_graph(OLD), scene.endless(), 2);
+    older.restore = RestoreRequest::snapshot(location);
+    let older = scene.run(older);
     let Outcome::Failed(message) = older.wait() else { panic!("it cannot read that") };
     assert!(message.contains("FLINK-1_20") && message.contains("FLINK-1_15"), "{message}");
     let completed = newer.view().checkpoints.completed;

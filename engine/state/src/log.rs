@@ -10,7 +10,7 @@
 //! an engine that has not seen the last one cannot write the next, and what a
 //! start restores is what the log said just before its own entry.
 
-use millrace_dataflow::{CheckpointId, Generation};
+use millrace_dataflow::{CheckpointId, Generation, RuntimeLevel};
 use serde::{Deserialize, Serialize};
 
 /// One file of the log.
@@ -84,6 +84,19 @@ impl RestoreRequest {
 
     pub fn snapshot(location: impl Into<String>) -> RestoreRequest {
         RestoreRequest::Snapshot { location: location.into(), since_generation: None }
+    }
+
+    /// The newest level whose snapshot format a start at `level` may read.
+    ///
+    /// A snapshot chosen by name is read by its own level and later ones. The
+    /// application's own latest state is read in every format this engine knows: a job
+    /// that broke can no longer write an older format, and going back to an older
+    /// version from anything but its latest state would repeat what it has shown.
+    pub fn reads(&self, level: RuntimeLevel) -> RuntimeLevel {
+        match self {
+            RestoreRequest::Latest => RuntimeLevel::ALL.into_iter().fold(level, RuntimeLevel::max),
+            RestoreRequest::None { .. } | RestoreRequest::Snapshot { .. } => level,
+        }
     }
 }
 

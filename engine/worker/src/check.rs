@@ -100,6 +100,7 @@ async fn find_snapshot(
     let objects = Arc::new(LocalFileSystem::new());
     let store =
         CheckpointStore::new(objects, &description.state, &description.application, "check")?;
+    let level = description.restore.reads(level);
     let mut looks = 0;
     loop {
         looks += 1;

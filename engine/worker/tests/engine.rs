@@ -112,15 +112,37 @@ fn check_refuses_what_cannot_run_and_stops_nobody() {
     let place = Place::new(COPY);
     let running = place.start(&Start::latest(1, "FLINK-1_18"));
     wait_until("a checkpoint", || running.completed() > 0);
-    let verdict = place.check(&Start::latest(2, "FLINK-1_15"));
-    let message = verdict["diagnostics"][0]["message"].as_str().unwrap();
-    assert!(message.contains("FLINK-1_18") && message.contains("FLINK-1_15"), "{message}");
     place.script(&COPY.replace("SELECT id FROM", "SELECT missing FROM"));
     let verdict = place.check(&Start::latest(2, "FLINK-1_18"));
     assert_eq!(verdict["ok"], false);
     assert_eq!(verdict["diagnostics"][0]["line"], 7);
     assert_eq!(running.state(), "RUNNING");
     running.shut_down();
+}
+
+#[test]
+fn an_older_level_refuses_a_named_snapshot_and_goes_on_from_the_applications_own_state() {
+    let place = Place::new(COPY);
+    let newer = place.start(&Start::latest(1, "FLINK-1_20"));
+    input(&place, 0);
+    wait_until("the first rows", || place.output().len() as u64 == FILE_ROWS);
+    let snapshot = newer.stop(json!({}));
+    newer.shut_down();
+    let mut named = Start::latest(2, "FLINK-1_15");
+    named.restore = json!({ "kind": "snapshot", "location": snapshot });
+    let message = place.check(&named)["diagnostics"][0]["message"].to_string();
+    assert!(message.contains("FLINK-1_20") && message.contains("FLINK-1_15"), "{message}");
+    // Nobody is left to write the older format.
+    let crashing = place.start(&Start::latest(2, "FLINK-1_20"));
+    input(&place, 1);
+    wait_until("the second rows", || place.output().len() as u64 == 2 * FILE_ROWS);
+    crashing.kill();
+    assert_eq!(place.check(&Start::latest(3, "FLINK-1_15"))["ok"], true);
+    let older = place.start(&Start::latest(3, "FLINK-1_15"));
+    input(&place, 2);
+    wait_until("the third rows", || place.output().len() as u64 == 3 * FILE_ROWS);
+    older.shut_down();
+    assert_eq!(place.output(), expected(3));
 }
 
 #[test]
