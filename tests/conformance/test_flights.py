@@ -81,6 +81,50 @@ GROUP BY origin, window_start, window_end;
 """
 
 
+def weather_script(work, name):
+    return f"""
+CREATE TABLE flights (
+    carrier STRING, flight INT, origin STRING, dest STRING, dep_delay INT, scheduled STRING,
+    event_time AS TO_TIMESTAMP(scheduled),
+    WATERMARK FOR event_time AS event_time - INTERVAL '7' HOUR
+) WITH (
+    'connector' = 'filesystem', 'path' = '{work}/{name}/in', 'format' = 'csv',
+    'csv.null-literal' = 'NA', 'source.monitor-interval' = '100 ms');
+CREATE TABLE weather (
+    origin STRING, wind_speed DOUBLE, measured STRING,
+    event_time AS TO_TIMESTAMP(measured),
+    WATERMARK FOR event_time AS event_time - INTERVAL '7' HOUR
+) WITH (
+    'connector' = 'filesystem', 'path' = '{work}/{name}/weather', 'format' = 'csv',
+    'csv.null-literal' = 'NA', 'source.monitor-interval' = '100 ms');
+CREATE TABLE windy_days (
+    origin STRING, starts_at TIMESTAMP(3), flights BIGINT, measured BIGINT, windiest DOUBLE
+) WITH (
+    'connector' = 'filesystem', 'path' = '{work}/{name}/out', 'format' = 'csv',{ROLLING});
+CREATE VIEW departures AS
+SELECT f.origin, f.event_time, w.wind_speed
+FROM flights AS f LEFT JOIN weather AS w ON f.origin = w.origin
+    AND w.event_time BETWEEN f.event_time - INTERVAL '59' MINUTE AND f.event_time;
+INSERT INTO windy_days
+SELECT origin, window_start, COUNT(*), COUNT(wind_speed), MAX(wind_speed)
+FROM TABLE(TUMBLE(TABLE departures, DESCRIPTOR(event_time), INTERVAL '1' DAY))
+GROUP BY origin, window_start, window_end;
+"""
+
+
+def expected_winds(flights, weather):
+    winds = {(row["origin"], hour_of(row)): row["wind_speed"] for row in weather}
+    days = collections.defaultdict(list)
+    for row in flights:
+        hour = hour_of(row)
+        days[row["origin"], hour.date()].append(winds.get((row["origin"], hour), "NA"))
+    lines = []
+    for (origin, day), found in days.items():
+        speeds = [float(speed) for speed in found if speed != "NA"]
+        lines.append((origin, f"{day} 00:00:00", len(found), len(speeds), max(speeds, default=None)))
+    return sorted(lines, key=lambda line: line[:2])
+
+
 def as_line(row):
     return ",".join([row["carrier"], row["flight"], row["origin"], row["dest"], row["dep_delay"],
                      str(hour_of(row))])
@@ -115,6 +159,38 @@ class Flights(ServerTest):
         for got, wanted in zip(sorted(actual), expected):
             self.assertEqual(tuple(got), wanted)
         self.assertEqual(self.detail(name)["RuntimeEnvironment"], "FLINK-1_18")
+
+    def test_flights_meet_their_weather_through_an_upgrade(self):
+        name = "weather"
+        flights, weather = load("flights.csv.zip"), load("weather.csv")
+        self.create(name, weather_script(self.work, name), runtime="FLINK-1_19")
+        self.run_application(name)
+        inputs = [
+            (self.work / name / "in", [as_line(row) for row in arrivals(flights, seed=17)],
+             f"XX,0,{END},XX,0,2014-06-01 00:00:00"),
+            (self.work / name / "weather",
+             [f"{row['origin']},{row['wind_speed']},{hour_of(row)}" for row in arrivals(weather, seed=19)],
+             f"{END},NA,2014-06-01 00:00:00"),
+        ]
+        update, files = None, 40
+        for number in range(files):
+            for directory, lines, _ in inputs:
+                size = -(-len(lines) // files)
+                part = lines[number * size:(number + 1) * size]
+                drop_file(directory, f"{number:05}.csv", "".join(line + "\n" for line in part))
+            if number == files // 2:
+                update = self.update(name, RuntimeEnvironmentUpdate="FLINK-1_20")
+        self.succeed(name, update, 120)
+        for directory, _, last in inputs:
+            drop_file(directory, "99999.csv", last + "\n")
+
+        expected = expected_winds(flights, weather)
+        out = self.work / name / "out"
+        until("every day of 2013", lambda: len(finished_lines(out)) >= len(expected), 180)
+        rows = csv.reader(finished_lines(out))
+        actual = sorted((o, normal_time(t), int(n), int(m), float(w) if w else None)
+                        for o, t, n, m, w in rows)
+        self.assertEqual(actual, expected)
 
 
 def normal_time(text):

@@ -101,12 +101,25 @@ impl Chain {
         }
         self.watermark = watermark;
         self.environment.metrics.set_watermark(watermark.0);
+        let passed_on = self.passed_on(watermark);
         for position in 0..self.nodes.len() {
-            self.nodes[position].watermark = watermark;
+            self.nodes[position].watermark = if position == 0 { watermark } else { passed_on };
             self.call(position, |operator, ctx, out| operator.on_watermark(ctx, out))?;
-            self.broadcast_from(position, &Message::Watermark(watermark))?;
+            self.broadcast_from(position, &Message::Watermark(passed_on))?;
         }
         Ok(())
+    }
+
+    /// What follows the head sees the watermark behind the head's delay.
+    fn passed_on(&self, watermark: Watermark) -> Watermark {
+        let delay_ms = match self.nodes.first().map(|node| &node.body) {
+            Some(Body::Operator(operator)) => operator.watermark_delay_ms(),
+            _ => 0,
+        };
+        match watermark {
+            Watermark::MAX => Watermark::MAX,
+            Watermark(ms) => Watermark(ms.saturating_sub(delay_ms)),
+        }
     }
 
     pub fn next_timer(&self) -> Option<i64> {

@@ -86,6 +86,15 @@ pub trait Operator: Send {
         None
     }
 
+    /// How far behind `ctx.watermark` the time of an emitted row may be, in
+    /// milliseconds: the watermark that goes on is that much lower, so that nothing
+    /// downstream takes such a row for late (Flink:
+    /// `KeyedCoProcessOperatorWithWatermarkDelay`). Only the head of a chain may have
+    /// one.
+    fn watermark_delay_ms(&self) -> i64 {
+        0
+    }
+
     /// All inputs have ended and the watermark `MAX` was handled.
     fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
         let _ = (ctx, out);

@@ -121,6 +121,10 @@ impl Checked {
 }
 
 impl Operator for Checked {
+    fn watermark_delay_ms(&self) -> i64 {
+        self.inner.watermark_delay_ms()
+    }
+
     fn on_batch(
         &mut self,
         input: usize,

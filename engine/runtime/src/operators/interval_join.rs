@@ -396,6 +396,12 @@ impl IntervalJoin {
 }
 
 impl Operator for IntervalJoin {
+    /// A row may be joined or padded until the watermark is past the end of its interval.
+    fn watermark_delay_ms(&self) -> i64 {
+        let [left, right] = [self.config.lower_ms.saturating_neg(), self.config.upper_ms];
+        if self.is_proctime() { 0 } else { left.max(right).max(0) }
+    }
+
     fn on_batch(
         &mut self,
         input: usize,
