@@ -179,7 +179,11 @@ class Flights(ServerTest):
                 part = lines[number * size:(number + 1) * size]
                 drop_file(directory, f"{number:05}.csv", "".join(line + "\n" for line in part))
             if number == files // 2:
-                update = self.update(name, RuntimeEnvironmentUpdate="FLINK-1_20")
+                update = self.update(
+                    name, RuntimeEnvironmentUpdate="FLINK-1_20",
+                    ApplicationConfigurationUpdate={"FlinkApplicationConfigurationUpdate": {
+                        "ParallelismConfigurationUpdate": {
+                            "ConfigurationTypeUpdate": "CUSTOM", "ParallelismUpdate": 3}}})
         self.succeed(name, update, 120)
         for directory, _, last in inputs:
             drop_file(directory, "99999.csv", last + "\n")

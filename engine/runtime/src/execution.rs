@@ -22,7 +22,7 @@ use crate::operator::{Operator, StateEntry};
 use crate::sink_node::SinkNode;
 use crate::source_coordinator::SourceCoordinator;
 use crate::source_task::{Preparation, ReadState, SourceTask};
-use crate::split_watermarks::SplitWatermarks;
+use crate::split_watermarks::{Lead, SplitWatermarks};
 use crate::task::{self, SourceCommand, TaskDriver, TaskEnvironment, TaskEvent, TaskId};
 use crate::topology::{Topology, is_connected};
 use crate::view::TaskStatus;
@@ -61,7 +61,7 @@ struct Wiring {
     inputs: Vec<InputChannel>,
     /// Node and edge.
     outputs: Vec<(usize, OutputEdge)>,
-    commands: Option<Receiver<SourceCommand>>,
+    commands: Option<(Receiver<SourceCommand>, Lead)>,
 }
 
 impl Execution {
@@ -163,12 +163,12 @@ fn coordinate_sources(
     let mut sources = vec![];
     for (node, source) in &attempt.spec.connections.sources {
         let chain = attempt.topology.chain_of[*node];
-        let mut commands = vec![];
+        let (mut commands, lead) = (vec![], Lead::default());
         for wiring in &mut wirings[chain] {
             // Bounded by its use: splits on demand, or each split once; one barrier.
             let (sender, receiver) = unbounded();
             commands.push(sender);
-            wiring.commands = Some(receiver);
+            wiring.commands = Some((receiver, lead.clone()));
         }
         let graph_node = &attempt.spec.graph.nodes[*node];
         let restored = attempt
@@ -379,7 +379,7 @@ fn build_source(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-    commands: Receiver<SourceCommand>,
+    (commands, lead): (Receiver<SourceCommand>, Lead),
     chain: Chain,
 ) -> Result<SourceTask, TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
@@ -407,7 +407,7 @@ fn build_source(
             watermark,
             output: node.output.to_arrow(),
         },
-        watermarks: SplitWatermarks::new(idle_timeout, restored),
+        watermarks: SplitWatermarks::new((environment.subtask, lead), idle_timeout, restored),
         watermark_interval_ms: attempt.spec.settings.watermark_interval_ms,
         commands,
         chain,

@@ -96,7 +96,9 @@ impl SourceTask {
         match command {
             SourceCommand::AddSplit { split, watermark_ms } => self.add_split(split, watermark_ms),
             SourceCommand::NoSplitYet => {
-                self.watermarks.without_splits = self.state.splits == 0;
+                if self.state.splits == 0 {
+                    self.watermarks.no_split_yet(self.environment.clock.now_ms());
+                }
                 self.tell_watermark()
             }
             SourceCommand::NoMoreSplits => {
@@ -141,7 +143,7 @@ impl SourceTask {
     fn step(&mut self) -> Result<Option<Duration>, TaskStop> {
         if self.state.splits == 0 {
             self.tell_watermark()?;
-            return Ok(Some(Duration::MAX));
+            return Ok(Some(self.patience_without_splits()));
         }
         let now = self.environment.clock.now_ms();
         let event = self
@@ -163,6 +165,13 @@ impl SourceTask {
                 Ok(Some(patience))
             }
         }
+    }
+
+    fn patience_without_splits(&self) -> Duration {
+        if !self.watermarks.is_holding() || self.state.exhausted {
+            return Duration::MAX;
+        }
+        Duration::from_millis(self.watermark_interval_ms.max(1).unsigned_abs())
     }
 
     fn on_batch(&mut self, split: &str, batch: Batch, now_ms: i64) -> Result<(), TaskStop> {

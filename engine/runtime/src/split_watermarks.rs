@@ -1,9 +1,43 @@
 //! Watermarks of a source's subtask: per split, the least of the active ones
-//! (rows E.1, E.5, E.6, E.9). Pure.
+//! (rows E.1, E.5, E.6, E.9).
+//!
+//! A subtask without a split has nothing to say about time, and it must hold nobody
+//! back. But if every subtask of a source went idle between two files of its
+//! directory, a join would run ahead on its other input, and the next file would be
+//! late. So one of them holds the source's watermark: the [`Lead`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millrace_dataflow::Watermark;
+use parking_lot::Mutex;
+
+/// Which of a source's subtasks has sent the greatest watermark: the only one that is
+/// not idle when it has no split, unless its idle timeout passes. At first the first
+/// subtask, so that a source that has read nothing yet holds its consumers back, as
+/// in Flink.
+#[derive(Clone, Debug)]
+pub struct Lead(Arc<Mutex<(Watermark, u16)>>);
+
+impl Default for Lead {
+    fn default() -> Lead {
+        Lead(Arc::new(Mutex::new((Watermark::MIN, 0))))
+    }
+}
+
+impl Lead {
+    /// `subtask` sends `watermark`.
+    fn sends(&self, subtask: u16, watermark: Watermark) {
+        let mut lead = self.0.lock();
+        if watermark > lead.0 {
+            *lead = (watermark, subtask);
+        }
+    }
+
+    fn is_with(&self, subtask: u16) -> bool {
+        self.0.lock().1 == subtask
+    }
+}
 
 /// What the subtask tells its consumers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +55,10 @@ pub struct SplitWatermarks {
     sent: Watermark,
     idle: bool,
     idle_timeout_ms: Option<i64>,
-    /// A source without splits says so at once, rather than hold its consumers back.
-    pub without_splits: bool,
+    /// Since when the source has no split for this subtask.
+    without_splits_since_ms: Option<i64>,
+    subtask: u16,
+    lead: Lead,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,21 +69,38 @@ struct SplitTime {
 }
 
 impl SplitWatermarks {
-    pub fn new(idle_timeout_ms: Option<i64>, restored: Option<i64>) -> SplitWatermarks {
+    /// `lead`: shared by the source's subtasks, of which this is number `subtask`.
+    pub fn new(
+        (subtask, lead): (u16, Lead),
+        idle_timeout_ms: Option<i64>,
+        restored: Option<i64>,
+    ) -> SplitWatermarks {
         SplitWatermarks {
             splits: BTreeMap::new(),
             sent: restored.map_or(Watermark::MIN, Watermark),
             idle: false,
             idle_timeout_ms: idle_timeout_ms.filter(|timeout| *timeout > 0),
-            without_splits: false,
+            without_splits_since_ms: None,
+            subtask,
+            lead,
         }
+    }
+
+    /// The source has no split for this subtask, for now.
+    pub fn no_split_yet(&mut self, now_ms: i64) {
+        self.without_splits_since_ms.get_or_insert(now_ms);
+    }
+
+    /// Without a split, and not idle yet: time or another subtask may change that.
+    pub fn is_holding(&self) -> bool {
+        self.without_splits_since_ms.is_some() && !self.idle
     }
 
     pub fn add(&mut self, split: &str, watermark_ms: Option<i64>, now_ms: i64) {
         let watermark = watermark_ms.map_or(Watermark::MIN, Watermark);
         let time = SplitTime { watermark, last_rows_ms: now_ms, idle: false };
         self.splits.insert(split.to_owned(), time);
-        self.without_splits = false;
+        self.without_splits_since_ms = None;
     }
 
     pub fn remove(&mut self, split: &str) {
@@ -69,8 +122,7 @@ impl SplitWatermarks {
         self.find_idle(now_ms);
         let active = self.splits.values().filter(|time| !time.idle);
         let Some(least) = active.map(|time| time.watermark).min() else {
-            let quiet = self.without_splits || !self.splits.is_empty();
-            if !quiet || std::mem::replace(&mut self.idle, true) {
+            if !self.is_quiet(now_ms) || std::mem::replace(&mut self.idle, true) {
                 return Tell::Nothing;
             }
             return Tell::Idle;
@@ -80,6 +132,7 @@ impl SplitWatermarks {
         let was_idle = std::mem::replace(&mut self.idle, false);
         if least > self.sent || (was_idle && self.sent > Watermark::MIN) {
             self.sent = self.sent.max(least);
+            self.lead.sends(self.subtask, self.sent);
             return Tell::Watermark(self.sent);
         }
         Tell::Nothing
@@ -101,6 +154,13 @@ impl SplitWatermarks {
         self.sent = Watermark::MAX;
     }
 
+    /// No split is active: does the subtask stop counting?
+    fn is_quiet(&self, now_ms: i64) -> bool {
+        let Some(since) = self.without_splits_since_ms else { return !self.splits.is_empty() };
+        let timed_out = self.idle_timeout_ms.is_some_and(|timeout| now_ms - since >= timeout);
+        timed_out || !self.lead.is_with(self.subtask)
+    }
+
     fn find_idle(&mut self, now_ms: i64) {
         let Some(timeout) = self.idle_timeout_ms else { return };
         for time in self.splits.values_mut() {
@@ -113,9 +173,13 @@ impl SplitWatermarks {
 mod tests {
     use super::*;
 
+    fn alone(idle_timeout_ms: Option<i64>, restored: Option<i64>) -> SplitWatermarks {
+        SplitWatermarks::new((0, Lead::default()), idle_timeout_ms, restored)
+    }
+
     #[test]
     fn e_9_the_least_of_the_active_splits_counts() {
-        let mut times = SplitWatermarks::new(None, None);
+        let mut times = alone(None, None);
         times.add("a", None, 0);
         times.add("b", None, 0);
         times.rows("a", Some(10), 0);
@@ -136,7 +200,7 @@ mod tests {
 
     #[test]
     fn e_5_a_quiet_split_stops_counting_after_its_timeout() {
-        let mut times = SplitWatermarks::new(Some(100), None);
+        let mut times = alone(Some(100), None);
         times.add("a", None, 0);
         times.add("b", None, 0);
         times.rows("a", Some(10), 50);
@@ -149,18 +213,43 @@ mod tests {
     }
 
     #[test]
-    fn a_subtask_without_splits_holds_nobody_back() {
-        let mut times = SplitWatermarks::new(None, None);
-        assert_eq!(times.tell(0), Tell::Nothing);
-        times.without_splits = true;
-        assert_eq!(times.tell(0), Tell::Idle);
-        times.add("a", None, 0);
-        assert_eq!(times.tell(0), Tell::Nothing);
+    fn e_6_the_subtask_in_the_lead_holds_the_watermark_between_splits() {
+        let lead = Lead::default();
+        let mut times = [0, 1].map(|n| SplitWatermarks::new((n, lead.clone()), None, None));
+        // Nothing was read: the first holds for all.
+        for time in &mut times {
+            assert_eq!(time.tell(0), Tell::Nothing);
+            time.no_split_yet(0);
+        }
+        assert_eq!(times[0].tell(0), Tell::Nothing);
+        assert_eq!(times[1].tell(0), Tell::Idle);
+        // The second takes the lead, and keeps it without a split; the first need not.
+        times[1].add("a", None, 10);
+        times[1].rows("a", Some(7), 10);
+        assert_eq!(times[1].tell(10), Tell::Watermark(Watermark(7)));
+        times[1].remove("a");
+        times[1].no_split_yet(20);
+        assert_eq!(times[1].tell(1_000_000), Tell::Nothing);
+        assert!(times[1].is_holding() && times[0].is_holding());
+        assert_eq!(times[0].tell(1_000_000), Tell::Idle);
+        assert!(!times[0].is_holding());
+    }
+
+    #[test]
+    fn e_5_a_subtask_without_splits_stops_counting_after_its_timeout() {
+        let mut times = alone(Some(100), None);
+        times.no_split_yet(30);
+        times.no_split_yet(90);
+        assert_eq!(times.tell(129), Tell::Nothing);
+        assert_eq!(times.tell(130), Tell::Idle);
+        assert_eq!(times.tell(131), Tell::Nothing);
+        times.add("a", None, 140);
+        assert_eq!(times.tell(140), Tell::Nothing);
     }
 
     #[test]
     fn a_restored_watermark_is_where_it_goes_on() {
-        let mut times = SplitWatermarks::new(None, Some(50));
+        let mut times = alone(None, Some(50));
         assert_eq!(times.sent(), Some(50));
         times.add("a", Some(60), 0);
         assert_eq!(times.tell(0), Tell::Watermark(Watermark(60)));

@@ -159,6 +159,35 @@ fn e18_by_the_wall_clock_rows_go_by_timers() {
     );
 }
 
+#[test]
+fn e15_the_watermark_follows_behind_the_rows_that_may_still_be_joined() {
+    // Left rows from 20 before to 10 after a right row meet it.
+    let mut stage = Stage::new(&spec(JoinKind::Inner, -20, 10));
+    assert_eq!(stage.watermark_delay_ms(), 20);
+    stage.rows(1, "+I[a, 1, 120]");
+    stage.watermark(119);
+    stage.rows(0, "+I[a, 1, 120]");
+    assert_eq!(on_time(&mut stage).len(), 1);
+    assert_eq!(Stage::new(&spec(JoinKind::Inner, -5, 30)).watermark_delay_ms(), 30);
+    assert_eq!(Stage::new(&spec(JoinKind::Inner, 5, 8)).watermark_delay_ms(), 8);
+    let mut by_the_clock = spec(JoinKind::Inner, -20, 10);
+    config(&mut by_the_clock).left_time = WindowTime::Proctime;
+    config(&mut by_the_clock).right_time = WindowTime::Proctime;
+    assert_eq!(Stage::new(&by_the_clock).watermark_delay_ms(), 0);
+}
+
+/// What was emitted, none of it late by the watermark that follows it.
+fn on_time(stage: &mut Stage) -> Vec<String> {
+    let passed_on = stage.watermark.0.saturating_sub(stage.watermark_delay_ms());
+    let rows = stage.emitted();
+    for row in &rows {
+        let cells: Vec<&str> = row.trim_end_matches(']').split(", ").collect();
+        let times = [cells[2], cells[5]].into_iter().filter_map(|cell| cell.parse::<i64>().ok());
+        assert!(times.min().is_some_and(|time| time > passed_on), "{row} behind {passed_on}");
+    }
+    rows
+}
+
 type Event = (String, i64, i64);
 
 fn nested_loops(kind: JoinKind, bounds: (i64, i64), sides: &[Vec<Event>; 2]) -> Vec<String> {
@@ -194,7 +223,7 @@ fn joins_equal_nested_loops_over_random_input_with_restores() {
             let bounds = (dice.roll(20) as i64 - 15, dice.roll(15) as i64 + 5);
             let mut stage = Stage::new(&spec(kind, bounds.0, bounds.1));
             let mut sides = [Vec::new(), Vec::new()];
-            let mut clock = 0;
+            let (mut clock, mut emitted) = (0, Vec::new());
             for _ in 0..60 {
                 clock += dice.roll(5) as i64;
                 let key = ["a", "b", "NULL"][dice.roll(3) as usize].to_owned();
@@ -202,15 +231,17 @@ fn joins_equal_nested_loops_over_random_input_with_restores() {
                 let side = dice.roll(2) as usize;
                 stage.rows(side, &format!("+I[{}, {}, {}]", event.0, event.1, event.2));
                 sides[side].push(event);
+                emitted.extend(on_time(&mut stage));
                 if dice.one_in(8) {
                     stage.restore(1 + dice.roll(4) as u16);
                 }
                 if dice.one_in(4) {
                     stage.watermark(stage.watermark.0.max(clock - 6));
+                    emitted.extend(stage.emitted());
                 }
             }
             stage.watermark(i64::MAX);
-            let mut emitted = stage.emitted();
+            emitted.extend(stage.emitted());
             emitted.sort();
             let expected = nested_loops(kind, bounds, &sides);
             assert_eq!(emitted, expected, "seed {seed}, {kind:?}, {bounds:?}");

@@ -191,6 +191,11 @@ impl Stage {
         self.each(|subtask, ctx, out| subtask.on_end(ctx, out));
     }
 
+    /// How far what follows sees the watermark behind this operator's.
+    pub fn watermark_delay_ms(&self) -> i64 {
+        self.subtasks[0].watermark_delay_ms()
+    }
+
     /// What was emitted since the last call.
     pub fn emitted(&mut self) -> Vec<String> {
         std::mem::take(&mut self.emitted)
