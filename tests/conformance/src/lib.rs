@@ -13,7 +13,9 @@ use millrace_test_support::binary;
 /// The clients are not installed, the program is not built, or a test of it failed.
 pub fn run_suite(name: &str) -> anyhow::Result<()> {
     let mut python = Command::new(python()?);
-    python.current_dir(env!("CARGO_MANIFEST_DIR")).args(["-B", "-m", "unittest", "-v", name]);
+    python
+        .current_dir(binary::source_root().join("tests/conformance"))
+        .args(["-B", "-m", "unittest", "-v", name]);
     python.env("MILLRACE_BIN", binary::millrace()?);
     let status = python.status().context("cannot start Python")?;
     if !status.success() {

@@ -25,7 +25,11 @@ pub fn millrace() -> anyhow::Result<PathBuf> {
     )
 }
 
-/// The root of the source tree.
+/// The root of the source tree, from the package whose test runs: two checkouts may
+/// share one directory of built programs.
 pub fn source_root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).components().collect()
+    let built_in = || env!("CARGO_MANIFEST_DIR").into();
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built_in, PathBuf::from);
+    let root = package.ancestors().find(|path| path.join("Cargo.lock").is_file());
+    root.map_or_else(|| package.clone(), PathBuf::from)
 }

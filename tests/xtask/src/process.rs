@@ -6,9 +6,12 @@ use std::process::{Command, Stdio};
 /// What a failed step says; the program's own output stands above it.
 pub type Outcome = Result<(), String>;
 
-/// The root of the tree, two above this crate.
+/// The root of the tree, two above this crate. Asked when the program runs: two
+/// checkouts may share one directory of built programs.
 pub fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).components().collect()
+    let built_in = || env!("CARGO_MANIFEST_DIR").into();
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built_in, PathBuf::from);
+    package.ancestors().nth(2).map_or_else(|| package.clone(), PathBuf::from)
 }
 
 /// Where downloads and tools are kept between runs: outside the tree.
