@@ -183,3 +183,77 @@ fn a_failure_shows_its_root_cause_and_the_restarts() {
     assert_eq!(engine.request("GET", "/jobs/none", None).0, 404);
     engine.shut_down();
 }
+
+fn keys(value: &serde_json::Value) -> Vec<&str> {
+    let mut keys: Vec<&str> =
+        value.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Flink's command line reads these with a parser that takes no unknown field.
+#[test]
+fn i1_4_answers_have_the_fields_of_flinks_strict_client_and_no_others() {
+    let overview = [
+        "duration",
+        "end-time",
+        "jid",
+        "last-modification",
+        "name",
+        "start-time",
+        "state",
+        "tasks",
+    ];
+    let details = [
+        "duration",
+        "end-time",
+        "isStoppable",
+        "jid",
+        "maxParallelism",
+        "name",
+        "now",
+        "plan",
+        "start-time",
+        "state",
+        "status-counts",
+        "timestamps",
+        "vertices",
+    ];
+    let completed = [
+        "alignment_buffered",
+        "checkpoint_type",
+        "checkpointed_size",
+        "className",
+        "discarded",
+        "end_to_end_duration",
+        "external_path",
+        "id",
+        "is_savepoint",
+        "latest_ack_timestamp",
+        "num_acknowledged_subtasks",
+        "num_subtasks",
+        "persisted_data",
+        "processed_data",
+        "savepointFormat",
+        "state_size",
+        "status",
+        "tasks",
+        "trigger_timestamp",
+    ];
+    for (generation, level) in [(1, "FLINK-1_18"), (2, "FLINK-1_19")] {
+        let place = Place::new(COPY);
+        let engine = place.start(&Start::latest(generation, level));
+        wait_until("a checkpoint", || engine.completed() > 0);
+        assert_eq!(keys(&engine.get("/v1/jobs/overview")["jobs"][0]), overview);
+        let answer = engine.get(&format!("/v1/jobs/{}", engine.job()));
+        let found = keys(&answer);
+        let found: Vec<_> = found.into_iter().filter(|key| *key != "job-type").collect();
+        assert_eq!(found, details);
+        assert_eq!(answer.get("job-type").is_some(), level == "FLINK-1_19");
+        let checkpoints = engine.get(&format!("/v1/jobs/{}/checkpoints", engine.job()));
+        assert_eq!(keys(&checkpoints["latest"]["completed"]), completed);
+        let took = &checkpoints["summary"]["end_to_end_duration"];
+        assert!(took["p50"].is_f64() && took["max"].as_i64() >= took["min"].as_i64(), "{took}");
+        engine.shut_down();
+    }
+}

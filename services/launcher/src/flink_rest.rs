@@ -28,9 +28,6 @@ pub struct JobOverview {
     pub start_time_ms: i64,
     #[serde(rename = "duration", default)]
     pub duration_ms: i64,
-    /// Ours: the sinks keep back what they prepared.
-    #[serde(rename = "commits-held", default)]
-    pub commits_held: bool,
 }
 
 /// The part of `/jobs/:id/checkpoints` that counts.
@@ -86,18 +83,21 @@ impl FlinkRest {
         Ok(checkpoints(&value))
     }
 
-    /// One metric of the job; Flink's values are strings.
-    pub async fn job_metric(
+    /// These metrics of the job, in this order; Flink's values are strings.
+    pub async fn job_metrics<const N: usize>(
         &self,
         address: &str,
         job: &str,
-        metric: &str,
-    ) -> Result<Option<f64>, LauncherError> {
-        let value: Value = self.get(address, &format!("/jobs/{job}/metrics?get={metric}")).await?;
-        let found = value.as_array().into_iter().flatten().find(|entry| entry["id"] == metric);
-        Ok(found.and_then(|entry| match &entry["value"] {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_f64(),
+        metrics: [&str; N],
+    ) -> Result<[Option<f64>; N], LauncherError> {
+        let path = format!("/jobs/{job}/metrics?get={}", metrics.join(","));
+        let value: Value = self.get(address, &path).await?;
+        Ok(metrics.map(|metric| {
+            let entry = value.as_array().into_iter().flatten().find(|it| it["id"] == metric)?;
+            match &entry["value"] {
+                Value::String(text) => text.parse().ok(),
+                other => other.as_f64(),
+            }
         }))
     }
 

@@ -26,7 +26,7 @@ pub async fn all(State(session): State<Arc<Session>>, Path(id): Path<String>) ->
             "completed": checkpoints.completed,
             "failed": checkpoints.failed,
         },
-        "summary": {},
+        "summary": summary(checkpoints.history.iter().filter(|record| completed(record))),
         "latest": {
             "completed": latest(&|record| completed(record) && !record.savepoint),
             "savepoint": latest(&|record| completed(record) && record.savepoint),
@@ -43,7 +43,7 @@ fn record_json(record: &CheckpointRecord) -> Value {
         CheckpointState::Completed => ("completed", "COMPLETED"),
         CheckpointState::Failed => ("failed", "FAILED"),
     };
-    json!({
+    let mut json = json!({
         "className": class,
         "id": record.id,
         "status": status,
@@ -61,9 +61,56 @@ fn record_json(record: &CheckpointRecord) -> Value {
         "num_subtasks": record.subtasks,
         "num_acknowledged_subtasks": record.acknowledged,
         "tasks": {},
-        "external_path": record.location,
-        "discarded": false,
-        "failure_message": record.failure,
+    });
+    // Each class has fields of its own, and Flink's client takes no others.
+    match record.state {
+        CheckpointState::InProgress => {}
+        CheckpointState::Completed => {
+            json["external_path"] = json!(record.location);
+            json["discarded"] = json!(false);
+        }
+        CheckpointState::Failed => {
+            json["failure_timestamp"] = json!(record.ended_at_ms);
+            json["failure_message"] = json!(record.failure);
+        }
+    }
+    json
+}
+
+/// Least, greatest, mean and percentiles over the completed checkpoints remembered.
+fn summary<'a>(completed: impl Iterator<Item = &'a CheckpointRecord>) -> Value {
+    let (mut sizes, mut durations) = (vec![], vec![]);
+    for record in completed {
+        sizes.push(record.bytes as i64);
+        durations.extend(record.ended_at_ms.map(|at| at - record.triggered_at_ms));
+    }
+    let none = || statistics(vec![0; sizes.len()]);
+    json!({
+        "alignment_buffered": none(),
+        "processed_data": none(),
+        "persisted_data": none(),
+        "end_to_end_duration": statistics(durations),
+        "checkpointed_size": statistics(sizes.clone()),
+        "state_size": statistics(sizes.clone()),
+    })
+}
+
+fn statistics(mut values: Vec<i64>) -> Value {
+    values.sort_unstable();
+    let percentile = |part: f64| {
+        let at = (values.len() as f64 * part).ceil() as usize;
+        values.get(at.saturating_sub(1)).copied()
+    };
+    let mean = values.iter().sum::<i64>().checked_div(values.len() as i64);
+    json!({
+        "min": values.first().copied().unwrap_or(0),
+        "max": values.last().copied().unwrap_or(0),
+        "avg": mean.unwrap_or(0),
+        "p50": percentile(0.5).map(|value| value as f64),
+        "p90": percentile(0.9).map(|value| value as f64),
+        "p95": percentile(0.95).map(|value| value as f64),
+        "p99": percentile(0.99).map(|value| value as f64),
+        "p999": percentile(0.999).map(|value| value as f64),
     })
 }
 
@@ -103,4 +150,23 @@ pub async fn config(State(session): State<Arc<Session>>, Path(id): Path<String>)
         "checkpoints_after_tasks_finish": true,
         "state_changelog_enabled": false,
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let found = statistics((1..=200).rev().collect());
+        assert_eq!(
+            (&found["min"], &found["max"], &found["avg"]),
+            (&json!(1), &json!(200), &json!(100))
+        );
+        assert_eq!(
+            (&found["p50"], &found["p99"], &found["p999"]),
+            (&json!(100.0), &json!(198.0), &json!(200.0))
+        );
+        assert_eq!(statistics(vec![])["p50"], Value::Null);
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use millrace_dataflow::RuntimeLevel;
 use millrace_runtime::Command;
 use millrace_runtime::view::{ExceptionEntry, JobStatus, JobView, TaskStatus, VertexView};
 use millrace_state::RestoreRequest;
@@ -72,8 +73,6 @@ fn overview_of(view: &JobView, now_ms: i64) -> Value {
         "last-modification": changed,
         "tasks": task_counts(view.vertices.iter().flat_map(|vertex| &vertex.subtasks)
             .map(|subtask| subtask.status())),
-        // Ours: the sinks keep back what they prepared.
-        "commits-held": view.holding_commits,
     })
 }
 
@@ -109,12 +108,11 @@ pub async fn details(State(session): State<Arc<Session>>, Path(id): Path<String>
         let count = status_counts.get(status.text()).and_then(Value::as_u64).unwrap_or(0);
         status_counts.insert(status.text().into(), (count + 1).into());
     }
-    Ok(Json(json!({
+    let mut details = json!({
         "jid": view.id,
         "name": view.name,
         "isStoppable": false,
         "state": view.status.text(),
-        "job-type": "STREAMING",
         "start-time": view.started_at_ms,
         "end-time": view.ended_at_ms.unwrap_or(-1),
         "duration": view.ended_at_ms.unwrap_or(now) - view.started_at_ms,
@@ -124,8 +122,12 @@ pub async fn details(State(session): State<Arc<Session>>, Path(id): Path<String>
         "vertices": vertices,
         "status-counts": status_counts,
         "plan": plan_json(&view),
-        "commits-held": view.holding_commits,
-    })))
+    });
+    if session.level >= RuntimeLevel::Flink1_19 {
+        // Flink's own client takes no field that it does not know.
+        details["job-type"] = "STREAMING".into();
+    }
+    Ok(Json(details))
 }
 
 fn vertex_json(session: &Session, view: &JobView, vertex: &VertexView) -> Value {

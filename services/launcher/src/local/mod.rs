@@ -206,7 +206,8 @@ impl LocalLauncher {
 
     async fn health(&self, address: &str, job: &JobOverview) -> Result<Health, LauncherError> {
         let checkpoints = self.rest.checkpoints(address, &job.jid).await?;
-        let restarts = self.rest.job_metric(address, &job.jid, "numRestarts").await?;
+        let names = ["numRestarts", "commitsHeld"];
+        let [restarts, held] = self.rest.job_metrics(address, &job.jid, names).await?;
         let restarts = restarts.unwrap_or(0.0).max(0.0) as u64;
         let last_failure = match restarts {
             0 => None,
@@ -218,7 +219,7 @@ impl LocalLauncher {
             restarts,
             last_failure,
             uptime_ms: job.duration_ms,
-            held: job.commits_held,
+            held: held.is_some_and(|held| held > 0.0),
         })
     }
 

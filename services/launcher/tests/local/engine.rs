@@ -101,8 +101,7 @@ impl Engine {
             ("GET", "/jobs/overview") if !self.running => (200, json!({"jobs": []})),
             ("GET", "/jobs/overview") => {
                 let state = if self.stopped { "FINISHED" } else { "RUNNING" };
-                let job = json!({"jid": "j", "state": state, "start-time": 5, "duration": 1234,
-                    "commits-held": self.held});
+                let job = json!({"jid": "j", "state": state, "start-time": 5, "duration": 1234});
                 (200, json!({"jobs": [job]}))
             }
             ("GET", "/jobs/j/checkpoints") => {
@@ -118,8 +117,10 @@ impl Engine {
                 self.checkpoints += 1;
                 (202, json!({"request-id": "c"}))
             }
-            ("GET", "/jobs/j/metrics?get=numRestarts") => {
-                (200, json!([{"id": "numRestarts", "value": "0"}]))
+            ("GET", "/jobs/j/metrics?get=numRestarts,commitsHeld") => {
+                let held = u8::from(self.held).to_string();
+                let restarts = json!({"id": "numRestarts", "value": "0"});
+                (200, json!([restarts, {"id": "commitsHeld", "value": held}]))
             }
             ("POST", "/jars/main/run") if self.running => {
                 (409, json!({"errors": ["the job was started already"]}))
