@@ -257,3 +257,41 @@ fn i1_4_answers_have_the_fields_of_flinks_strict_client_and_no_others() {
         engine.shut_down();
     }
 }
+
+#[test]
+fn i1_36_the_web_dashboards_calls_are_answered() {
+    let place = Place::new(COPY);
+    let mut start = Start::latest(1, "FLINK-1_18");
+    start.parallelism = 2;
+    let engine = place.start(&start);
+    input(&place, 0);
+    wait_until("the rows", || place.output().len() as u64 == FILE_ROWS);
+    let job = format!("/v1/jobs/{}", engine.job());
+    let vertex = engine.get(&job)["vertices"][0]["id"].as_str().expect("an id").to_owned();
+    let vertex = format!("{job}/vertices/{vertex}");
+    let named = |path: &str, key: &str| {
+        let answer = engine.get(path);
+        assert!(answer.get(key).is_some(), "{path}: {answer}");
+    };
+    named(&format!("{job}/accumulators"), "user-task-accumulators");
+    named(&format!("{vertex}/accumulators"), "user-accumulators");
+    named(&format!("{vertex}/subtasktimes"), "subtasks");
+    named(&format!("{vertex}/taskmanagers"), "taskmanagers");
+    named(&format!("{vertex}/subtasks/1"), "metrics");
+    named("/v1/taskmanagers/embedded", "allocatedSlots");
+    named("/v1/jars", "files");
+    named("/v1/datasets", "dataSets");
+    let latest = engine.get(&format!("{job}/checkpoints"))["latest"]["completed"]["id"].clone();
+    named(&format!("{job}/checkpoints/details/{latest}"), "checkpointed_size");
+    let rows = engine.get(&format!("{vertex}/subtasks/metrics?get=numRecordsIn&agg=sum"));
+    assert_eq!(rows, json!([{ "id": "numRecordsIn", "sum": FILE_ROWS as f64 }]));
+    let slots = engine.get("/v1/jobmanager/metrics?get=taskSlotsTotal");
+    assert_eq!(slots, json!([{ "id": "taskSlotsTotal", "value": "2" }]));
+    let restarts = engine.get("/v1/jobs/metrics?get=numRestarts&agg=max");
+    assert_eq!(restarts, json!([{ "id": "numRestarts", "max": 0.0 }]));
+    assert_eq!(engine.request("GET", &format!("{vertex}/subtasks/2"), None).0, 404);
+    assert_eq!(engine.request("GET", "/v1/taskmanagers/other", None).0, 404);
+    let bad = format!("{vertex}/subtasks/metrics?get=a&subtasks=x");
+    assert_eq!(engine.request("GET", &bad, None).0, 400);
+    engine.shut_down();
+}

@@ -37,7 +37,7 @@ pub async fn all(State(session): State<Arc<Session>>, Path(id): Path<String>) ->
     })))
 }
 
-fn record_json(record: &CheckpointRecord) -> Value {
+pub(super) fn record_json(record: &CheckpointRecord) -> Value {
     let (class, status) = match record.state {
         CheckpointState::InProgress => ("in_progress", "IN_PROGRESS"),
         CheckpointState::Completed => ("completed", "COMPLETED"),

@@ -52,24 +52,29 @@ pub async fn overview(State(session): State<Arc<Session>>) -> Answer {
     })))
 }
 
+/// The name of the one task manager: this process.
+pub const TASK_MANAGER: &str = "embedded";
+
 /// Row I1.34.
 pub async fn task_managers(State(session): State<Arc<Session>>) -> Answer {
+    Ok(Json(json!({ "taskmanagers": [task_manager_json(&session)] })))
+}
+
+pub(super) fn task_manager_json(session: &Session) -> Value {
     let slots = session.description.parallelism;
-    Ok(Json(json!({
-        "taskmanagers": [{
-            "id": "embedded",
-            "path": "embedded",
-            "dataPort": -1,
-            "jmxPort": -1,
-            "timeSinceLastHeartbeat": session.clock.now_ms(),
-            "slotsNumber": slots,
-            "freeSlots": if session.job().is_some() { 0 } else { slots },
-            "hardware": {
-                "cpuCores": std::thread::available_parallelism().map_or(1, usize::from),
-            },
-            "blocked": false,
-        }],
-    })))
+    json!({
+        "id": TASK_MANAGER,
+        "path": TASK_MANAGER,
+        "dataPort": -1,
+        "jmxPort": -1,
+        "timeSinceLastHeartbeat": session.clock.now_ms(),
+        "slotsNumber": slots,
+        "freeSlots": if session.job().is_some() { 0 } else { slots },
+        "hardware": {
+            "cpuCores": std::thread::available_parallelism().map_or(1, usize::from),
+        },
+        "blocked": false,
+    })
 }
 
 /// `DELETE /cluster`: the process ends once this was answered.

@@ -12,6 +12,7 @@ use millrace_state::RestoreRequest;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::cluster::TASK_MANAGER;
 use super::{Answer, Error, find_job};
 use crate::session::Session;
 
@@ -77,7 +78,7 @@ fn overview_of(view: &JobView, now_ms: i64) -> Value {
 }
 
 /// How many tasks are in each of Flink's task states, in small letters.
-fn task_counts(statuses: impl Iterator<Item = TaskStatus>) -> Value {
+pub(super) fn task_counts(statuses: impl Iterator<Item = TaskStatus>) -> Value {
     let statuses: Vec<TaskStatus> = statuses.collect();
     let mut counts: Map<String, Value> = ["scheduled", "deploying", "canceling", "reconciling"]
         .map(|n| (n.into(), 0.into()))
@@ -253,9 +254,9 @@ fn exception_json(entry: &ExceptionEntry) -> Value {
         "timestamp": entry.at_ms,
         "failureLabels": {},
         "taskName": entry.task,
-        "location": entry.task.as_ref().map(|_| "embedded"),
-        "endpoint": entry.task.as_ref().map(|_| "embedded"),
-        "taskManagerId": entry.task.as_ref().map(|_| "embedded"),
+        "location": entry.task.as_ref().map(|_| TASK_MANAGER),
+        "endpoint": entry.task.as_ref().map(|_| TASK_MANAGER),
+        "taskManagerId": entry.task.as_ref().map(|_| TASK_MANAGER),
         "concurrentExceptions": [],
     })
 }

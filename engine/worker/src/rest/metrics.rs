@@ -18,10 +18,10 @@ use crate::session::Session;
 
 #[derive(Debug, Deserialize)]
 pub struct MetricsQuery {
-    get: Option<String>,
+    pub(super) get: Option<String>,
 }
 
-type Metric = (String, String);
+pub(super) type Metric = (String, String);
 
 pub async fn of_job(
     State(session): State<Arc<Session>>,
@@ -48,7 +48,7 @@ pub async fn of_vertex(
 }
 
 /// Without `get` the names alone, as Flink does.
-fn selected(metrics: Vec<Metric>, query: MetricsQuery) -> Value {
+pub(super) fn selected(metrics: Vec<Metric>, query: MetricsQuery) -> Value {
     let Some(wanted) = query.get else {
         return metrics.iter().map(|(name, _)| json!({ "id": name })).collect();
     };
@@ -61,7 +61,7 @@ fn selected(metrics: Vec<Metric>, query: MetricsQuery) -> Value {
 }
 
 /// Rows I2.5 and I2.6.
-fn job_metrics(view: &JobView, now_ms: i64) -> Vec<Metric> {
+pub(super) fn job_metrics(view: &JobView, now_ms: i64) -> Vec<Metric> {
     let checkpoints = &view.checkpoints;
     let completed = |record: &CheckpointRecord| record.state == CheckpointState::Completed;
     let last = checkpoints.latest(completed);
@@ -97,7 +97,7 @@ fn job_metrics(view: &JobView, now_ms: i64) -> Vec<Metric> {
 }
 
 /// Rows I2.1 to I2.3.
-fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metric> {
+pub(super) fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metric> {
     let time = subtask.time_spent(now_ns);
     let life_ms = (time.busy_ms + time.idle_ms + time.back_pressured_ms).max(1);
     let per_second = |part: u64| (part * 1_000 / life_ms).to_string();

@@ -1,8 +1,10 @@
 //! Flink's JobManager REST API, as far as this engine has it (section I.1), and
 //! `/metrics` for Prometheus. Every path is there under `/v1`, too.
 
+mod aggregates;
 mod checkpoints;
 mod cluster;
+mod dashboard;
 mod jobs;
 mod metrics;
 mod savepoints;
@@ -70,11 +72,31 @@ pub fn router(session: Arc<Session>, shut_down: Arc<Notify>) -> Router {
         .route("/jobs/{job}/vertices/{vertex}/metrics", get(metrics::of_vertex))
         .route("/jobs/{job}/vertices/{vertex}/watermarks", get(vertices::watermarks))
         .route("/jobs/{job}/vertices/{vertex}/backpressure", get(vertices::back_pressure));
+    let routes = routes.merge(dashboard_routes());
     Router::new()
         .nest("/v1", routes.clone())
         .merge(routes)
         .fallback(|| async { Error::not_found("there is no such path") })
         .with_state(engine)
+}
+
+fn dashboard_routes() -> Router<Engine> {
+    let vertex = |path: &str| format!("/jobs/{{job}}/vertices/{{vertex}}/{path}");
+    Router::new()
+        .route("/jobs/metrics", get(aggregates::of_jobs))
+        .route("/jobs/{job}/accumulators", get(dashboard::job_accumulators))
+        .route("/jobs/{job}/checkpoints/details/{id}", get(dashboard::checkpoint_details))
+        .route(&vertex("accumulators"), get(dashboard::vertex_accumulators))
+        .route(&vertex("subtasktimes"), get(dashboard::subtask_times))
+        .route(&vertex("taskmanagers"), get(dashboard::vertex_task_managers))
+        .route(&vertex("subtasks/metrics"), get(aggregates::of_subtasks))
+        .route(&vertex("subtasks/{index}"), get(dashboard::subtask))
+        .route(&vertex("subtasks/{index}/metrics"), get(dashboard::subtask_values))
+        .route("/jobmanager/config", get(dashboard::job_manager_config))
+        .route("/jobmanager/metrics", get(dashboard::job_manager_metrics))
+        .route("/taskmanagers/{id}", get(dashboard::task_manager))
+        .route("/jars", get(dashboard::jars))
+        .route("/datasets", get(dashboard::data_sets))
 }
 
 /// Flink answers errors as `{"errors": ["..."]}` (row I1.40).

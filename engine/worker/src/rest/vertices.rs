@@ -56,20 +56,7 @@ pub async fn details(
         .subtasks
         .iter()
         .enumerate()
-        .map(|(index, subtask)| {
-            json!({
-                "subtask": index,
-                "status": subtask.status().text(),
-                "attempt": vertex.attempt,
-                "host": "localhost",
-                "taskmanager-id": "embedded",
-                "start-time": vertex.started_at_ms,
-                "end-time": view.ended_at_ms.unwrap_or(-1),
-                "duration": view.ended_at_ms.unwrap_or(now) - vertex.started_at_ms,
-                "metrics": io_metrics(&session, std::iter::once(subtask.as_ref())),
-                "status-duration": {},
-            })
-        })
+        .map(|subtask| subtask_json(&session, &view, vertex, subtask))
         .collect();
     Ok(Json(json!({
         "id": vertex.id,
@@ -83,6 +70,27 @@ pub async fn details(
         },
         "subtasks": subtasks,
     })))
+}
+
+pub(super) fn subtask_json(
+    session: &Session,
+    view: &JobView,
+    vertex: &VertexView,
+    (index, subtask): (usize, &Arc<SubtaskMetrics>),
+) -> Value {
+    let now = session.clock.now_ms();
+    json!({
+        "subtask": index,
+        "status": subtask.status().text(),
+        "attempt": vertex.attempt,
+        "host": "localhost",
+        "taskmanager-id": super::cluster::TASK_MANAGER,
+        "start-time": vertex.started_at_ms,
+        "end-time": view.ended_at_ms.unwrap_or(-1),
+        "duration": view.ended_at_ms.unwrap_or(now) - vertex.started_at_ms,
+        "metrics": io_metrics(session, std::iter::once(subtask.as_ref())),
+        "status-duration": {},
+    })
 }
 
 pub async fn watermarks(
