@@ -6,6 +6,7 @@
 //! the first start; there are more of them than readers, so that a job can be
 //! restored at a higher parallelism.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
@@ -139,13 +140,16 @@ pub struct LaneReader<R> {
     lanes: Vec<Lane>,
     /// Lanes stay when their numbers are used up.
     keep_alive: bool,
+    /// Indices of the lanes to give no rows of.
+    paused: BTreeSet<u32>,
 }
 
 impl<R: Rows> LaneReader<R> {
     pub fn new(rows: R, rate: Option<u64>, end: Option<u64>, batch_rows: usize) -> LaneReader<R> {
         let pace = Pace { rate, begun: None };
         let batch_rows = batch_rows.max(1) as u64;
-        LaneReader { rows, pace, end, batch_rows, lanes: Vec::new(), keep_alive: false }
+        let (lanes, paused) = (Vec::new(), BTreeSet::new());
+        LaneReader { rows, pace, end, batch_rows, lanes, keep_alive: false, paused }
     }
 
     pub fn keep_alive(mut self) -> LaneReader<R> {
@@ -159,7 +163,9 @@ impl<R: Rows> LaneReader<R> {
         if finished.is_some() && !self.keep_alive {
             return finished;
         }
-        let open = |at: &usize| !self.lanes[*at].is_done(self.end);
+        let open = |at: &usize| {
+            !self.lanes[*at].is_done(self.end) && !self.paused.contains(&self.lanes[*at].index)
+        };
         (0..self.lanes.len()).filter(open).min_by_key(|at| self.lanes[*at].next)
     }
 }
@@ -191,6 +197,15 @@ impl<R: Rows> SourceReader for LaneReader<R> {
         let record = self.rows.generate(&lane, numbers as usize, processing_time_ms)?;
         self.lanes[at].advance(numbers);
         Ok(ReaderEvent::Batch { split, batch: Batch::insert_only(record) })
+    }
+
+    fn set_paused(&mut self, split: &str, paused: bool) {
+        let Some(lane) = self.lanes.iter().find(|lane| lane.id() == split) else { return };
+        if paused {
+            self.paused.insert(lane.index);
+        } else {
+            self.paused.remove(&lane.index);
+        }
     }
 
     fn snapshot(&self) -> Vec<Split> {

@@ -143,6 +143,17 @@ pub struct WatermarkSpec {
     pub expression: Expression,
     /// `scan.watermark.idle-timeout` or `table.exec.source.idle-timeout`; `None`: never idle.
     pub idle_timeout_ms: Option<i64>,
+    pub alignment: Option<WatermarkAlignment>,
+}
+
+/// Sources of one group wait for each other: none goes on while its watermark is more
+/// than `max_drift_ms` past the least of the group (row E.7; Flink: FLIP-182, FLIP-217).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatermarkAlignment {
+    pub group: String,
+    pub max_drift_ms: i64,
+    /// How often the sources look at each other.
+    pub update_interval_ms: i64,
 }
 
 /// How a row finds its windows.

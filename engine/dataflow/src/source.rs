@@ -101,6 +101,12 @@ pub trait SourceReader: Send {
     fn poll(&mut self, processing_time_ms: i64) -> Result<ReaderEvent, SourceError>;
     /// The unfinished splits at their current positions: all rows before were given.
     fn snapshot(&self) -> Vec<Split>;
+    /// Gives no rows of this split until it is told otherwise, because its time is too
+    /// far ahead of others (Flink: `pauseOrResumeSplits`, FLIP-217). A reader of one
+    /// split at a time need not: its caller does not poll.
+    fn set_paused(&mut self, split: &str, paused: bool) {
+        let _ = (split, paused);
+    }
 }
 
 /// Reading failed. `Display` names what was being read and where (file, line and

@@ -317,6 +317,7 @@ impl Lowering<'_> {
             rowtime: place(watermark.column).unwrap_or(0),
             expression: self.lower(node, &expression)?,
             idle_timeout_ms: watermark.idle_timeout_ms.or((global > 0).then_some(global)),
+            alignment: watermark.alignment.clone(),
         }))
     }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::plan;
-use millrace_dataflow::graph::{Exchange, Node, NotNullPolicy, Operator};
+use millrace_dataflow::graph::{Exchange, Node, NotNullPolicy, Operator, WatermarkAlignment};
 use millrace_dataflow::table::ProducedColumn;
 use millrace_plan::PlannedScript;
 
@@ -51,6 +51,20 @@ fn e5_e6_idle_timeouts_come_from_the_table_or_the_settings() {
         assert_eq!(watermark.idle_timeout_ms, expected, "{settings}{hint}");
         assert!(source.scan.table.options.keys().all(|key| !key.starts_with("scan.watermark")));
     }
+}
+
+#[test]
+fn e7_alignment_comes_from_the_tables_options() {
+    let script = planned(
+        "INSERT INTO o SELECT origin, 1 FROM flights /*+ OPTIONS(
+         'scan.watermark.alignment.group' = 'g', 'scan.watermark.alignment.max-drift' = '20 s') */",
+    );
+    let node = find(&script, |operator| matches!(operator, Operator::Source(_)));
+    let Operator::Source(source) = &node.operator else { panic!("a source") };
+    let found = source.watermark.as_ref().and_then(|watermark| watermark.alignment.clone());
+    let expected =
+        WatermarkAlignment { group: "g".into(), max_drift_ms: 20_000, update_interval_ms: 1_000 };
+    assert_eq!(found, Some(expected));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use millrace_dataflow::{Message, Schema, Watermark};
 use millrace_state::LoadedSnapshot;
 use millrace_state::read::Share;
 
+use crate::alignment::{Aligner, AlignmentGroups};
 use crate::chain::{Body, Chain, ChainNode};
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::OutputEdge;
@@ -61,7 +62,14 @@ struct Wiring {
     inputs: Vec<InputChannel>,
     /// Node and edge.
     outputs: Vec<(usize, OutputEdge)>,
-    commands: Option<(Receiver<SourceCommand>, Lead)>,
+    source: Option<SourceWiring>,
+}
+
+/// What a source's subtask shares with others.
+struct SourceWiring {
+    commands: Receiver<SourceCommand>,
+    lead: Lead,
+    groups: AlignmentGroups,
 }
 
 impl Execution {
@@ -160,7 +168,7 @@ fn coordinate_sources(
     attempt: &AttemptSpec,
     wirings: &mut [Vec<Wiring>],
 ) -> Result<Vec<SourceCoordinator>, TaskError> {
-    let mut sources = vec![];
+    let (mut sources, groups) = (vec![], AlignmentGroups::default());
     for (node, source) in &attempt.spec.connections.sources {
         let chain = attempt.topology.chain_of[*node];
         let (mut commands, lead) = (vec![], Lead::default());
@@ -168,7 +176,8 @@ fn coordinate_sources(
             // Bounded by its use: splits on demand, or each split once; one barrier.
             let (sender, receiver) = unbounded();
             commands.push(sender);
-            wiring.commands = Some((receiver, lead.clone()));
+            let (lead, groups) = (lead.clone(), groups.clone());
+            wiring.source = Some(SourceWiring { commands: receiver, lead, groups });
         }
         let graph_node = &attempt.spec.graph.nodes[*node];
         let restored = attempt
@@ -254,9 +263,9 @@ fn build(
         });
     }
     let chain = Chain::new(chain_nodes, environment.clone());
-    match wiring.commands {
-        Some(commands) => {
-            let source = build_source(attempt, environment, nodes[0], commands, chain)?;
+    match wiring.source {
+        Some(shared) => {
+            let source = build_source(attempt, environment, nodes[0], shared, chain)?;
             Ok(TaskDriver::Source(Box::new(source)))
         }
         None => Ok(TaskDriver::Gate(Box::new(InputGate::new(wiring.inputs)), chain)),
@@ -379,7 +388,7 @@ fn build_source(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-    (commands, lead): (Receiver<SourceCommand>, Lead),
+    shared: SourceWiring,
     chain: Chain,
 ) -> Result<SourceTask, TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
@@ -396,6 +405,13 @@ fn build_source(
         .restored
         .as_ref()
         .and_then(|snapshot| snapshot.operator(&node.id)?.source.as_ref()?.watermark_ms);
+    let aligner =
+        watermark.as_ref().and_then(|spec| spec.alignment.clone()).map(|config| Aligner {
+            groups: shared.groups,
+            member: (index, environment.subtask),
+            config,
+            next_look_ms: i64::MIN,
+        });
     let idle_timeout = watermark.as_ref().and_then(|spec| spec.idle_timeout_ms);
     Ok(SourceTask {
         node: index,
@@ -407,9 +423,14 @@ fn build_source(
             watermark,
             output: node.output.to_arrow(),
         },
-        watermarks: SplitWatermarks::new((environment.subtask, lead), idle_timeout, restored),
+        watermarks: SplitWatermarks::new(
+            (environment.subtask, shared.lead),
+            idle_timeout,
+            restored,
+        ),
         watermark_interval_ms: attempt.spec.settings.watermark_interval_ms,
-        commands,
+        aligner,
+        commands: shared.commands,
         chain,
         environment: environment.clone(),
         state: ReadState::default(),

@@ -13,6 +13,7 @@
 //!
 //! Must not know: sql, plan, services.
 
+mod alignment;
 mod attempt;
 pub mod chain;
 mod checkpoints;

@@ -13,6 +13,7 @@ use millrace_dataflow::source::{Assignment, ReaderEvent, SourceReader, Split};
 use millrace_dataflow::{Barrier, Batch, EvalContext, Expression, Message, Watermark};
 use millrace_state::manifest::SplitPosition;
 
+use crate::alignment::Aligner;
 use crate::chain::{Chain, ReaderSnapshot};
 use crate::error::{TaskError, TaskStop};
 use crate::gate::cancel_requested;
@@ -35,6 +36,7 @@ pub struct SourceTask {
     pub preparation: Preparation,
     pub watermarks: SplitWatermarks,
     pub watermark_interval_ms: i64,
+    pub aligner: Option<Aligner>,
     pub commands: Receiver<SourceCommand>,
     pub chain: Chain,
     pub environment: TaskEnvironment,
@@ -143,9 +145,15 @@ impl SourceTask {
     fn step(&mut self) -> Result<Option<Duration>, TaskStop> {
         if self.state.splits == 0 {
             self.tell_watermark()?;
+            self.align(true)?;
             return Ok(Some(self.patience_without_splits()));
         }
+        self.align(false)?;
         let now = self.environment.clock.now_ms();
+        if let Some(aligner) = self.aligner.as_ref().filter(|_| self.watermarks.all_paused()) {
+            let wait = aligner.next_look_ms.saturating_sub(now).max(1);
+            return Ok(Some(Duration::from_millis(wait.unsigned_abs())));
+        }
         let event = self
             .reader
             .poll(now)
@@ -165,6 +173,21 @@ impl SourceTask {
                 Ok(Some(patience))
             }
         }
+    }
+
+    /// Looks where the others of its group are, when it is time or `at_once`.
+    fn align(&mut self, at_once: bool) -> Result<(), TaskStop> {
+        let now = self.environment.clock.now_ms();
+        if !self.aligner.as_ref().is_some_and(|aligner| at_once || aligner.is_due(now)) {
+            return Ok(());
+        }
+        self.tell_watermark()?;
+        let Some(aligner) = &mut self.aligner else { return Ok(()) };
+        let limit = aligner.look(now, self.watermarks.counts());
+        for (split, paused) in self.watermarks.pause_beyond(limit, now) {
+            self.reader.set_paused(&split, paused);
+        }
+        Ok(())
     }
 
     fn patience_without_splits(&self) -> Duration {
@@ -205,6 +228,7 @@ impl SourceTask {
         }
         self.state.exhausted = true;
         self.watermarks.end();
+        self.align(true)?;
         self.chain.on_watermark(Watermark::MAX)?;
         report(&self.environment, TaskEvent::Exhausted(self.environment.id))
     }

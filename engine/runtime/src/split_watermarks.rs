@@ -59,6 +59,8 @@ pub struct SplitWatermarks {
     without_splits_since_ms: Option<i64>,
     subtask: u16,
     lead: Lead,
+    /// No split past this gives rows.
+    limit_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,8 @@ struct SplitTime {
     watermark: Watermark,
     last_rows_ms: i64,
     idle: bool,
+    /// Too far ahead of others: gives no rows, and that is not idleness.
+    paused: bool,
 }
 
 impl SplitWatermarks {
@@ -83,6 +87,7 @@ impl SplitWatermarks {
             without_splits_since_ms: None,
             subtask,
             lead,
+            limit_ms: i64::MAX,
         }
     }
 
@@ -98,9 +103,39 @@ impl SplitWatermarks {
 
     pub fn add(&mut self, split: &str, watermark_ms: Option<i64>, now_ms: i64) {
         let watermark = watermark_ms.map_or(Watermark::MIN, Watermark);
-        let time = SplitTime { watermark, last_rows_ms: now_ms, idle: false };
+        let time = SplitTime {
+            watermark,
+            last_rows_ms: now_ms,
+            idle: false,
+            paused: self.sent.0 > self.limit_ms,
+        };
         self.splits.insert(split.to_owned(), time);
         self.without_splits_since_ms = None;
+    }
+
+    /// Which splits are to stop or to go on, now that none may be past `limit_ms`.
+    pub fn pause_beyond(&mut self, limit_ms: i64, now_ms: i64) -> Vec<(String, bool)> {
+        self.limit_ms = limit_ms;
+        let mut changed = vec![];
+        for (split, time) in &mut self.splits {
+            // What was sent counts for a split that was just added, too.
+            let paused = time.watermark.max(self.sent).0 > limit_ms;
+            if std::mem::replace(&mut time.paused, paused) != paused {
+                time.last_rows_ms = now_ms;
+                changed.push((split.clone(), paused));
+            }
+        }
+        changed
+    }
+
+    /// Every split waits for others.
+    pub fn all_paused(&self) -> bool {
+        !self.splits.is_empty() && self.splits.values().all(|time| time.paused)
+    }
+
+    /// The watermark that others are to wait for: none of an idle subtask.
+    pub fn counts(&self) -> Option<i64> {
+        self.sent().filter(|_| !self.idle && self.sent < Watermark::MAX)
     }
 
     pub fn remove(&mut self, split: &str) {
@@ -164,7 +199,7 @@ impl SplitWatermarks {
     fn find_idle(&mut self, now_ms: i64) {
         let Some(timeout) = self.idle_timeout_ms else { return };
         for time in self.splits.values_mut() {
-            time.idle |= now_ms - time.last_rows_ms >= timeout;
+            time.idle |= !time.paused && now_ms - time.last_rows_ms >= timeout;
         }
     }
 }
@@ -245,6 +280,27 @@ mod tests {
         assert_eq!(times.tell(131), Tell::Nothing);
         times.add("a", None, 140);
         assert_eq!(times.tell(140), Tell::Nothing);
+    }
+
+    #[test]
+    fn e_7_a_split_that_waits_for_others_is_not_idle() {
+        let mut times = alone(Some(100), None);
+        times.add("a", None, 0);
+        times.add("b", None, 0);
+        times.rows("a", Some(50), 0);
+        times.rows("b", Some(10), 0);
+        assert_eq!(times.pause_beyond(20, 0), [("a".to_owned(), true)]);
+        assert!(!times.all_paused());
+        assert_eq!(times.tell(150), Tell::Watermark(Watermark(50)), "b is idle, a is not");
+        // What was sent counts for the whole subtask.
+        assert_eq!(times.pause_beyond(20, 200), [("b".to_owned(), true)]);
+        times.add("c", None, 200);
+        assert!(times.all_paused());
+        let resumed = times.pause_beyond(60, 300);
+        assert_eq!(resumed, ["a", "b", "c"].map(|split| (split.to_owned(), false)));
+        assert_eq!(times.tell(399), Tell::Nothing);
+        assert_eq!(times.tell(400), Tell::Idle);
+        assert_eq!((times.sent(), times.counts()), (Some(50), None));
     }
 
     #[test]

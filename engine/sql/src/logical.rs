@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::graph::{
-    AggregateCall, JoinKind, Keep, SortKey, WindowAssigner, WindowTime,
+    AggregateCall, JoinKind, Keep, SortKey, WatermarkAlignment, WindowAssigner, WindowTime,
 };
 use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{RuntimeLevel, Schema};
@@ -82,6 +82,8 @@ pub struct TableWatermark {
     pub expression: TypedExpr,
     /// `scan.watermark.idle-timeout` (row E.5).
     pub idle_timeout_ms: Option<i64>,
+    /// `scan.watermark.alignment.*` (row E.7).
+    pub alignment: Option<WatermarkAlignment>,
 }
 
 /// A relation: a node and its output columns.

@@ -295,3 +295,38 @@ fn i1_36_the_web_dashboards_calls_are_answered() {
     assert_eq!(engine.request("GET", &bad, None).0, 400);
     engine.shut_down();
 }
+
+const ALIGNED: &str = "
+CREATE TABLE a (id INT, at_ms BIGINT, ts AS TO_TIMESTAMP_LTZ(at_ms, 3),
+  WATERMARK FOR ts AS ts) WITH (
+  'connector' = 'filesystem', 'path' = 'DIR/in/a', 'format' = 'csv',
+  'source.monitor-interval' = '10 ms', 'scan.watermark.alignment.group' = 'g',
+  'scan.watermark.alignment.max-drift' = '10 s',
+  'scan.watermark.alignment.update-interval' = '20 ms');
+CREATE TABLE b WITH ('path' = 'DIR/in/b') LIKE a (OVERWRITING OPTIONS);
+CREATE TABLE sink_t (id INT) WITH (
+  'connector' = 'filesystem', 'path' = 'DIR/out', 'format' = 'csv');
+INSERT INTO sink_t SELECT id FROM a UNION ALL SELECT id FROM b;";
+
+#[test]
+fn e7_a_source_that_is_far_ahead_waits_for_the_others_of_its_group() {
+    let place = Place::new(ALIGNED);
+    for name in ["in/a", "in/b"] {
+        std::fs::create_dir(place.path(name)).unwrap();
+    }
+    let mut start = Start::latest(1, "FLINK-1_18");
+    start.parallelism = 1;
+    let engine = place.start(&start);
+    place.input("a/1.csv", "1,1000\n");
+    wait_until("the first row", || place.output() == ["1"]);
+    place.input("b/1.csv", "2,100000\n");
+    wait_until("a row from ahead", || place.output() == ["1", "2"]);
+    std::thread::sleep(Duration::from_millis(100));
+    place.input("b/2.csv", "3,100001\n");
+    let completed = engine.completed();
+    wait_until("checkpoints", || engine.completed() > completed + 15);
+    assert_eq!(place.output(), ["1", "2"], "b waits for a");
+    place.input("a/2.csv", "4,95000\n");
+    wait_until("all rows", || place.output() == ["1", "2", "3", "4"]);
+    engine.shut_down();
+}

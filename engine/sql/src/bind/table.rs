@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::catalog::{ConnectorDescriptor, TableUsage};
+use millrace_dataflow::graph::WatermarkAlignment;
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::table::{MetadataColumn, TableSpec};
 use millrace_dataflow::{Field, Schema, TimeAttribute, TypeRoot};
@@ -23,6 +24,9 @@ use crate::since::Feature;
 use crate::span::Span;
 
 const IDLE_TIMEOUT: &str = "scan.watermark.idle-timeout";
+const ALIGNMENT_GROUP: &str = "scan.watermark.alignment.group";
+const ALIGNMENT_DRIFT: &str = "scan.watermark.alignment.max-drift";
+const ALIGNMENT_INTERVAL: &str = "scan.watermark.alignment.update-interval";
 const WATERMARK_OPTIONS: &str = "scan.watermark.";
 
 impl Binder<'_> {
@@ -170,7 +174,8 @@ impl Binder<'_> {
             return Err(Problem::new(watermark.expression.span, message));
         }
         draft.columns[column].0.time = TimeAttribute::Rowtime;
-        draft.watermark = Some(TableWatermark { column, expression, idle_timeout_ms: None });
+        draft.watermark =
+            Some(TableWatermark { column, expression, idle_timeout_ms: None, alignment: None });
         Ok(())
     }
 
@@ -209,8 +214,13 @@ impl Binder<'_> {
     ) -> Bound<()> {
         let watermark: Vec<(String, String)> =
             options.extract_if(.., |key, _| key.starts_with(WATERMARK_OPTIONS)).collect();
-        for (key, value) in watermark {
-            self.watermark_option(table, &key, &value, span)?;
+        for (key, value) in &watermark {
+            self.watermark_option(table, key, value, span)?;
+        }
+        if let Some(alignment) = alignment(&watermark, span)?
+            && let Some(watermark) = &mut table.watermark
+        {
+            watermark.alignment = Some(alignment);
         }
         table.spec.options.extend(options);
         Ok(())
@@ -228,23 +238,16 @@ impl Binder<'_> {
         let known = [
             IDLE_TIMEOUT,
             "scan.watermark.emit.strategy",
-            "scan.watermark.alignment.group",
-            "scan.watermark.alignment.max-drift",
-            "scan.watermark.alignment.update-interval",
+            ALIGNMENT_GROUP,
+            ALIGNMENT_DRIFT,
+            ALIGNMENT_INTERVAL,
         ];
         if !known.contains(&key) {
             return Err(Problem::new(span, format!("Unsupported option '{key}'"))
                 .or_hint(nearest::hint(key, known)));
         }
-        if key.starts_with("scan.watermark.alignment.") {
-            return Err(Problem::new(
-                span,
-                format!("watermark alignment ('{key}') is not offered yet"),
-            ));
-        }
         if key == IDLE_TIMEOUT {
-            let timeout = parse_duration_ms(value)
-                .map_err(|error| Problem::new(span, format!("option '{key}': {error}")))?;
+            let timeout = duration_option(key, value, span)?;
             if let Some(watermark) = &mut table.watermark {
                 watermark.idle_timeout_ms = (timeout > 0).then_some(timeout);
             }
@@ -521,4 +524,30 @@ fn draft_column(definition: &ColumnDefinition) -> (Field, DraftColumn) {
             (Field::new(name, TypeRoot::Null.nullable()), DraftColumn::Computed)
         }
     }
+}
+
+fn duration_option(key: &str, value: &str, span: Span) -> Bound<i64> {
+    parse_duration_ms(value).map_err(|error| Problem::new(span, format!("option '{key}': {error}")))
+}
+
+/// Group and drift come together; the interval is Flink's second when it is not given.
+fn alignment(options: &[(String, String)], span: Span) -> Bound<Option<WatermarkAlignment>> {
+    let get = |wanted: &str| options.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
+    let (group, drift) = match (get(ALIGNMENT_GROUP), get(ALIGNMENT_DRIFT)) {
+        (Some(group), Some(drift)) => (group.clone(), drift),
+        (None, None) if get(ALIGNMENT_INTERVAL).is_none() => return Ok(None),
+        (group, _) => {
+            let missing = if group.is_some() { ALIGNMENT_DRIFT } else { ALIGNMENT_GROUP };
+            let message = format!("watermark alignment needs '{missing}', too");
+            return Err(Problem::new(span, message));
+        }
+    };
+    let interval = get(ALIGNMENT_INTERVAL).map_or("1 s", String::as_str);
+    let update_interval_ms = duration_option(ALIGNMENT_INTERVAL, interval, span)?;
+    if update_interval_ms <= 0 {
+        let message = format!("option '{ALIGNMENT_INTERVAL}' must be positive, not {interval}");
+        return Err(Problem::new(span, message));
+    }
+    let max_drift_ms = duration_option(ALIGNMENT_DRIFT, drift, span)?;
+    Ok(Some(WatermarkAlignment { group, max_drift_ms, update_interval_ms }))
 }
