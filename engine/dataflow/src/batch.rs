@@ -62,6 +62,12 @@ impl Batch {
         Batch { record, kinds: Some(kinds.into()) }
     }
 
+    /// `rows` rows from row `from` on; copies no columns.
+    pub fn slice(&self, from: usize, rows: usize) -> Batch {
+        let kinds = self.kinds.as_ref().map(|kinds| kinds[from..from + rows].into());
+        Batch { record: self.record.slice(from, rows), kinds }
+    }
+
     pub fn num_rows(&self) -> usize {
         self.record.num_rows()
     }

@@ -144,6 +144,9 @@ pub struct WatermarkSpec {
     /// `scan.watermark.idle-timeout` or `table.exec.source.idle-timeout`; `None`: never idle.
     pub idle_timeout_ms: Option<i64>,
     pub alignment: Option<WatermarkAlignment>,
+    /// A watermark after every row that raises it, rather than now and then
+    /// (`scan.watermark.emit.strategy`, row E.4).
+    pub on_event: bool,
 }
 
 /// Sources of one group wait for each other: none goes on while its watermark is more

@@ -318,6 +318,7 @@ impl Lowering<'_> {
             expression: self.lower(node, &expression)?,
             idle_timeout_ms: watermark.idle_timeout_ms.or((global > 0).then_some(global)),
             alignment: watermark.alignment.clone(),
+            on_event: watermark.on_event,
         }))
     }
 

@@ -199,10 +199,46 @@ impl SourceTask {
 
     fn on_batch(&mut self, split: &str, batch: Batch, now_ms: i64) -> Result<(), TaskStop> {
         SubtaskMetrics::add(&self.environment.metrics.records_in, batch.num_rows());
-        let (batch, watermark) = self.preparation.prepare(batch, now_ms, self.chain.watermark())?;
+        let prepared = self.preparation.prepare(batch, now_ms, self.chain.watermark())?;
+        let Prepared { batch, watermarks } = prepared;
+        let Some(watermarks) = watermarks else {
+            self.watermarks.rows(split, None, now_ms);
+            return self.chain.emit_from_head(batch);
+        };
+        let spec = self.preparation.watermark.as_ref();
+        // Row E.3: an interval of 0 means every growth, too.
+        if self.watermark_interval_ms == 0 || spec.is_some_and(|spec| spec.on_event) {
+            return self.on_rows(split, &batch, &watermarks, now_ms);
+        }
         self.chain.emit_from_head(batch)?;
-        self.watermarks.rows(split, watermark, now_ms);
+        self.watermarks.rows(split, max(&watermarks), now_ms);
         Ok(())
+    }
+
+    /// A watermark after every row that raises it (row E.4).
+    fn on_rows(
+        &mut self,
+        split: &str,
+        batch: &Batch,
+        watermarks: &TimestampMillisecondArray,
+        now_ms: i64,
+    ) -> Result<(), TaskStop> {
+        let (mut from, mut greatest) = (0, self.watermarks.of_split(split));
+        for row in 0..batch.num_rows() {
+            let watermark = watermarks.is_valid(row).then(|| watermarks.value(row));
+            if watermark > greatest {
+                greatest = watermark;
+                self.chain.emit_from_head(batch.slice(from, row + 1 - from))?;
+                self.watermarks.rows(split, watermark, now_ms);
+                self.tell_watermark()?;
+                from = row + 1;
+            }
+        }
+        self.watermarks.rows(split, None, now_ms);
+        if from == batch.num_rows() {
+            return Ok(());
+        }
+        self.chain.emit_from_head(batch.slice(from, batch.num_rows() - from))
     }
 
     fn split_finished(&mut self, split: &str) -> Result<(), TaskStop> {
@@ -274,21 +310,26 @@ impl SourceTask {
     }
 }
 
+struct Prepared {
+    batch: Batch,
+    watermarks: Option<TimestampMillisecondArray>,
+}
+
 impl Preparation {
-    /// The rows as the operator's output, with the greatest watermark among them.
+    /// The rows as the operator's output, with each one's watermark.
     fn prepare(
         &self,
         batch: Batch,
         now_ms: i64,
         watermark: Watermark,
-    ) -> Result<(Batch, Option<i64>), TaskError> {
+    ) -> Result<Prepared, TaskError> {
         let ctx = EvalContext {
             processing_time_ms: now_ms,
             watermark_ms: (watermark > Watermark::MIN).then_some(watermark.0),
         };
         let batch = self.compute(batch, &ctx)?;
-        let greatest = self.greatest_watermark(&batch.record, &ctx)?;
-        Ok((batch, greatest))
+        let watermarks = self.watermarks_of(&batch.record, &ctx)?;
+        Ok(Prepared { batch, watermarks })
     }
 
     fn compute(&self, batch: Batch, ctx: &EvalContext) -> Result<Batch, TaskError> {
@@ -304,11 +345,11 @@ impl Preparation {
         Ok(Batch { record, kinds: batch.kinds })
     }
 
-    fn greatest_watermark(
+    fn watermarks_of(
         &self,
         record: &RecordBatch,
         ctx: &EvalContext,
-    ) -> Result<Option<i64>, TaskError> {
+    ) -> Result<Option<TimestampMillisecondArray>, TaskError> {
         let Some(spec) = &self.watermark else { return Ok(None) };
         let fail = |message: String| TaskError::new(&self.name, message);
         if record.column(spec.rowtime).null_count() > 0 {
@@ -326,6 +367,6 @@ impl Preparation {
             .as_any()
             .downcast_ref::<TimestampMillisecondArray>()
             .ok_or_else(|| fail("its watermark is not a timestamp".into()))?;
-        Ok(max(millis))
+        Ok(Some(millis.clone()))
     }
 }

@@ -84,6 +84,8 @@ pub struct TableWatermark {
     pub idle_timeout_ms: Option<i64>,
     /// `scan.watermark.alignment.*` (row E.7).
     pub alignment: Option<WatermarkAlignment>,
+    /// `scan.watermark.emit.strategy` = `on-event` (row E.4).
+    pub on_event: bool,
 }
 
 /// A relation: a node and its output columns.

@@ -63,3 +63,23 @@ async fn a_bad_script_is_shown_by_its_problems() {
     let Err(ForegroundError::Script(problems)) = started else { panic!("x is nowhere") };
     assert_eq!(problems[0].line, 1);
 }
+
+/// The third row is older than the second: late, when each row's watermark goes at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn e4_on_event_every_row_that_raises_the_watermark_sends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("1.csv"), "1000\n5000\n2000\n").unwrap();
+    let table = format!(
+        "CREATE TABLE t (at_ms BIGINT, ts AS TO_TIMESTAMP_LTZ(at_ms, 3), WATERMARK FOR ts AS ts)
+         WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv' OPTION);",
+        directory.path().display()
+    );
+    let query = "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND))
+         GROUP BY window_start, window_end;";
+    let on_event = table.replace("OPTION", ", 'scan.watermark.emit.strategy' = 'on-event'");
+    let periodic = table.replace("OPTION", "");
+    check(&format!("{periodic} {query}"), 1, &[("+I", 1); 3]).await;
+    check(&format!("{on_event} {query}"), 1, &[("+I", 1); 2]).await;
+    let always = format!("SET 'pipeline.auto-watermark-interval' = '0'; {periodic}");
+    check(&format!("{always} {query}"), 1, &[("+I", 1); 2]).await;
+}

@@ -27,6 +27,7 @@ const IDLE_TIMEOUT: &str = "scan.watermark.idle-timeout";
 const ALIGNMENT_GROUP: &str = "scan.watermark.alignment.group";
 const ALIGNMENT_DRIFT: &str = "scan.watermark.alignment.max-drift";
 const ALIGNMENT_INTERVAL: &str = "scan.watermark.alignment.update-interval";
+const EMIT_STRATEGY: &str = "scan.watermark.emit.strategy";
 const WATERMARK_OPTIONS: &str = "scan.watermark.";
 
 impl Binder<'_> {
@@ -174,8 +175,13 @@ impl Binder<'_> {
             return Err(Problem::new(watermark.expression.span, message));
         }
         draft.columns[column].0.time = TimeAttribute::Rowtime;
-        draft.watermark =
-            Some(TableWatermark { column, expression, idle_timeout_ms: None, alignment: None });
+        draft.watermark = Some(TableWatermark {
+            column,
+            expression,
+            idle_timeout_ms: None,
+            alignment: None,
+            on_event: false,
+        });
         Ok(())
     }
 
@@ -235,16 +241,17 @@ impl Binder<'_> {
         span: Span,
     ) -> Bound<()> {
         Feature::ScanWatermarkOptions.check(self.level, span)?;
-        let known = [
-            IDLE_TIMEOUT,
-            "scan.watermark.emit.strategy",
-            ALIGNMENT_GROUP,
-            ALIGNMENT_DRIFT,
-            ALIGNMENT_INTERVAL,
-        ];
+        let known =
+            [IDLE_TIMEOUT, EMIT_STRATEGY, ALIGNMENT_GROUP, ALIGNMENT_DRIFT, ALIGNMENT_INTERVAL];
         if !known.contains(&key) {
             return Err(Problem::new(span, format!("Unsupported option '{key}'"))
                 .or_hint(nearest::hint(key, known)));
+        }
+        if key == EMIT_STRATEGY {
+            let on_event = on_event(value, span)?;
+            if let Some(watermark) = &mut table.watermark {
+                watermark.on_event = on_event;
+            }
         }
         if key == IDLE_TIMEOUT {
             let timeout = duration_option(key, value, span)?;
@@ -522,6 +529,18 @@ fn draft_column(definition: &ColumnDefinition) -> (Field, DraftColumn) {
         // Its type is known once the expression is bound.
         ColumnKind::Computed { .. } => {
             (Field::new(name, TypeRoot::Null.nullable()), DraftColumn::Computed)
+        }
+    }
+}
+
+fn on_event(value: &str, span: Span) -> Bound<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "on-event" => Ok(true),
+        "on-periodic" => Ok(false),
+        _ => {
+            let message =
+                format!("option '{EMIT_STRATEGY}' is on-periodic or on-event, not '{value}'");
+            Err(Problem::new(span, message))
         }
     }
 }
