@@ -115,6 +115,7 @@ pub enum Operator {
     WindowAggregate(WindowAggregate),
     GroupAggregate(GroupAggregate),
     IntervalJoin(IntervalJoin),
+    Join(Join),
     Rank(Rank),
     Deduplicate(Deduplicate),
     /// All inputs in arrival order; watermarks by minimum.
@@ -287,6 +288,53 @@ pub struct IntervalJoin {
     pub upper_ms: i64,
     /// Over left's columns followed by right's.
     pub residual: Option<Expression>,
+}
+
+/// Equal keys without a bound in time: both sides are kept whole (rows B6.1 to B6.6).
+/// Any changelog in.
+#[derive(Clone, Debug)]
+pub struct Join {
+    pub emits: JoinEmits,
+    /// As many of the left as of the right, of equal types; none: all rows meet.
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// For each key: NULL is equal to NULL (`IS NOT DISTINCT FROM`, row B6.4).
+    pub null_safe: Vec<bool>,
+    /// Over left's columns followed by right's.
+    pub residual: Option<Expression>,
+    /// Whether the left and the right input carry -U, +U or -D.
+    pub retracts: [bool; 2],
+    /// For the left and the right side; 0: for ever.
+    pub state_ttl_ms: [i64; 2],
+}
+
+/// What a regular join's rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinEmits {
+    /// Left's columns, then right's.
+    Pairs(JoinKind),
+    /// Left's rows that have a match: `IN`, `EXISTS`.
+    Semi,
+    /// Left's rows that have none: `NOT IN`, `NOT EXISTS`.
+    Anti,
+}
+
+impl JoinEmits {
+    /// Whether rows of the left and of the right side show whether they have a match.
+    pub fn outer(self) -> [bool; 2] {
+        match self {
+            JoinEmits::Pairs(JoinKind::Inner) => [false, false],
+            JoinEmits::Pairs(JoinKind::Left) | JoinEmits::Semi | JoinEmits::Anti => [true, false],
+            JoinEmits::Pairs(JoinKind::Right) => [false, true],
+            JoinEmits::Pairs(JoinKind::Full) => [true, true],
+        }
+    }
+
+    /// Whether the output has just those kinds of changes that the inputs have (rows
+    /// B12.13, B12.14).
+    pub fn forwards_kinds(self) -> bool {
+        matches!(self, JoinEmits::Pairs(JoinKind::Inner) | JoinEmits::Semi)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

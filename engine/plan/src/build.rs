@@ -64,7 +64,7 @@ fn watermark_columns(table: &BoundTable) -> BTreeSet<usize> {
     columns
 }
 
-struct Builder<'a> {
+pub(crate) struct Builder<'a> {
     plan: Plan,
     needs: &'a mut TableNeeds,
     context: ExprContext,
@@ -88,7 +88,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn node(
+    pub(crate) fn node(
         &mut self,
         operator: PhysicalOperator,
         inputs: Vec<usize>,
@@ -106,7 +106,7 @@ impl Builder<'_> {
 
     /// A node whose output is exactly these columns of the relation. When none is
     /// wanted (`COUNT(*)`), one comes anyway: a batch has rows only with a column.
-    fn relation(&mut self, rel: &Rel, wanted: &[usize]) -> Built<usize> {
+    pub(crate) fn relation(&mut self, rel: &Rel, wanted: &[usize]) -> Built<usize> {
         let first = [0];
         let wanted = if wanted.is_empty() && !rel.schema.is_empty() { &first } else { wanted };
         let collapsed = Collapsed::of(rel, wanted);
@@ -207,6 +207,7 @@ impl Builder<'_> {
                 self.aggregate(rel, input, keys, calls, wanted)?
             }
             RelNode::IntervalJoin(join) => self.interval_join(rel, join, wanted)?,
+            RelNode::RegularJoin(join) => self.join(rel, join, wanted)?,
             RelNode::Rank { .. } => self.rank(rel, wanted)?,
             RelNode::Deduplicate { .. } => self.deduplicate(rel, wanted)?,
             RelNode::Union(inputs) => {
@@ -454,9 +455,9 @@ impl Builder<'_> {
 }
 
 /// A node and which of its relation's columns it has, in order.
-struct Native {
-    node: usize,
-    columns: Vec<usize>,
+pub(crate) struct Native {
+    pub node: usize,
+    pub columns: Vec<usize>,
 }
 
 // The cell of a row that has no column of its own.

@@ -122,6 +122,7 @@ fn produced(
         PhysicalOperator::WindowAggregate { .. } | PhysicalOperator::IntervalJoin(_) => {
             Kinds::default()
         }
+        PhysicalOperator::Join(join) if !join.emits.forwards_kinds() => everything,
         _ => input,
     })
 }
@@ -202,7 +203,8 @@ fn needed_before(plan: &Plan, kinds: &[Kinds], connectors: &dyn ConnectorCatalog
         for input in &node.inputs {
             needed[*input] |= of_inputs && kinds[*input].update;
         }
-        if matches!(node.operator, PhysicalOperator::Source { .. }) {
+        // What a join forwards holds -U when its inputs do, whoever reads it.
+        if matches!(node.operator, PhysicalOperator::Source { .. } | PhysicalOperator::Join(_)) {
             needed[index] = kinds[index].update;
         }
     }

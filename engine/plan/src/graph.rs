@@ -7,8 +7,8 @@ use arrow::compute::concat;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
 use millrace_dataflow::graph::{
-    Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Node, NotNullPolicy, Operator, Rank,
-    SinkOperator, SourceOperator, WatermarkSpec, WindowAggregate,
+    Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join, Node, NotNullPolicy, Operator,
+    Rank, SinkOperator, SourceOperator, WatermarkSpec, WindowAggregate,
 };
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::source::ScanSpec;
@@ -22,7 +22,7 @@ use crate::build::Built;
 use crate::changelog::Changelog;
 use crate::identity;
 use crate::names;
-use crate::physical::{PhysicalIntervalJoin, PhysicalNode, PhysicalOperator, Plan};
+use crate::physical::{PhysicalIntervalJoin, PhysicalJoin, PhysicalNode, PhysicalOperator, Plan};
 
 /// Rows a source puts into one batch at most.
 const BATCH_ROWS: usize = 1024;
@@ -145,6 +145,7 @@ impl Lowering<'_> {
             PhysicalOperator::IntervalJoin(join) => {
                 Operator::IntervalJoin(self.interval_join(node, join)?)
             }
+            PhysicalOperator::Join(join) => Operator::Join(self.join(node, join)?),
             PhysicalOperator::Rank { partition, order, start, end, output_rank } => {
                 Operator::Rank(Rank {
                     partition: partition.clone(),
@@ -199,6 +200,19 @@ impl Lowering<'_> {
             lower_ms: join.lower_ms,
             upper_ms: join.upper_ms,
             residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
+        })
+    }
+
+    fn join(&self, node: &PhysicalNode, join: &PhysicalJoin) -> Built<Join> {
+        let retracts = |side: usize| !self.changelog.kinds[node.inputs[side]].is_insert_only();
+        Ok(Join {
+            emits: join.emits,
+            left_keys: join.left_keys.clone(),
+            right_keys: join.right_keys.clone(),
+            null_safe: join.null_safe.clone(),
+            residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
+            retracts: [retracts(0), retracts(1)],
+            state_ttl_ms: join.state_ttl_ms.map(|ttl| ttl.unwrap_or_else(|| self.state_ttl_ms())),
         })
     }
 
@@ -366,6 +380,8 @@ pub(crate) fn distribution(operator: &PhysicalOperator, input: usize) -> Option<
         PhysicalOperator::Rank { partition, .. } => Some(partition.clone()),
         PhysicalOperator::IntervalJoin(join) if input == 0 => Some(join.left_keys.clone()),
         PhysicalOperator::IntervalJoin(join) => Some(join.right_keys.clone()),
+        PhysicalOperator::Join(join) if input == 0 => Some(join.left_keys.clone()),
+        PhysicalOperator::Join(join) => Some(join.right_keys.clone()),
         _ => None,
     }
 }

@@ -51,6 +51,7 @@ fn role(operator: &PhysicalOperator) -> &'static str {
         PhysicalOperator::WindowAggregate { .. } => "window-aggregate",
         PhysicalOperator::GroupAggregate { .. } => "group-aggregate",
         PhysicalOperator::IntervalJoin(_) => "interval-join",
+        PhysicalOperator::Join(_) => "join",
         PhysicalOperator::Rank { .. } => "rank",
         PhysicalOperator::Deduplicate { .. } => "deduplicate",
         PhysicalOperator::Union => "union",
@@ -111,6 +112,11 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
             keys.extend(of(&join.right_keys, 1));
             keys
         }
+        PhysicalOperator::Join(join) => {
+            let mut keys = of(&join.left_keys, 0);
+            keys.extend(of(&join.right_keys, 1));
+            keys
+        }
         _ => Vec::new(),
     }
 }
@@ -148,7 +154,7 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
                 },
             }
         }
-        PhysicalOperator::IntervalJoin(_) => {
+        PhysicalOperator::IntervalJoin(_) | PhysicalOperator::Join(_) => {
             let width = plan.nodes[node.inputs[0]].output.len();
             match column.checked_sub(width) {
                 None => below(0, column),
@@ -204,6 +210,18 @@ pub(crate) fn state_layout(
             join.lower_ms,
             join.upper_ms
         ),
+        PhysicalOperator::Join(join) => {
+            let of_hint = join.state_ttl_ms.iter().map(|ttl| ttl.map_or(has_ttl, |ms| ms > 0));
+            let ttl = if of_hint.into_iter().any(|has| has) { "; ttl=yes" } else { "" };
+            format!(
+                "join={}; keys=[{}]; null_safe={:?}; left=[{}]; right=[{}]{ttl}",
+                names::join_type(join.emits),
+                types(input(0), &join.left_keys),
+                join.null_safe,
+                all_types(input(0)),
+                all_types(input(1)),
+            )
+        }
         PhysicalOperator::Rank { partition, order, start, end, .. } => {
             let order = order.iter().map(|key| {
                 let source = lineage(plan, node.inputs[0], key.column);

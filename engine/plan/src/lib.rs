@@ -18,6 +18,7 @@ mod compatibility;
 mod explain;
 mod graph;
 mod identity;
+mod join;
 mod names;
 mod physical;
 mod render;

@@ -2,13 +2,13 @@
 
 use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
-    AggregateCall, AggregateFunction, JoinKind, Keep, SortKey, WindowAssigner, WindowInput,
-    WindowKind, WindowProperty, WindowTime,
+    AggregateCall, AggregateFunction, JoinEmits, JoinKind, Keep, SortKey, WindowAssigner,
+    WindowInput, WindowKind, WindowProperty, WindowTime,
 };
 use millrace_expr::{TypedExpr, TypedKind};
 use millrace_sql::logical::BoundTable;
 
-use crate::physical::{PhysicalIntervalJoin, PhysicalOperator, Plan};
+use crate::physical::{PhysicalIntervalJoin, PhysicalJoin, PhysicalOperator, Plan};
 use crate::render;
 
 /// `GroupAggregate(groupBy=[k], select=[k, COUNT(*) AS n])`.
@@ -46,6 +46,9 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
         PhysicalOperator::IntervalJoin(join) => {
             let right = &plan.nodes[node.inputs[1]].output;
             interval_join(join, input, right, output)
+        }
+        PhysicalOperator::Join(join) => {
+            join_text(join, input, &plan.nodes[node.inputs[1]].output, output)
         }
         PhysicalOperator::Rank { partition, order, start, end, output_rank } => {
             let partition = columns(partition, input);
@@ -253,6 +256,35 @@ fn interval_join(
         residual.unwrap_or_default(),
         fields(output)
     )
+}
+
+/// As Flink's plans have it.
+pub(crate) fn join_type(emits: JoinEmits) -> &'static str {
+    match emits {
+        JoinEmits::Pairs(JoinKind::Inner) => "InnerJoin",
+        JoinEmits::Pairs(JoinKind::Left) => "LeftOuterJoin",
+        JoinEmits::Pairs(JoinKind::Right) => "RightOuterJoin",
+        JoinEmits::Pairs(JoinKind::Full) => "FullOuterJoin",
+        JoinEmits::Semi => "LeftSemiJoin",
+        JoinEmits::Anti => "LeftAntiJoin",
+    }
+}
+
+fn join_text(join: &PhysicalJoin, left: &Schema, right: &Schema, output: &Schema) -> String {
+    let key = |at: usize| {
+        let equal = if join.null_safe[at] { "IS NOT DISTINCT FROM" } else { "=" };
+        let (one, other) = (join.left_keys[at], join.right_keys[at]);
+        format!("({} {equal} {})", name(left, one), name(right, other))
+    };
+    let mut conditions: Vec<String> = (0..join.left_keys.len()).map(key).collect();
+    conditions.extend(join.residual.as_ref().map(|residual| {
+        let column =
+            |c: usize| if c < left.len() { name(left, c) } else { name(right, c - left.len()) };
+        render::expression(residual, &column)
+    }));
+    let condition = if conditions.is_empty() { "true".into() } else { conditions.join(" AND ") };
+    let (kind, select) = (join_type(join.emits), fields(output));
+    format!("Join(joinType=[{kind}], where=[{condition}], select=[{select}])")
 }
 
 fn sort(order: &[SortKey], input: &Schema) -> String {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
-    AggregateCall, JoinKind, Keep, SortKey, WindowAssigner, WindowInput, WindowProperty, WindowTime,
+    AggregateCall, JoinEmits, JoinKind, Keep, SortKey, WindowAssigner, WindowInput, WindowProperty,
+    WindowTime,
 };
 use millrace_expr::TypedExpr;
 use millrace_sql::logical::BoundTable;
@@ -53,6 +54,7 @@ pub(crate) enum PhysicalOperator {
         calls: Vec<AggregateCall>,
     },
     IntervalJoin(Box<PhysicalIntervalJoin>),
+    Join(Box<PhysicalJoin>),
     Rank {
         partition: Vec<usize>,
         order: Vec<SortKey>,
@@ -80,6 +82,17 @@ pub(crate) struct PhysicalIntervalJoin {
     pub lower_ms: i64,
     pub upper_ms: i64,
     pub residual: Option<TypedExpr>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PhysicalJoin {
+    pub emits: JoinEmits,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    pub null_safe: Vec<bool>,
+    pub residual: Option<TypedExpr>,
+    /// For the left and the right side, from a hint; else the job's.
+    pub state_ttl_ms: [Option<i64>; 2],
 }
 
 impl Plan {

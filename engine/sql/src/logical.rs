@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::graph::{
-    AggregateCall, JoinKind, Keep, SortKey, WatermarkAlignment, WindowAssigner, WindowTime,
+    AggregateCall, JoinEmits, JoinKind, Keep, SortKey, WatermarkAlignment, WindowAssigner,
+    WindowTime,
 };
 use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{RuntimeLevel, Schema};
@@ -143,7 +144,8 @@ pub enum RelNode {
         calls: Vec<AggregateCall>,
     },
     IntervalJoin(Box<IntervalJoinRel>),
-    /// Not yet resolved: becomes an interval join or is refused.
+    RegularJoin(Box<RegularJoinRel>),
+    /// Not yet resolved: becomes one of the joins above.
     Join {
         left: Box<Rel>,
         right: Box<Rel>,
@@ -193,6 +195,23 @@ pub struct IntervalJoinRel {
     pub residual: Option<TypedExpr>,
 }
 
+/// A join without a bound in time. Its output has no time attributes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegularJoinRel {
+    pub left: Rel,
+    pub right: Rel,
+    pub emits: JoinEmits,
+    /// Columns, each counted in its own input, of equal types.
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// For each key: NULL equals NULL.
+    pub null_safe: Vec<bool>,
+    /// Over left's columns, then right's.
+    pub residual: Option<TypedExpr>,
+    /// What a STATE_TTL hint says of each side.
+    pub state_ttl_ms: [Option<i64>; 2],
+}
+
 impl Rel {
     /// A relation whose columns are no window bounds.
     pub fn new(node: RelNode, schema: Schema, span: Span) -> Rel {
@@ -211,6 +230,7 @@ impl Rel {
             | RelNode::Rank { input, .. }
             | RelNode::Deduplicate { input, .. } => vec![input],
             RelNode::IntervalJoin(join) => vec![&join.left, &join.right],
+            RelNode::RegularJoin(join) => vec![&join.left, &join.right],
             RelNode::Join { left, right, .. } => vec![left, right],
             RelNode::Union(inputs) => inputs.iter().collect(),
         }

@@ -35,7 +35,9 @@ pub fn declared_changelog(operator: &graph::Operator, inputs: &[ChangelogMode]) 
         graph::Operator::Deduplicate(config) => {
             ChangelogMode { delete: false, ..updates(config.emit_update_before) }
         }
+        graph::Operator::Join(config) if !config.emits.forwards_kinds() => ChangelogMode::ALL,
         graph::Operator::Calc { .. }
+        | graph::Operator::Join(_)
         | graph::Operator::Union
         | graph::Operator::WindowAssign { .. } => {
             inputs.iter().fold(ChangelogMode::INSERT_ONLY, |all, input| ChangelogMode {

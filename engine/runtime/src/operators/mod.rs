@@ -7,6 +7,7 @@ pub mod checked;
 mod deduplicate;
 mod group_aggregate;
 mod interval_join;
+mod join;
 mod keys;
 mod progress;
 mod rank;
@@ -51,6 +52,9 @@ pub fn create(
         graph::Operator::IntervalJoin(config) => {
             Box::new(interval_join::IntervalJoin::new(config, input_schemas, output, name))
         }
+        graph::Operator::Join(config) => {
+            Box::new(join::Join::new(config, input_schemas, output, name))
+        }
         graph::Operator::Rank(config) => {
             Box::new(rank::Rank::new(config, &input_schemas[0], output, name)?)
         }
@@ -68,7 +72,7 @@ fn check_inputs(
     name: &str,
 ) -> Result<(), OperatorError> {
     let needed = match operator {
-        graph::Operator::IntervalJoin(_) => 2,
+        graph::Operator::IntervalJoin(_) | graph::Operator::Join(_) => 2,
         graph::Operator::Union | graph::Operator::Calc { .. } => 0,
         _ => 1,
     };

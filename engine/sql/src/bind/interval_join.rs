@@ -1,15 +1,15 @@
 //! Joins: those with bounds on both time attributes become interval joins (rows B6.8,
-//! B6.9); the others are refused.
+//! B6.9); the others are regular ones.
 
 use std::collections::BTreeSet;
 
-use millrace_dataflow::graph::JoinKind;
+use millrace_dataflow::graph::{JoinEmits, JoinKind};
 use millrace_dataflow::{Schema, TimeAttribute, TypeRoot};
 use millrace_expr::{ExprContext, TypedExpr, TypedKind};
 
-use super::Bound;
 use super::aggregate::{check_key, project};
 use super::from::join_schema;
+use super::{Bound, regular_join};
 use crate::diagnostic::Problem;
 use crate::expressions;
 use crate::logical::{IntervalJoinRel, Rel, RelNode};
@@ -30,7 +30,8 @@ pub(super) fn resolve(
         conditions.append(&mut filter);
     }
     let width = left.schema.len();
-    let sides = split(conditions, width, kind);
+    let mut sides = split(conditions, width, kind);
+    let filter = pushed_down(filter, width, kind, &mut sides);
     let left = resolve_side(*left, sides.left, context)?;
     let right = resolve_side(*right, sides.right, context)?;
     let join = interval_join(left, right, kind, sides.both, context, rel.span)?;
@@ -39,7 +40,31 @@ pub(super) fn resolve(
 
 fn resolve_side(rel: Rel, filter: Vec<TypedExpr>, context: &ExprContext) -> Bound<Rel> {
     let (rel, rest) = resolve(rel, filter, context)?;
-    Ok(filtered(rel, rest, context))
+    super::rank::filter(rel, rest, context)
+}
+
+// A filter above an outer join that concerns its kept side alone goes below it.
+fn pushed_down(
+    filter: Vec<TypedExpr>,
+    width: usize,
+    kind: JoinKind,
+    sides: &mut Sides,
+) -> Vec<TypedExpr> {
+    let mut above = Vec::new();
+    for condition in filter {
+        let columns = expressions::columns(&condition);
+        let movable = !columns.is_empty() && expressions::is_deterministic(&condition);
+        let on_left = columns.iter().all(|column| *column < width);
+        let on_right = columns.iter().all(|column| *column >= width);
+        match kind {
+            JoinKind::Left if movable && on_left => sides.left.push(condition),
+            JoinKind::Right if movable && on_right => {
+                sides.right.push(expressions::renumber(&condition, &|column| column - width));
+            }
+            _ => above.push(condition),
+        }
+    }
+    above
 }
 
 /// The relation with some conjuncts above it.
@@ -87,6 +112,14 @@ fn interval_join(
     let width = left.schema.len();
     let fields = left.schema.fields.iter().chain(&right.schema.fields).cloned().collect();
     let both = Schema::new(fields);
+    let mut bounds = Bounds::default();
+    for condition in &conditions {
+        bounds.take(condition, &both, width);
+    }
+    if !bounds.are_complete() {
+        let emits = JoinEmits::Pairs(kind);
+        return regular_join::regular_join(left, right, emits, conditions, context, span);
+    }
     let mut keys = Vec::new();
     let mut bounds = Bounds::default();
     let mut residual = Vec::new();
@@ -108,6 +141,15 @@ fn interval_join(
 fn equal_keys(condition: &TypedExpr, width: usize) -> Option<(TypedExpr, TypedExpr)> {
     let TypedKind::Call { function, arguments } = &condition.kind else { return None };
     let ("=", [one, other]) = (function.as_str(), arguments.as_slice()) else { return None };
+    key_pair(one, other, width)
+}
+
+/// Both sides of an equality, when each is over one input.
+pub(super) fn key_pair(
+    one: &TypedExpr,
+    other: &TypedExpr,
+    width: usize,
+) -> Option<(TypedExpr, TypedExpr)> {
     let side = |expression: &TypedExpr| {
         let columns: BTreeSet<usize> = expressions::columns(expression);
         let left = columns.iter().all(|column| *column < width);
@@ -206,12 +248,14 @@ impl Bounds {
         }
     }
 
+    fn are_complete(&self) -> bool {
+        self.lower_ms.is_some() && self.upper_ms.is_some() && self.times.is_some()
+    }
+
+    /// Those of an interval join; only for complete ones.
     fn complete(self, left: &Rel, right: &Rel, span: Span) -> Bound<CompleteBounds> {
-        let (Some(lower_ms), Some(upper_ms), Some((left_column, right_column))) =
-            (self.lower_ms, self.upper_ms, self.times)
-        else {
-            return Err(regular_join(left, right, self.times.is_some(), span));
-        };
+        let (left_column, right_column) = self.times.unwrap_or((0, left.schema.len()));
+        let (lower_ms, upper_ms) = (self.lower_ms.unwrap_or(0), self.upper_ms.unwrap_or(0));
         let right_time = right_column - left.schema.len();
         let left_field = &left.schema.fields[left_column];
         let right_field = &right.schema.fields[right_time];
@@ -222,27 +266,6 @@ impl Bounds {
         let proctime = left_field.time == TimeAttribute::Proctime;
         Ok(CompleteBounds { lower_ms, upper_ms, left_time: left_column, right_time, proctime })
     }
-}
-
-fn regular_join(left: &Rel, right: &Rel, one_bound: bool, span: Span) -> Problem {
-    let has_time =
-        |rel: &Rel| rel.schema.fields.iter().any(|field| field.time != TimeAttribute::None);
-    let problem = Problem::new(
-        span,
-        "a regular join (without bounds on the time of both sides) is not offered yet",
-    );
-    let hint = match (one_bound, has_time(left) && has_time(right)) {
-        (true, _) => {
-            "the time is bounded on one end only; an interval join needs both: l.ts BETWEEN r.ts - INTERVAL '5' MINUTE AND r.ts"
-        }
-        (false, true) => {
-            "an interval join is: add bounds such as l.ts BETWEEN r.ts - INTERVAL '5' MINUTE AND r.ts"
-        }
-        (false, false) => {
-            "an interval join is; it needs a time attribute (WATERMARK or PROCTIME()) on both sides"
-        }
-    };
-    problem.with_hint(hint)
 }
 
 fn mirrored(operator: &str) -> &str {

@@ -13,6 +13,7 @@ mod interval_join;
 mod literal;
 mod query;
 mod rank;
+mod regular_join;
 mod scalar;
 mod scope;
 mod select;

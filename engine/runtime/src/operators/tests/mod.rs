@@ -6,6 +6,7 @@ mod calc;
 mod deduplicate;
 mod group_aggregate;
 mod interval_join;
+mod join;
 mod naive;
 mod rank;
 mod restore;

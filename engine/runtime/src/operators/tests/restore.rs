@@ -2,7 +2,7 @@
 
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::{
-    AggregateFunction as F, Deduplicate, GroupAggregate, IntervalJoin, JoinKind, Keep,
+    AggregateFunction as F, Deduplicate, GroupAggregate, IntervalJoin, JoinEmits, JoinKind, Keep,
     Operator as Node, Rank, SortKey, WindowAggregate, WindowAssigner, WindowInput, WindowKind,
     WindowTime,
 };
@@ -90,12 +90,18 @@ fn specs() -> Vec<Spec> {
             }),
             &input,
         ),
+        super::join::spec(JoinEmits::Pairs(JoinKind::Full)),
+        super::join::spec(JoinEmits::Anti),
     ]
 }
 
 fn filled(spec: &Spec) -> Stage {
     let mut stage = Stage::new(spec);
-    stage.rows(0, "+I[a, 1, 1] +I[a, 2, 2] +I[b, 3, 3] +I[NULL, 4, 4]");
+    let rows = match spec.inputs[0].len() {
+        2 => "+I[a, 1] +I[a, 2] +I[b, 3] +I[b, 3]",
+        _ => "+I[a, 1, 1] +I[a, 2, 2] +I[b, 3, 3] +I[NULL, 4, 4]",
+    };
+    stage.rows(0, rows);
     stage
 }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
 use millrace_dataflow::graph::{
-    AggregateFunction as F, Deduplicate, GroupAggregate, IntervalJoin, JoinKind, Keep,
-    Operator as Node, Rank, SortKey, WindowAggregate, WindowAssigner, WindowInput, WindowKind,
-    WindowTime,
+    AggregateFunction as F, Deduplicate, GroupAggregate, IntervalJoin, Join, JoinEmits, JoinKind,
+    Keep, Operator as Node, Rank, SortKey, WindowAggregate, WindowAssigner, WindowInput,
+    WindowKind, WindowTime,
 };
 use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{Batch, Schema, Watermark};
@@ -57,7 +57,7 @@ fn batches(schema: &Schema, keys: u64) -> Vec<Batch> {
 #[expect(clippy::disallowed_methods, reason = "measures itself")]
 fn measure(name: &str, node: &Node, output: &str, keys: u64) {
     let input = schema("k BIGINT, v BIGINT, ts TIMESTAMP(3)");
-    let is_join = matches!(node, Node::IntervalJoin(_));
+    let is_join = matches!(node, Node::IntervalJoin(_) | Node::Join(_));
     let inputs = [input.clone(), input.clone()];
     let mut operator = create(node, &inputs, &schema(output), name).expect("a sound operator");
     let batches = batches(&input, keys);
@@ -131,6 +131,17 @@ fn speed() {
         upper_ms: 1000,
         residual: None,
     });
+    let regular = |emits| {
+        Node::Join(Join {
+            emits,
+            left_keys: vec![0],
+            right_keys: vec![0],
+            null_safe: vec![false],
+            residual: None,
+            retracts: [false, false],
+            state_ttl_ms: [0, 0],
+        })
+    };
     let aggregated = "k BIGINT, n BIGINT, s BIGINT, m BIGINT";
     let row = "k BIGINT, v BIGINT, ts TIMESTAMP(3)";
     for keys in [1000, 100_000] {
@@ -142,5 +153,10 @@ fn speed() {
         measure("deduplicate", &dedup, row, keys);
         let joined = format!("{row}, rk BIGINT, rv BIGINT, rts TIMESTAMP(3)");
         measure("interval join", &join, &joined, keys);
+        if keys > 1000 {
+            measure("join", &regular(JoinEmits::Pairs(JoinKind::Inner)), &joined, keys);
+            measure("full join", &regular(JoinEmits::Pairs(JoinKind::Full)), &joined, keys);
+            measure("semi join", &regular(JoinEmits::Semi), row, keys);
+        }
     }
 }
