@@ -11,6 +11,8 @@ use crate::nearest;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub relations: Vec<Relation>,
+    /// The query around a subquery: names that are not found here.
+    pub outer: Option<Box<Scope>>,
 }
 
 /// One relation of the FROM clause.
@@ -32,7 +34,8 @@ pub(super) struct Found<'p> {
 
 impl Scope {
     pub(super) fn of_schema(name: Vec<String>, schema: &Schema) -> Scope {
-        Scope { relations: vec![Relation { name, offset: 0, fields: schema.fields.clone() }] }
+        let relation = Relation { name, offset: 0, fields: schema.fields.clone() };
+        Scope { relations: vec![relation], outer: None }
     }
 
     /// `self` to the left of `right`.
@@ -47,6 +50,15 @@ impl Scope {
         self
     }
 
+    /// `self` as the scope of a subquery of a query over `outer`, whose columns come
+    /// first in the row.
+    pub(super) fn within(mut self, outer: &Scope) -> Scope {
+        let width = outer.len();
+        self.relations.iter_mut().for_each(|relation| relation.offset += width);
+        self.outer = Some(Box::new(outer.clone()));
+        self
+    }
+
     pub(super) fn len(&self) -> usize {
         self.relations.iter().map(|relation| relation.fields.len()).sum()
     }
@@ -54,6 +66,14 @@ impl Scope {
     /// `a`, `t.a`, `t.r.f`, `r.f`: the first part is a relation if one has that name
     /// and the second part is its column, else a column.
     pub(super) fn resolve<'p>(&self, path: &'p Path) -> Bound<Found<'p>> {
+        let found = self.resolve_here(path);
+        match &self.outer {
+            Some(outer) => found.or_else(|problem| outer.resolve(path).map_err(|_| problem)),
+            None => found,
+        }
+    }
+
+    fn resolve_here<'p>(&self, path: &'p Path) -> Bound<Found<'p>> {
         for relation in &self.relations {
             if let Some(used) = relation.matches(&path.parts) {
                 let found = relation.column(&path.parts[used], &path.parts[used + 1..]);
