@@ -332,6 +332,18 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
             "#]],
         ),
         (
+            "SELECT * FROM weather a FULL JOIN weather b USING (station)",
+            expect![[r#"
+            1:52+7 USING in a RIGHT or FULL JOIN is not offered yet; write ON
+        "#]],
+        ),
+        (
+            "SELECT * FROM weather a JOIN weather b USING (nothing)",
+            expect![[r#"
+            1:47+7 Column 'nothing' not found in any table [there is 'station', 'wind', 'wts']
+        "#]],
+        ),
+        (
             "SELECT * FROM flights WHERE (origin, dest) IN (SELECT station FROM weather)",
             expect![[r#"
                 1:44+32 2 values are compared with 1 columns of the subquery

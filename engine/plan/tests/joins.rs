@@ -150,3 +150,14 @@ fn b6_6_rows_are_compared_column_by_column() {
         "SELECT delay FROM flights WHERE (origin, dest) IN (SELECT dest, origin FROM flights)",
     );
 }
+
+#[test]
+fn b6_1_using_makes_one_column_of_two() {
+    check(
+        "join_using",
+        TABLES,
+        "SELECT *, wts, b.station AS other FROM (SELECT wts, station FROM weather) a
+         LEFT JOIN (SELECT station, COUNT(*) AS n FROM weather GROUP BY station) b USING (station)
+         WHERE station <> 'x'",
+    );
+}

@@ -1,5 +1,7 @@
 //! Which columns a name may mean.
 
+use std::collections::BTreeSet;
+
 use millrace_dataflow::{DataType, Field, Schema};
 
 use super::Bound;
@@ -13,6 +15,10 @@ pub(super) struct Scope {
     pub relations: Vec<Relation>,
     /// The query around a subquery: names that are not found here.
     pub outer: Option<Box<Scope>>,
+    /// Columns that `*` lists first: left's of a JOIN .. USING.
+    pub shared: BTreeSet<usize>,
+    /// Columns that only a qualified name means: right's of a JOIN .. USING.
+    pub hidden: BTreeSet<usize>,
 }
 
 /// One relation of the FROM clause.
@@ -35,12 +41,14 @@ pub(super) struct Found<'p> {
 impl Scope {
     pub(super) fn of_schema(name: Vec<String>, schema: &Schema) -> Scope {
         let relation = Relation { name, offset: 0, fields: schema.fields.clone() };
-        Scope { relations: vec![relation], outer: None }
+        Scope { relations: vec![relation], ..Scope::default() }
     }
 
     /// `self` to the left of `right`.
     pub(super) fn join(mut self, right: Scope) -> Scope {
         let offset = self.len();
+        self.shared.extend(right.shared.iter().map(|column| column + offset));
+        self.hidden.extend(right.hidden.iter().map(|column| column + offset));
         self.relations.extend(
             right
                 .relations
@@ -55,8 +63,30 @@ impl Scope {
     pub(super) fn within(mut self, outer: &Scope) -> Scope {
         let width = outer.len();
         self.relations.iter_mut().for_each(|relation| relation.offset += width);
+        self.shared = self.shared.iter().map(|column| column + width).collect();
+        self.hidden = self.hidden.iter().map(|column| column + width).collect();
         self.outer = Some(Box::new(outer.clone()));
         self
+    }
+
+    /// The columns that `*`, or `t.*` with a qualifier, stands for.
+    pub(super) fn listed(&self, qualifier: Option<&Path>) -> Vec<(usize, &str)> {
+        let named = self
+            .relations
+            .iter()
+            .filter(|relation| qualifier.is_none_or(|qualifier| relation.is_named(qualifier)));
+        let columns = named.flat_map(|relation| {
+            let fields = relation.fields.iter().enumerate();
+            fields.map(|(position, field)| (relation.offset + position, field.name.as_str()))
+        });
+        if qualifier.is_some() {
+            return columns.collect();
+        }
+        let visible = columns.filter(|(column, _)| !self.hidden.contains(column));
+        let (mut first, rest): (Vec<_>, Vec<_>) =
+            visible.partition(|(column, _)| self.shared.contains(column));
+        first.extend(rest);
+        first
     }
 
     pub(super) fn len(&self) -> usize {
@@ -89,7 +119,8 @@ impl Scope {
         let mut found = None;
         for relation in &self.relations {
             for (position, field) in relation.fields.iter().enumerate() {
-                if field.name != first.text {
+                let is_hidden = self.hidden.contains(&(relation.offset + position));
+                if field.name != first.text || is_hidden {
                     continue;
                 }
                 if found.is_some() {

@@ -177,19 +177,11 @@ impl Shape<'_> {
             return Err(Problem::new(span, "'*' needs a FROM clause"));
         }
         let before = items.len();
-        for relation in &self.scope.relations {
-            if qualifier.is_some_and(|qualifier| !relation.is_named(qualifier)) {
-                continue;
-            }
-            for (position, field) in relation.fields.iter().enumerate() {
-                let index = relation.offset + position;
-                let data_type = input.schema.fields[index].data_type.clone();
-                let column = TypedExpr::column(index, data_type);
-                items.push(Item {
-                    expression: self.grouped_column(column, &field.name, span)?,
-                    name: field.name.clone(),
-                });
-            }
+        for (index, name) in self.scope.listed(qualifier) {
+            let data_type = input.schema.fields[index].data_type.clone();
+            let column = TypedExpr::column(index, data_type);
+            let expression = self.grouped_column(column, name, span)?;
+            items.push(Item { expression, name: name.to_owned() });
         }
         match qualifier {
             Some(qualifier) if items.len() == before => self.row_wildcard(qualifier, span, items),
