@@ -320,15 +320,46 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
         "#]],
         ),
         (
-            "SELECT * FROM flights WHERE origin IN (SELECT station FROM weather)",
+            "SELECT origin IN (SELECT station FROM weather) FROM flights",
             expect![[r#"
-            1:36+32 IN (SELECT ...) is not offered yet: it needs a join with unbounded state
+                1:15+32 IN (SELECT ...) is not offered yet here [it can stand in WHERE, alone or joined by AND]
+            "#]],
+        ),
+        (
+            "SELECT * FROM flights WHERE late OR EXISTS (SELECT 1 FROM weather)",
+            expect![[r#"
+                1:37+30 EXISTS (SELECT ...) is not offered yet here [it can stand in WHERE, alone or joined by AND]
+            "#]],
+        ),
+        (
+            "SELECT * FROM weather a FULL JOIN weather b USING (station)",
+            expect![[r#"
+            1:52+7 USING in a RIGHT or FULL JOIN is not offered yet; write ON
         "#]],
         ),
         (
-            "SELECT * FROM flights WHERE EXISTS (SELECT 1 FROM weather)",
+            "SELECT * FROM weather a JOIN weather b USING (nothing)",
             expect![[r#"
-            1:29+30 EXISTS (SELECT ...) is not offered yet: it needs a join with unbounded state
+            1:47+7 Column 'nothing' not found in any table [there is 'station', 'wind', 'wts']
+        "#]],
+        ),
+        (
+            "SELECT * FROM flights WHERE (origin, dest) IN (SELECT station FROM weather)",
+            expect![[r#"
+                1:44+32 2 values are compared with 1 columns of the subquery
+            "#]],
+        ),
+        (
+            "SELECT * FROM flights f WHERE EXISTS
+             (SELECT COUNT(*) FROM weather w WHERE w.station = f.origin GROUP BY w.wts)",
+            expect![[r#"
+                2:64+1 Table or column 'f' not found [there is 'w', 'station', 'wind', 'wts']
+            "#]],
+        ),
+        (
+            "SELECT * FROM flights f WHERE delay > (SELECT 3)",
+            expect![[r#"
+            1:39+10 a scalar subquery is not offered yet here [write a join]
         "#]],
         ),
         (

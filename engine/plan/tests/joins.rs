@@ -112,3 +112,52 @@ fn nexmark_q20() {
          INNER JOIN auction AS A ON B.auction = A.id WHERE A.category = 10",
     );
 }
+
+#[test]
+fn b6_6_in_is_a_semi_join() {
+    check(
+        "join_semi",
+        TABLES,
+        "SELECT dest FROM flights
+         WHERE delay > 3 AND origin IN (SELECT station FROM weather WHERE station <> 'x')",
+    );
+}
+
+#[test]
+fn b6_6_not_in_takes_null_for_a_match() {
+    check(
+        "join_anti_not_in",
+        TABLES,
+        "SELECT dest FROM flights WHERE origin NOT IN (SELECT station FROM weather)",
+    );
+}
+
+#[test]
+fn b6_6_conditions_on_the_row_around_are_the_joins() {
+    check(
+        "join_anti_correlated",
+        TABLES,
+        "SELECT dest FROM flights f WHERE NOT EXISTS
+           (SELECT 1 FROM weather w WHERE w.station = f.origin AND w.wts > f.ts AND station <> 'x')",
+    );
+}
+
+#[test]
+fn b6_6_rows_are_compared_column_by_column() {
+    check(
+        "join_semi_rows",
+        TABLES,
+        "SELECT delay FROM flights WHERE (origin, dest) IN (SELECT dest, origin FROM flights)",
+    );
+}
+
+#[test]
+fn b6_1_using_makes_one_column_of_two() {
+    check(
+        "join_using",
+        TABLES,
+        "SELECT *, wts, b.station AS other FROM (SELECT wts, station FROM weather) a
+         LEFT JOIN (SELECT station, COUNT(*) AS n FROM weather GROUP BY station) b USING (station)
+         WHERE station <> 'x'",
+    );
+}

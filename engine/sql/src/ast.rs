@@ -361,10 +361,24 @@ pub enum ExprKind {
         value: Box<Expr>,
         name: Ident,
     },
-    /// Scalar, `EXISTS` or `IN` subquery: parsed so that the refusal can point at it.
+    /// `EXISTS` and `IN` are joins in WHERE, and refused elsewhere.
     Subquery {
+        /// For messages.
         construct: &'static str,
+        test: SubqueryTest,
+        query: Box<Query>,
     },
+}
+
+/// What is asked of a subquery's rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SubqueryTest {
+    /// Whether this value, or row of values, is among them.
+    In(Box<Expr>),
+    /// Whether there is one.
+    Exists,
+    /// Its one value.
+    Scalar,
 }
 
 #[derive(Clone, Debug, PartialEq)]

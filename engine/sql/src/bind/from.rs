@@ -127,8 +127,14 @@ impl Binder<'_> {
     ) -> Bound<(Rel, Scope)> {
         let (left, left_scope) = self.from(left, common)?;
         let (right, right_scope) = self.from(right, common)?;
-        let scope = left_scope.join(right_scope);
-        let conjuncts = self.join_conjuncts(condition, &scope)?;
+        let (scope, conjuncts) = match condition {
+            JoinCondition::Using(columns) => self.using(columns, kind, left_scope, right_scope)?,
+            _ => {
+                let scope = left_scope.join(right_scope);
+                let conjuncts = self.join_conjuncts(condition, &scope)?;
+                (scope, conjuncts)
+            }
+        };
         let kind = match kind {
             ast::JoinKind::Inner => JoinKind::Inner,
             ast::JoinKind::Left => JoinKind::Left,
@@ -140,17 +146,48 @@ impl Binder<'_> {
         Ok((rel, scope))
     }
 
+    // The columns of both sides are equal and go by their names as one: left's, which
+    // is never the padded one.
+    fn using(
+        &self,
+        columns: &[ast::Ident],
+        kind: ast::JoinKind,
+        left: Scope,
+        right: Scope,
+    ) -> Bound<(Scope, Vec<TypedExpr>)> {
+        if matches!(kind, ast::JoinKind::Right | ast::JoinKind::Full) {
+            let span = columns.first().map_or(Span::default(), |column| column.span);
+            let message = "USING in a RIGHT or FULL JOIN is not offered yet; write ON";
+            return Err(Problem::new(span, message));
+        }
+        let (context, width) = (self.context(), left.len());
+        let (mut shared, mut hidden, mut conjuncts) = (Vec::new(), Vec::new(), Vec::new());
+        for column in columns {
+            let path = Path { parts: vec![column.clone()] };
+            let (of_left, of_right) = (left.resolve(&path)?, right.resolve(&path)?);
+            let sides = vec![
+                TypedExpr::column(of_left.index, of_left.data_type),
+                TypedExpr::column(of_right.index + width, of_right.data_type),
+            ];
+            let equal = millrace_expr::call("=", sides, &context)
+                .map_err(|error| Problem::new(column.span, error.message))?;
+            conjuncts.push(equal);
+            shared.push(of_left.index);
+            hidden.push(of_right.index + width);
+        }
+        let mut scope = left.join(right);
+        scope.shared.extend(shared);
+        scope.hidden.extend(hidden);
+        Ok((scope, conjuncts))
+    }
+
     fn join_conjuncts(&self, condition: &JoinCondition, scope: &Scope) -> Bound<Vec<TypedExpr>> {
         match condition {
-            JoinCondition::None => Ok(Vec::new()),
+            JoinCondition::None | JoinCondition::Using(_) => Ok(Vec::new()),
             JoinCondition::On(expression) => {
                 let context = self.context();
                 let bound = Scalars::new(scope, &context).condition(expression, "ON")?;
                 Ok(expressions::conjuncts(bound))
-            }
-            JoinCondition::Using(columns) => {
-                let span = columns.first().map_or(Span::default(), |column| column.span);
-                Err(Problem::new(span, "JOIN ... USING is not offered yet; write ON"))
             }
         }
     }

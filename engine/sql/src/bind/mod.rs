@@ -17,6 +17,7 @@ mod regular_join;
 mod scalar;
 mod scope;
 mod select;
+mod subquery;
 mod table;
 mod window;
 

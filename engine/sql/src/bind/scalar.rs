@@ -7,7 +7,7 @@ use super::aggregate::{Grouping, contains_aggregate, is_aggregate};
 use super::rank::OverCalls;
 use super::scope::Scope;
 use super::{Bound, literal};
-use crate::ast::{Call, Expr, ExprKind, Ident, Path};
+use crate::ast::{Call, Expr, ExprKind, Ident, Path, SubqueryTest};
 use crate::diagnostic::Problem;
 use crate::expressions;
 
@@ -45,10 +45,14 @@ impl<'a> Scalars<'a> {
                 let value = self.bind(value)?;
                 member(value, name)
             }
-            ExprKind::Subquery { construct } => Err(Problem::new(
-                expression.span,
-                format!("{construct} is not offered yet: it needs a join with unbounded state"),
-            )),
+            ExprKind::Subquery { construct, test, .. } => {
+                let problem =
+                    Problem::new(expression.span, format!("{construct} is not offered yet here"));
+                Err(match test {
+                    SubqueryTest::Scalar => problem.with_hint("write a join"),
+                    _ => problem.with_hint("it can stand in WHERE, alone or joined by AND"),
+                })
+            }
         }
     }
 

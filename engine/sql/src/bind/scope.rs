@@ -1,5 +1,7 @@
 //! Which columns a name may mean.
 
+use std::collections::BTreeSet;
+
 use millrace_dataflow::{DataType, Field, Schema};
 
 use super::Bound;
@@ -11,6 +13,12 @@ use crate::nearest;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub relations: Vec<Relation>,
+    /// The query around a subquery: names that are not found here.
+    pub outer: Option<Box<Scope>>,
+    /// Columns that `*` lists first: left's of a JOIN .. USING.
+    pub shared: BTreeSet<usize>,
+    /// Columns that only a qualified name means: right's of a JOIN .. USING.
+    pub hidden: BTreeSet<usize>,
 }
 
 /// One relation of the FROM clause.
@@ -32,12 +40,15 @@ pub(super) struct Found<'p> {
 
 impl Scope {
     pub(super) fn of_schema(name: Vec<String>, schema: &Schema) -> Scope {
-        Scope { relations: vec![Relation { name, offset: 0, fields: schema.fields.clone() }] }
+        let relation = Relation { name, offset: 0, fields: schema.fields.clone() };
+        Scope { relations: vec![relation], ..Scope::default() }
     }
 
     /// `self` to the left of `right`.
     pub(super) fn join(mut self, right: Scope) -> Scope {
         let offset = self.len();
+        self.shared.extend(right.shared.iter().map(|column| column + offset));
+        self.hidden.extend(right.hidden.iter().map(|column| column + offset));
         self.relations.extend(
             right
                 .relations
@@ -47,6 +58,37 @@ impl Scope {
         self
     }
 
+    /// `self` as the scope of a subquery of a query over `outer`, whose columns come
+    /// first in the row.
+    pub(super) fn within(mut self, outer: &Scope) -> Scope {
+        let width = outer.len();
+        self.relations.iter_mut().for_each(|relation| relation.offset += width);
+        self.shared = self.shared.iter().map(|column| column + width).collect();
+        self.hidden = self.hidden.iter().map(|column| column + width).collect();
+        self.outer = Some(Box::new(outer.clone()));
+        self
+    }
+
+    /// The columns that `*`, or `t.*` with a qualifier, stands for.
+    pub(super) fn listed(&self, qualifier: Option<&Path>) -> Vec<(usize, &str)> {
+        let named = self
+            .relations
+            .iter()
+            .filter(|relation| qualifier.is_none_or(|qualifier| relation.is_named(qualifier)));
+        let columns = named.flat_map(|relation| {
+            let fields = relation.fields.iter().enumerate();
+            fields.map(|(position, field)| (relation.offset + position, field.name.as_str()))
+        });
+        if qualifier.is_some() {
+            return columns.collect();
+        }
+        let visible = columns.filter(|(column, _)| !self.hidden.contains(column));
+        let (mut first, rest): (Vec<_>, Vec<_>) =
+            visible.partition(|(column, _)| self.shared.contains(column));
+        first.extend(rest);
+        first
+    }
+
     pub(super) fn len(&self) -> usize {
         self.relations.iter().map(|relation| relation.fields.len()).sum()
     }
@@ -54,6 +96,14 @@ impl Scope {
     /// `a`, `t.a`, `t.r.f`, `r.f`: the first part is a relation if one has that name
     /// and the second part is its column, else a column.
     pub(super) fn resolve<'p>(&self, path: &'p Path) -> Bound<Found<'p>> {
+        let found = self.resolve_here(path);
+        match &self.outer {
+            Some(outer) => found.or_else(|problem| outer.resolve(path).map_err(|_| problem)),
+            None => found,
+        }
+    }
+
+    fn resolve_here<'p>(&self, path: &'p Path) -> Bound<Found<'p>> {
         for relation in &self.relations {
             if let Some(used) = relation.matches(&path.parts) {
                 let found = relation.column(&path.parts[used], &path.parts[used + 1..]);
@@ -69,7 +119,8 @@ impl Scope {
         let mut found = None;
         for relation in &self.relations {
             for (position, field) in relation.fields.iter().enumerate() {
-                if field.name != first.text {
+                let is_hidden = self.hidden.contains(&(relation.offset + position));
+                if field.name != first.text || is_hidden {
                     continue;
                 }
                 if found.is_some() {

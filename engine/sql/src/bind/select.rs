@@ -12,6 +12,7 @@ use super::interval_join::{self, filtered};
 use super::rank::{self, OverCalls};
 use super::scalar::Scalars;
 use super::scope::Scope;
+use super::subquery;
 use super::window::is_legacy_window;
 use super::{Binder, Bound};
 use crate::ast::{Expr, ExprKind, OrderItem, Path, Query, Select, SelectItem};
@@ -38,7 +39,7 @@ impl Binder<'_> {
         self.check_select_hints(&select.hints)?;
         let context = self.context();
         let (input, scope) = self.select_input(select, common)?;
-        let input = self.filtered_input(select, input, &scope, &context)?;
+        let input = self.filtered_input(select, input, &scope, common, &context)?;
         let mut shape = Shape { scope: &scope, context: &context, grouping: None };
         let input = self.group(select, input, &mut shape)?;
         let list = shape.list(select, &input)?;
@@ -61,9 +62,10 @@ impl Binder<'_> {
         select: &Select,
         input: Rel,
         scope: &Scope,
+        common: &CommonTables,
         context: &ExprContext,
     ) -> Bound<Rel> {
-        let mut conjuncts = Vec::new();
+        let (mut conjuncts, mut tests) = (Vec::new(), Vec::new());
         if let Some(filter) = &select.filter {
             if contains_aggregate(filter) {
                 return Err(Problem::new(
@@ -72,11 +74,16 @@ impl Binder<'_> {
                 )
                 .with_hint("filter groups with HAVING"));
             }
-            let bound = Scalars::new(scope, context).condition(filter, "WHERE")?;
-            conjuncts = expressions::conjuncts(bound);
+            let (plain, asked) = subquery::split(filter);
+            tests = asked;
+            for condition in plain {
+                let bound = Scalars::new(scope, context).condition(condition, "WHERE")?;
+                conjuncts.extend(expressions::conjuncts(bound));
+            }
         }
         let (rel, rest) = interval_join::resolve(input, conjuncts, context)?;
-        rank::filter(rel, rest, context)
+        let rel = rank::filter(rel, rest, context)?;
+        tests.iter().try_fold(rel, |rel, test| self.tested(rel, scope, test, common))
     }
 
     // Prepares the grouping; the aggregate itself is made when all calls are known.
@@ -170,19 +177,11 @@ impl Shape<'_> {
             return Err(Problem::new(span, "'*' needs a FROM clause"));
         }
         let before = items.len();
-        for relation in &self.scope.relations {
-            if qualifier.is_some_and(|qualifier| !relation.is_named(qualifier)) {
-                continue;
-            }
-            for (position, field) in relation.fields.iter().enumerate() {
-                let index = relation.offset + position;
-                let data_type = input.schema.fields[index].data_type.clone();
-                let column = TypedExpr::column(index, data_type);
-                items.push(Item {
-                    expression: self.grouped_column(column, &field.name, span)?,
-                    name: field.name.clone(),
-                });
-            }
+        for (index, name) in self.scope.listed(qualifier) {
+            let data_type = input.schema.fields[index].data_type.clone();
+            let column = TypedExpr::column(index, data_type);
+            let expression = self.grouped_column(column, name, span)?;
+            items.push(Item { expression, name: name.to_owned() });
         }
         match qualifier {
             Some(qualifier) if items.len() == before => self.row_wildcard(qualifier, span, items),

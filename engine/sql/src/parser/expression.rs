@@ -3,7 +3,7 @@
 //! (Calcite's table).
 
 use super::{Parsed, Parser};
-use crate::ast::{Call, Expr, ExprKind, LiteralValue};
+use crate::ast::{Call, Expr, ExprKind, LiteralValue, SubqueryTest};
 use crate::diagnostic::Problem;
 use crate::lexer::TokenKind;
 use crate::span::Span;
@@ -146,13 +146,13 @@ impl Parser<'_> {
     }
 
     fn in_list(&mut self, value: Expr, start: Span) -> Parsed<Expr> {
-        self.expect_symbol("(")?;
-        if self.at_query() {
-            self.query()?;
-            self.expect_symbol(")")?;
-            let span = start.to(self.since(start));
-            return Ok(Expr { kind: ExprKind::Subquery { construct: "IN (SELECT ...)" }, span });
+        if self.is_query_at(1) {
+            let value = Box::new(value);
+            let mut subquery = self.subquery("IN (SELECT ...)", SubqueryTest::In(value))?;
+            subquery.span = start.to(self.since(start));
+            return Ok(subquery);
         }
+        self.expect_symbol("(")?;
         let mut arguments = vec![value];
         arguments.extend(self.comma_separated(Self::expression)?);
         self.expect_symbol(")")?;

@@ -3,7 +3,7 @@
 
 use super::expression::operator;
 use super::{Parsed, Parser};
-use crate::ast::{Call, Expr, ExprKind, LiteralValue, Over, Path};
+use crate::ast::{Call, Expr, ExprKind, LiteralValue, Over, Path, SubqueryTest};
 use crate::diagnostic::Problem;
 use crate::lexer::TokenKind;
 use crate::reserved::{is_callable, is_reserved};
@@ -52,7 +52,7 @@ impl Parser<'_> {
     fn parenthesised(&mut self) -> Parsed<Expr> {
         let start = self.span();
         if self.is_query_at(0) {
-            return self.subquery("a scalar subquery");
+            return self.subquery("a scalar subquery", SubqueryTest::Scalar);
         }
         self.expect_symbol("(")?;
         let mut items = self.comma_separated(Self::expression)?;
@@ -68,12 +68,13 @@ impl Parser<'_> {
         Ok(row)
     }
 
-    fn subquery(&mut self, construct: &'static str) -> Parsed<Expr> {
+    pub(super) fn subquery(&mut self, construct: &'static str, test: SubqueryTest) -> Parsed<Expr> {
         let start = self.span();
         self.expect_symbol("(")?;
-        self.query()?;
+        let query = Box::new(self.query()?);
         self.expect_symbol(")")?;
-        Ok(Expr { kind: ExprKind::Subquery { construct }, span: self.since(start) })
+        let kind = ExprKind::Subquery { construct, test, query };
+        Ok(Expr { kind, span: self.since(start) })
     }
 
     fn word_expression(&mut self, word: &str) -> Parsed<Expr> {
@@ -100,7 +101,7 @@ impl Parser<'_> {
             "ROW" if opens => self.row_constructor(),
             "EXISTS" if opens => {
                 self.advance();
-                let mut subquery = self.subquery("EXISTS (SELECT ...)")?;
+                let mut subquery = self.subquery("EXISTS (SELECT ...)", SubqueryTest::Exists)?;
                 subquery.span = self.since(start);
                 Ok(subquery)
             }
