@@ -10,6 +10,7 @@ use millrace_expr::{ExprContext, TypedExpr, TypedKind};
 use super::Bound;
 use super::aggregate::{check_key, project};
 use super::from::join_schema;
+use super::window_join::window_join;
 use crate::diagnostic::Problem;
 use crate::expressions;
 use crate::logical::{IntervalJoinRel, Rel, RelNode};
@@ -84,6 +85,9 @@ fn interval_join(
     context: &ExprContext,
     span: Span,
 ) -> Bound<Rel> {
+    if let Some(rel) = window_join(&left, &right, kind, &conditions, context, span)? {
+        return Ok(rel);
+    }
     let width = left.schema.len();
     let fields = left.schema.fields.iter().chain(&right.schema.fields).cloned().collect();
     let both = Schema::new(fields);
@@ -105,7 +109,7 @@ fn interval_join(
 }
 
 // `l.a = r.b` as (over left, over right).
-fn equal_keys(condition: &TypedExpr, width: usize) -> Option<(TypedExpr, TypedExpr)> {
+pub(super) fn equal_keys(condition: &TypedExpr, width: usize) -> Option<(TypedExpr, TypedExpr)> {
     let TypedKind::Call { function, arguments } = &condition.kind else { return None };
     let ("=", [one, other]) = (function.as_str(), arguments.as_slice()) else { return None };
     let side = |expression: &TypedExpr| {

@@ -18,6 +18,8 @@ mod scope;
 mod select;
 mod table;
 mod window;
+mod window_join;
+mod window_rank;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
