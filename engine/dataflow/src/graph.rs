@@ -53,7 +53,7 @@ pub struct Node {
 /// fits when `kind` and `layout` are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateLayout {
-    /// `source`, `window-aggregate`, `group-aggregate`, `interval-join`, `rank`,
+    /// `source`, `window-aggregate`, `window-join`, `window-rank`, `group-aggregate`, `interval-join`, `rank`,
     /// `deduplicate`, `sink`.
     pub kind: String,
     /// Canonical text of all that decides the state's meaning: key types, aggregate
@@ -113,6 +113,8 @@ pub enum Operator {
         window: WindowAssigner,
     },
     WindowAggregate(WindowAggregate),
+    WindowJoin(WindowJoin),
+    WindowRank(WindowRank),
     GroupAggregate(GroupAggregate),
     IntervalJoin(IntervalJoin),
     Join(Join),
@@ -185,6 +187,11 @@ pub enum WindowKind {
         step_ms: i64,
         size_ms: i64,
     },
+    /// Rows of one key at most `gap_ms` apart; ends `gap_ms` after the last one. Under
+    /// a window aggregate alone: its keys are what sessions are kept apart by.
+    Session {
+        gap_ms: i64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,14 +220,59 @@ pub enum WindowProperty {
     Time,
 }
 
-/// Insert-only in, insert-only out; a window is emitted when the watermark reaches
-/// its end - 1 ms (row B3.10). Output: keys, aggregates, properties.
+/// Insert-only out; a window is emitted when the watermark reaches its end - 1 ms
+/// (row B3.10). Output: keys, aggregates, properties.
 #[derive(Clone, Debug)]
 pub struct WindowAggregate {
     pub window: WindowInput,
     pub keys: Vec<usize>,
     pub aggregates: Vec<AggregateCall>,
     pub properties: Vec<WindowProperty>,
+    /// The input carries -U, +U or -D (row B4.3; under the windowing functions since
+    /// Flink 1.19): a window whose rows were all taken back is not emitted.
+    pub retracts: bool,
+}
+
+/// Columns of an input that hold the bounds of each row's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowBounds {
+    pub start: usize,
+    pub end: usize,
+}
+
+/// Rows of the same window with equal keys (row B3.16), emitted when the watermark
+/// reaches the window's end - 1 ms. Insert-only in and out.
+#[derive(Clone, Debug)]
+pub struct WindowJoin {
+    pub kind: JoinKind,
+    /// Each over its own input.
+    pub left_window: WindowBounds,
+    pub right_window: WindowBounds,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// Over left's columns followed by right's.
+    pub residual: Option<Expression>,
+    /// The zone on whose wall clock the bounds lie; `None` is UTC.
+    pub time_zone: Option<String>,
+}
+
+/// `ROW_NUMBER() OVER (PARTITION BY window_start, window_end, .. ORDER BY ..)` between
+/// `start` and `end` (rows B3.14, B3.15), emitted when the watermark reaches the
+/// window's end - 1 ms. Insert-only in and out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowRank {
+    pub window: WindowBounds,
+    /// Without the window's bounds.
+    pub partition: Vec<usize>,
+    pub order: Vec<SortKey>,
+    pub start: u64,
+    pub end: u64,
+    /// Of equal rows the later one is first: deduplication that keeps the last.
+    pub latest_first: bool,
+    /// The rank (BIGINT) is appended to the output.
+    pub output_rank: bool,
+    /// The zone on whose wall clock the bounds lie; `None` is UTC.
+    pub time_zone: Option<String>,
 }
 
 /// Output: keys, aggregates (rows B2.1 to B2.7). No keys: one global group.

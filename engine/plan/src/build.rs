@@ -1,6 +1,8 @@
 //! Bound plan to physical plan: unused columns are dropped on the way down, filters
 //! and projections become one Calc, equal sub-plans become one.
 
+mod windows;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -201,13 +203,17 @@ impl Builder<'_> {
                 let node = self.values(rows, &all, &rel.schema, rel.span);
                 Native { node, columns: (0..rel.schema.len()).collect() }
             }
-            RelNode::Window { input, window } => self.window_assign(rel, input, window, wanted)?,
+            RelNode::Window { input, window, .. } => {
+                self.window_assign(rel, input, window, wanted)?
+            }
             RelNode::WindowAggregate { .. } => self.window_aggregate(rel, wanted)?,
             RelNode::Aggregate { input, keys, calls } => {
                 self.aggregate(rel, input, keys, calls, wanted)?
             }
             RelNode::IntervalJoin(join) => self.interval_join(rel, join, wanted)?,
             RelNode::RegularJoin(join) => self.join(rel, join, wanted)?,
+            RelNode::WindowJoin(join) => self.window_join(rel, join, wanted)?,
+            RelNode::WindowRank { input, rank } => self.window_rank(rel, input, rank, wanted)?,
             RelNode::Rank { .. } => self.rank(rel, wanted)?,
             RelNode::Deduplicate { .. } => self.deduplicate(rel, wanted)?,
             RelNode::Union(inputs) => {
@@ -258,6 +264,7 @@ impl Builder<'_> {
         window: &millrace_dataflow::graph::WindowAssigner,
         wanted: &[usize],
     ) -> Built<Native> {
+        windows::refuse_sessions_alone(window, rel.span)?;
         let width = input.schema.len();
         let mut needed: BTreeSet<usize> = wanted.iter().copied().filter(|c| *c < width).collect();
         if let WindowTime::Rowtime(column) = window.time {
@@ -279,7 +286,8 @@ impl Builder<'_> {
     // The windowing function is taken into the aggregate when nothing between them
     // looks at the windows; else the rows carry their windows.
     fn window_aggregate(&mut self, rel: &Rel, wanted: &[usize]) -> Built<Native> {
-        let RelNode::WindowAggregate { input, keys, calls, start, end, with_time } = &rel.node
+        let RelNode::WindowAggregate { input, keys, calls, start, end, with_time, legacy } =
+            &rel.node
         else {
             return Err(Problem::new(rel.span, "this is no window aggregation"));
         };
@@ -301,6 +309,7 @@ impl Builder<'_> {
             keys: moved_all(keys, &needed),
             calls: kept.iter().map(|call| moved_call(call, &needed)).collect(),
             properties: properties.iter().map(|c| property(*c - first_bound)).collect(),
+            legacy: *legacy,
         };
         let output = pick(&rel.schema, &columns);
         Ok(Native { node: self.node(operator, vec![node], output, rel.span), columns })
@@ -316,6 +325,7 @@ impl Builder<'_> {
         span: Span,
     ) -> Built<(usize, WindowInput, Vec<usize>)> {
         let mut needed = aggregate_columns(keys, calls);
+        windows::check_session_keys(input, keys, span)?;
         if let Some((below, window, time_at)) = pulled_up(input, &needed, (start, end), time) {
             let wanted: Vec<usize> = (0..below.schema.len()).collect();
             let node = self.relation(&below, &wanted)?;

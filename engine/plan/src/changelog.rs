@@ -119,10 +119,11 @@ fn produced(
             Kinds::default()
         }
         PhysicalOperator::Deduplicate { .. } => everything,
-        PhysicalOperator::WindowAggregate { .. } | PhysicalOperator::IntervalJoin(_) => {
-            Kinds::default()
-        }
         PhysicalOperator::Join(join) if !join.emits.forwards_kinds() => everything,
+        PhysicalOperator::WindowAggregate { .. }
+        | PhysicalOperator::WindowJoin(_)
+        | PhysicalOperator::WindowRank(_)
+        | PhysicalOperator::IntervalJoin(_) => Kinds::default(),
         _ => input,
     })
 }
@@ -146,11 +147,16 @@ fn check_input(
         )
     };
     match &node.operator {
+        // The windows of GROUP BY always took updates (row B12.5).
+        PhysicalOperator::WindowAggregate { legacy: true, .. } => Ok(()),
         PhysicalOperator::WindowAggregate { .. } => {
-            millrace_sql::check_window_over_updates(level, node.span)?;
-            let message = refused("StreamPhysicalWindowAggregate".to_owned());
-            Err(Problem::new(node.span, message)
-                .with_hint("window aggregation over an updating input is not offered yet"))
+            millrace_sql::check_window_over_updates(level, node.span)
+        }
+        PhysicalOperator::WindowJoin(_) => {
+            Err(Problem::new(node.span, refused("StreamPhysicalWindowJoin".to_owned())))
+        }
+        PhysicalOperator::WindowRank(_) => {
+            Err(Problem::new(node.span, refused("StreamPhysicalWindowRank".to_owned())))
         }
         PhysicalOperator::IntervalJoin(_) => {
             Err(Problem::new(node.span, refused("StreamPhysicalIntervalJoin".to_owned())))

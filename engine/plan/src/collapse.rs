@@ -82,7 +82,7 @@ pub(crate) fn pulled_up(
 ) -> Option<(Rel, millrace_dataflow::graph::WindowAssigner, Option<usize>)> {
     let all: Vec<usize> = (0..input.schema.len()).collect();
     let collapsed = Collapsed::of(input, &all);
-    let RelNode::Window { input: below, window } = &collapsed.base.node else { return None };
+    let RelNode::Window { input: below, window, .. } = &collapsed.base.node else { return None };
     let width = below.schema.len();
     let is_bound = |column: usize, bound: usize| {
         expressions::column_of(&collapsed.project[column]) == Some(width + bound)

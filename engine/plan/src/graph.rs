@@ -8,7 +8,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
 use millrace_dataflow::graph::{
     Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join, Node, NotNullPolicy, Operator,
-    Rank, SinkOperator, SourceOperator, WatermarkSpec, WindowAggregate,
+    Rank, SinkOperator, SourceOperator, WatermarkSpec, WindowAggregate, WindowJoin,
 };
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::source::ScanSpec;
@@ -22,7 +22,9 @@ use crate::build::Built;
 use crate::changelog::Changelog;
 use crate::identity;
 use crate::names;
-use crate::physical::{PhysicalIntervalJoin, PhysicalJoin, PhysicalNode, PhysicalOperator, Plan};
+use crate::physical::{
+    PhysicalIntervalJoin, PhysicalJoin, PhysicalNode, PhysicalOperator, PhysicalWindowJoin, Plan,
+};
 
 /// Rows a source puts into one batch at most.
 const BATCH_ROWS: usize = 1024;
@@ -125,14 +127,19 @@ impl Lowering<'_> {
             PhysicalOperator::WindowAssign(window) => {
                 Operator::WindowAssign { window: window.clone() }
             }
-            PhysicalOperator::WindowAggregate { window, keys, calls, properties } => {
+            PhysicalOperator::WindowAggregate { window, keys, calls, properties, legacy: _ } => {
                 Operator::WindowAggregate(WindowAggregate {
                     window: window.clone(),
                     keys: keys.clone(),
                     aggregates: calls.clone(),
                     properties: properties.clone(),
+                    retracts: self.retracts(index),
                 })
             }
+            PhysicalOperator::WindowJoin(join) => {
+                Operator::WindowJoin(self.window_join(node, join)?)
+            }
+            PhysicalOperator::WindowRank(rank) => Operator::WindowRank(rank.clone()),
             PhysicalOperator::GroupAggregate { keys, calls } => {
                 Operator::GroupAggregate(GroupAggregate {
                     keys: keys.clone(),
@@ -213,6 +220,18 @@ impl Lowering<'_> {
             residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
             retracts: [retracts(0), retracts(1)],
             state_ttl_ms: join.state_ttl_ms.map(|ttl| ttl.unwrap_or_else(|| self.state_ttl_ms())),
+        })
+    }
+
+    fn window_join(&self, node: &PhysicalNode, join: &PhysicalWindowJoin) -> Built<WindowJoin> {
+        Ok(WindowJoin {
+            kind: join.kind,
+            left_window: join.left_window,
+            right_window: join.right_window,
+            left_keys: join.left_keys.clone(),
+            right_keys: join.right_keys.clone(),
+            residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
+            time_zone: join.window.time_zone.clone(),
         })
     }
 
@@ -378,6 +397,9 @@ pub(crate) fn distribution(operator: &PhysicalOperator, input: usize) -> Option<
         | PhysicalOperator::GroupAggregate { keys, .. }
         | PhysicalOperator::Deduplicate { keys, .. } => Some(keys.clone()),
         PhysicalOperator::Rank { partition, .. } => Some(partition.clone()),
+        PhysicalOperator::WindowRank(rank) => Some(rank.partition.clone()),
+        PhysicalOperator::WindowJoin(join) if input == 0 => Some(join.left_keys.clone()),
+        PhysicalOperator::WindowJoin(join) => Some(join.right_keys.clone()),
         PhysicalOperator::IntervalJoin(join) if input == 0 => Some(join.left_keys.clone()),
         PhysicalOperator::IntervalJoin(join) => Some(join.right_keys.clone()),
         PhysicalOperator::Join(join) if input == 0 => Some(join.left_keys.clone()),

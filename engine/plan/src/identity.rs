@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_dataflow::graph::{
-    Keep, OperatorId, StateLayout, WindowAssigner, WindowInput, WindowKind, WindowTime,
+    Keep, OperatorId, SortKey, StateLayout, WindowAssigner, WindowInput, WindowKind, WindowTime,
 };
 use millrace_dataflow::{Schema, TypeRoot};
 use sha2::{Digest, Sha256};
@@ -49,6 +49,8 @@ fn role(operator: &PhysicalOperator) -> &'static str {
         PhysicalOperator::Calc { .. } => "calc",
         PhysicalOperator::WindowAssign(_) => "window-assign",
         PhysicalOperator::WindowAggregate { .. } => "window-aggregate",
+        PhysicalOperator::WindowJoin(_) => "window-join",
+        PhysicalOperator::WindowRank(_) => "window-rank",
         PhysicalOperator::GroupAggregate { .. } => "group-aggregate",
         PhysicalOperator::IntervalJoin(_) => "interval-join",
         PhysicalOperator::Join(_) => "join",
@@ -107,6 +109,12 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
         | PhysicalOperator::GroupAggregate { keys, .. }
         | PhysicalOperator::Deduplicate { keys, .. } => of(keys, 0),
         PhysicalOperator::Rank { partition, .. } => of(partition, 0),
+        PhysicalOperator::WindowRank(rank) => of(&rank.partition, 0),
+        PhysicalOperator::WindowJoin(join) => {
+            let mut keys = of(&join.left_keys, 0);
+            keys.extend(of(&join.right_keys, 1));
+            keys
+        }
         PhysicalOperator::IntervalJoin(join) => {
             let mut keys = of(&join.left_keys, 0);
             keys.extend(of(&join.right_keys, 1));
@@ -154,14 +162,16 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
                 },
             }
         }
-        PhysicalOperator::IntervalJoin(_) | PhysicalOperator::Join(_) => {
+        PhysicalOperator::IntervalJoin(_)
+        | PhysicalOperator::Join(_)
+        | PhysicalOperator::WindowJoin(_) => {
             let width = plan.nodes[node.inputs[0]].output.len();
             match column.checked_sub(width) {
                 None => below(0, column),
                 Some(column) => below(1, column),
             }
         }
-        PhysicalOperator::Rank { .. } => {
+        PhysicalOperator::Rank { .. } | PhysicalOperator::WindowRank(_) => {
             let width = plan.nodes[node.inputs[0]].output.len();
             if column < width { below(0, column) } else { "rank".to_owned() }
         }
@@ -190,10 +200,28 @@ pub(crate) fn state_layout(
         PhysicalOperator::Source { table, .. } => connector(table),
         PhysicalOperator::Sink(table) => connector(table),
         PhysicalOperator::WindowAggregate { window, keys, calls, .. } => format!(
-            "keys=[{}]; window={}; aggregates=[{}]",
+            "keys=[{}]; window={}; aggregates=[{}]{}",
             types(input(0), keys),
             window_text(plan, index, window),
-            aggregates(plan, index, calls)
+            aggregates(plan, index, calls),
+            if retracts { "; retracts=true" } else { "" }
+        ),
+        PhysicalOperator::WindowJoin(join) => format!(
+            "join={:?}; keys=[{}]; left=[{}]; right=[{}]; window={}",
+            join.kind,
+            types(input(0), &join.left_keys),
+            all_types(input(0)),
+            all_types(input(1)),
+            window_shape(&join.window)
+        ),
+        PhysicalOperator::WindowRank(rank) => format!(
+            "partition=[{}]; order=[{}]; range={}..{}; row=[{}]; keep={}",
+            types(input(0), &rank.partition),
+            order_text(plan, node.inputs[0], &rank.order),
+            rank.start,
+            rank.end,
+            all_types(input(0)),
+            if rank.latest_first { "last" } else { "first" }
         ),
         PhysicalOperator::GroupAggregate { keys, calls } => format!(
             "keys=[{}]; aggregates=[{}]; retracts={retracts}{ttl}",
@@ -223,16 +251,10 @@ pub(crate) fn state_layout(
             )
         }
         PhysicalOperator::Rank { partition, order, start, end, .. } => {
-            let order = order.iter().map(|key| {
-                let source = lineage(plan, node.inputs[0], key.column);
-                let direction = if key.ascending { "ASC" } else { "DESC" };
-                let nulls = if key.nulls_first { "NULLS FIRST" } else { "NULLS LAST" };
-                format!("{source} {direction} {nulls}")
-            });
             format!(
                 "partition=[{}]; order=[{}]; range={start}..{end}; row=[{}]; retracts={retracts}{ttl}",
                 types(input(0), partition),
-                order.collect::<Vec<_>>().join(", "),
+                order_text(plan, node.inputs[0], order),
                 all_types(input(0))
             )
         }
@@ -253,6 +275,16 @@ pub(crate) fn state_layout(
     let kind = role(&node.operator);
     let kind = if kind == "values" { "source" } else { kind };
     Some(StateLayout { kind: kind.to_owned(), layout: parts })
+}
+
+fn order_text(plan: &Plan, input: usize, order: &[SortKey]) -> String {
+    let key = |key: &SortKey| {
+        let source = lineage(plan, input, key.column);
+        let direction = if key.ascending { "ASC" } else { "DESC" };
+        let nulls = if key.nulls_first { "NULLS FIRST" } else { "NULLS LAST" };
+        format!("{source} {direction} {nulls}")
+    };
+    order.iter().map(key).collect::<Vec<_>>().join(", ")
 }
 
 fn connector(table: &millrace_sql::logical::BoundTable) -> String {
@@ -305,15 +337,25 @@ fn window_text(plan: &Plan, index: usize, window: &WindowInput) -> String {
 }
 
 fn assigner_text(plan: &Plan, index: usize, window: &WindowAssigner) -> String {
-    let kind = match window.kind {
-        WindowKind::Tumble { size_ms } => format!("TUMBLE({size_ms} ms"),
-        WindowKind::Hop { slide_ms, size_ms } => format!("HOP({slide_ms} ms, {size_ms} ms"),
-        WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE({step_ms} ms, {size_ms} ms"),
-    };
     let by = match window.time {
         WindowTime::Rowtime(column) => lineage(plan, plan.nodes[index].inputs[0], column),
         WindowTime::Proctime => "proctime".to_owned(),
     };
     let zone = window.time_zone.as_deref().unwrap_or("UTC");
-    format!("{kind}, offset {} ms) by {by} in {zone}", window.offset_ms)
+    format!("{}, offset {} ms) by {by} in {zone}", kind_text(window.kind), window.offset_ms)
+}
+
+// Of a window that rows carry: what it is, not what it was assigned by.
+fn window_shape(window: &WindowAssigner) -> String {
+    let zone = window.time_zone.as_deref().unwrap_or("UTC");
+    format!("{}, offset {} ms) in {zone}", kind_text(window.kind), window.offset_ms)
+}
+
+fn kind_text(kind: WindowKind) -> String {
+    match kind {
+        WindowKind::Tumble { size_ms } => format!("TUMBLE({size_ms} ms"),
+        WindowKind::Hop { slide_ms, size_ms } => format!("HOP({slide_ms} ms, {size_ms} ms"),
+        WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE({step_ms} ms, {size_ms} ms"),
+        WindowKind::Session { gap_ms } => format!("SESSION({gap_ms} ms"),
+    }
 }

@@ -1,5 +1,7 @@
 //! Operators as Flink's plans show them.
 
+mod windows;
+
 use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
     AggregateCall, AggregateFunction, JoinEmits, JoinKind, Keep, SortKey, WindowAssigner,
@@ -27,7 +29,7 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
         PhysicalOperator::WindowAssign(window) => {
             format!("WindowTableFunction(window=[{}])", assigner(window, input))
         }
-        PhysicalOperator::WindowAggregate { window, keys, calls, properties } => {
+        PhysicalOperator::WindowAggregate { window, keys, calls, properties, legacy: _ } => {
             let window = match window {
                 WindowInput::Assign(window) => assigner(window, input),
                 WindowInput::Attached { start, end } => {
@@ -50,6 +52,11 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
         PhysicalOperator::Join(join) => {
             join_text(join, input, &plan.nodes[node.inputs[1]].output, output)
         }
+        PhysicalOperator::WindowJoin(join) => {
+            let right = &plan.nodes[node.inputs[1]].output;
+            windows::join(join, input, right, output)
+        }
+        PhysicalOperator::WindowRank(rank) => windows::rank(rank, input, output),
         PhysicalOperator::Rank { partition, order, start, end, output_rank } => {
             let partition = columns(partition, input);
             let order = sort(order, input);
@@ -137,6 +144,7 @@ fn opening(kind: WindowKind) -> &'static str {
         WindowKind::Tumble { .. } => "TUMBLE(",
         WindowKind::Hop { .. } => "HOP(",
         WindowKind::Cumulate { .. } => "CUMULATE(",
+        WindowKind::Session { .. } => "SESSION(",
     }
 }
 
@@ -149,6 +157,7 @@ fn sizes(kind: WindowKind) -> String {
         WindowKind::Cumulate { step_ms, size_ms } => {
             format!("max_size=[{size_ms} ms], step=[{step_ms} ms]")
         }
+        WindowKind::Session { gap_ms } => format!("gap=[{gap_ms} ms]"),
     }
 }
 

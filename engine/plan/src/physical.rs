@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
-    AggregateCall, JoinEmits, JoinKind, Keep, SortKey, WindowAssigner, WindowInput, WindowProperty,
-    WindowTime,
+    AggregateCall, JoinEmits, JoinKind, Keep, SortKey, WindowAssigner, WindowBounds, WindowInput,
+    WindowProperty, WindowRank, WindowTime,
 };
 use millrace_expr::TypedExpr;
 use millrace_sql::logical::BoundTable;
@@ -48,7 +48,11 @@ pub(crate) enum PhysicalOperator {
         keys: Vec<usize>,
         calls: Vec<AggregateCall>,
         properties: Vec<WindowProperty>,
+        /// A window of GROUP BY (section B.4).
+        legacy: bool,
     },
+    WindowJoin(Box<PhysicalWindowJoin>),
+    WindowRank(WindowRank),
     GroupAggregate {
         keys: Vec<usize>,
         calls: Vec<AggregateCall>,
@@ -93,6 +97,18 @@ pub(crate) struct PhysicalJoin {
     pub residual: Option<TypedExpr>,
     /// For the left and the right side, from a hint; else the job's.
     pub state_ttl_ms: [Option<i64>; 2],
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PhysicalWindowJoin {
+    pub kind: JoinKind,
+    pub left_window: WindowBounds,
+    pub right_window: WindowBounds,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    pub residual: Option<TypedExpr>,
+    /// What the windows of both sides come from; its time column is the left table's.
+    pub window: WindowAssigner,
 }
 
 impl Plan {

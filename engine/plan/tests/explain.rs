@@ -140,6 +140,40 @@ fn b4_1_legacy_windows_in_group_by() {
 }
 
 #[test]
+fn b4_1_sessions_in_group_by() {
+    flights(
+        "legacy_session",
+        "CREATE TABLE o (s TIMESTAMP(3), origin STRING, n BIGINT) WITH ('connector' = 'filesystem')",
+        "INSERT INTO o SELECT SESSION_START(ts, INTERVAL '1' HOUR), origin, COUNT(*)
+         FROM flights GROUP BY SESSION(ts, INTERVAL '1' HOUR), origin",
+    );
+}
+
+#[test]
+fn b3_14_window_top_n() {
+    flights(
+        "window_top_n",
+        "CREATE TABLE o (s TIMESTAMP(3), origin STRING, n BIGINT, rn BIGINT) WITH ('connector' = 'filesystem')",
+        "INSERT INTO o SELECT window_start, origin, n, rn FROM (
+           SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY n DESC) AS rn FROM (
+             SELECT window_start, window_end, origin, COUNT(*) AS n
+             FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(ts), INTERVAL '1' HOUR))
+             GROUP BY window_start, window_end, origin)) WHERE rn <= 3",
+    );
+}
+
+#[test]
+fn b3_15_window_deduplication() {
+    flights(
+        "window_deduplication",
+        "CREATE TABLE o (origin STRING, delay INT, e TIMESTAMP(3)) WITH ('connector' = 'filesystem')",
+        "INSERT INTO o SELECT origin, delay, window_end FROM (
+           SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, origin ORDER BY ts DESC) AS rn
+           FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(ts), INTERVAL '1' HOUR))) WHERE rn = 1",
+    );
+}
+
+#[test]
 fn b6_8_interval_join() {
     flights(
         "interval_join",
@@ -288,6 +322,31 @@ fn nexmark_q7_maximum() {
         "INSERT INTO q7 SELECT MAX(price) AS maxprice, window_end FROM
            TABLE(TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
          GROUP BY window_start, window_end",
+    );
+}
+
+#[test]
+fn nexmark_q5_hot_items() {
+    nexmark(
+        "nexmark_q5",
+        "CREATE TABLE q5 (auction BIGINT, num BIGINT) WITH ('connector' = 'filesystem');
+         CREATE VIEW counts AS SELECT auction, COUNT(*) AS num, window_start AS s, window_end AS e
+         FROM TABLE(HOP(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+         GROUP BY auction, window_start, window_end",
+        "INSERT INTO q5 SELECT c.auction, c.num FROM counts c
+         JOIN (SELECT MAX(num) AS most, s, e FROM counts GROUP BY s, e) m
+         ON c.s = m.s AND c.e = m.e AND c.num >= m.most",
+    );
+}
+
+#[test]
+fn nexmark_q11_user_sessions() {
+    nexmark(
+        "nexmark_q11",
+        "CREATE TABLE q11 (bidder BIGINT, n BIGINT, s TIMESTAMP(3), e TIMESTAMP(3)) WITH ('connector' = 'filesystem')",
+        "INSERT INTO q11 SELECT bidder, COUNT(*), SESSION_START(dateTime, INTERVAL '10' SECOND),
+           SESSION_END(dateTime, INTERVAL '10' SECOND)
+         FROM bid GROUP BY bidder, SESSION(dateTime, INTERVAL '10' SECOND)",
     );
 }
 

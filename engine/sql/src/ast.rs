@@ -326,6 +326,8 @@ pub struct WindowCall {
     pub function: Ident,
     pub table: Path,
     pub hints: Vec<Hint>,
+    /// `PARTITION BY`, for SESSION alone.
+    pub partition: Vec<Expr>,
     pub time_column: Ident,
     /// The rest, by name when written `SIZE => ...`.
     pub arguments: Vec<(Option<Ident>, Expr)>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use millrace_dataflow::graph::{
     AggregateCall, JoinEmits, JoinKind, Keep, SortKey, WatermarkAlignment, WindowAssigner,
-    WindowTime,
+    WindowBounds, WindowRank, WindowTime,
 };
 use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{RuntimeLevel, Schema};
@@ -127,6 +127,9 @@ pub enum RelNode {
     Window {
         input: Box<Rel>,
         window: WindowAssigner,
+        /// PARTITION BY of the windowing function SESSION, over the input. The legacy
+        /// window of GROUP BY has none: its sessions are those of the grouping keys.
+        partition: Option<Vec<usize>>,
     },
     /// Output: keys, calls, then start, end and, when grouped by it, time.
     WindowAggregate {
@@ -136,6 +139,8 @@ pub enum RelNode {
         start: usize,
         end: usize,
         with_time: bool,
+        /// A window of GROUP BY (section B.4): takes updates under every level.
+        legacy: bool,
     },
     /// Output: keys, calls.
     Aggregate {
@@ -145,6 +150,12 @@ pub enum RelNode {
     },
     IntervalJoin(Box<IntervalJoinRel>),
     RegularJoin(Box<RegularJoinRel>),
+    WindowJoin(Box<WindowJoinRel>),
+    /// Output: the input's columns, then the rank.
+    WindowRank {
+        input: Box<Rel>,
+        rank: WindowRank,
+    },
     /// Not yet resolved: becomes one of the joins above.
     Join {
         left: Box<Rel>,
@@ -212,6 +223,22 @@ pub struct RegularJoinRel {
     pub state_ttl_ms: [Option<i64>; 2],
 }
 
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowJoinRel {
+    pub left: Rel,
+    pub right: Rel,
+    pub kind: JoinKind,
+    /// Each counted in its own input.
+    pub left_window: WindowBounds,
+    pub right_window: WindowBounds,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// Over left's columns, then right's.
+    pub residual: Option<TypedExpr>,
+    /// What both sides' windows come from.
+    pub window: WindowAssigner,
+}
+
 impl Rel {
     /// A relation whose columns are no window bounds.
     pub fn new(node: RelNode, schema: Schema, span: Span) -> Rel {
@@ -228,9 +255,11 @@ impl Rel {
             | RelNode::Aggregate { input, .. }
             | RelNode::RowNumber { input, .. }
             | RelNode::Rank { input, .. }
+            | RelNode::WindowRank { input, .. }
             | RelNode::Deduplicate { input, .. } => vec![input],
             RelNode::IntervalJoin(join) => vec![&join.left, &join.right],
             RelNode::RegularJoin(join) => vec![&join.left, &join.right],
+            RelNode::WindowJoin(join) => vec![&join.left, &join.right],
             RelNode::Join { left, right, .. } => vec![left, right],
             RelNode::Union(inputs) => inputs.iter().collect(),
         }

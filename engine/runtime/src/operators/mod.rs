@@ -18,6 +18,7 @@ mod ttl;
 mod union;
 mod window;
 
+use millrace_dataflow::graph::{WindowInput, WindowKind};
 use millrace_dataflow::{Schema, graph};
 
 use crate::operator::{Operator, OperatorError};
@@ -45,6 +46,16 @@ pub fn create(
         graph::Operator::GroupAggregate(config) => {
             Box::new(group_aggregate::GroupAggregate::new(config, output, name)?)
         }
+        graph::Operator::WindowAggregate(config) if is_session(config) => {
+            let input = &input_schemas[0];
+            Box::new(window::session::SessionAggregate::new(config, input, output, name)?)
+        }
+        graph::Operator::WindowJoin(config) => {
+            Box::new(window::join::WindowJoin::new(config, input_schemas, output, name)?)
+        }
+        graph::Operator::WindowRank(config) => {
+            Box::new(window::rank::WindowRank::new(config, &input_schemas[0], output, name)?)
+        }
         graph::Operator::WindowAggregate(config) => {
             let input = &input_schemas[0];
             Box::new(window::aggregate::WindowAggregate::new(config, input, output, name)?)
@@ -66,13 +77,20 @@ pub fn create(
     })
 }
 
+fn is_session(config: &graph::WindowAggregate) -> bool {
+    matches!(&config.window, WindowInput::Assign(window)
+        if matches!(window.kind, WindowKind::Session { .. }))
+}
+
 fn check_inputs(
     operator: &graph::Operator,
     input_schemas: &[Schema],
     name: &str,
 ) -> Result<(), OperatorError> {
     let needed = match operator {
-        graph::Operator::IntervalJoin(_) | graph::Operator::Join(_) => 2,
+        graph::Operator::IntervalJoin(_)
+        | graph::Operator::Join(_)
+        | graph::Operator::WindowJoin(_) => 2,
         graph::Operator::Union | graph::Operator::Calc { .. } => 0,
         _ => 1,
     };

@@ -57,7 +57,7 @@ impl SortKeys {
 
 /// The column with one zero and one NaN, as the row encoding has it: a row must have
 /// the same place after a restore.
-fn one_zero(column: &ArrayRef) -> ArrayRef {
+pub(super) fn one_zero(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         ArrowType::Float32 | ArrowType::Float64 => {
             let rows = row::encode(std::slice::from_ref(column));

@@ -200,7 +200,10 @@ impl Grouping {
         let calls: Vec<AggregateCall> = self.calls.iter().map(|call| pre.call(call)).collect();
         let input = pre.project(input, span);
         match windowed_keys(&keys, input.windows) {
-            Some(window) => window_aggregate(input, &keys, calls, window, span),
+            Some(window) => {
+                let legacy = self.legacy.is_some();
+                window_aggregate(input, &keys, calls, window, legacy, span)
+            }
             None => Ok(group_aggregate(input, keys, calls, span)),
         }
     }
@@ -402,6 +405,7 @@ fn window_aggregate(
     keys: &[usize],
     calls: Vec<AggregateCall>,
     window: WindowColumns,
+    legacy: bool,
     span: Span,
 ) -> Bound<Rel> {
     let bounds: Vec<usize> =
@@ -419,6 +423,7 @@ fn window_aggregate(
         start: bounds[0],
         end: bounds[1],
         with_time: window.time.is_some(),
+        legacy,
         input: Box::new(input),
     };
     let windows = WindowColumns {

@@ -9,6 +9,7 @@ use millrace_expr::{ExprContext, TypedExpr, TypedKind};
 
 use super::aggregate::{check_key, project};
 use super::from::join_schema;
+use super::window_join::window_join;
 use super::{Bound, regular_join};
 use crate::diagnostic::Problem;
 use crate::expressions;
@@ -109,6 +110,9 @@ fn interval_join(
     context: &ExprContext,
     span: Span,
 ) -> Bound<Rel> {
+    if let Some(rel) = window_join(&left, &right, kind, &conditions, context, span)? {
+        return Ok(rel);
+    }
     let width = left.schema.len();
     let fields = left.schema.fields.iter().chain(&right.schema.fields).cloned().collect();
     let both = Schema::new(fields);
@@ -138,7 +142,7 @@ fn interval_join(
 }
 
 // `l.a = r.b` as (over left, over right).
-fn equal_keys(condition: &TypedExpr, width: usize) -> Option<(TypedExpr, TypedExpr)> {
+pub(super) fn equal_keys(condition: &TypedExpr, width: usize) -> Option<(TypedExpr, TypedExpr)> {
     let TypedKind::Call { function, arguments } = &condition.kind else { return None };
     let ("=", [one, other]) = (function.as_str(), arguments.as_slice()) else { return None };
     key_pair(one, other, width)

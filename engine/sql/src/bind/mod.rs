@@ -20,6 +20,8 @@ mod select;
 mod subquery;
 mod table;
 mod window;
+mod window_join;
+mod window_rank;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

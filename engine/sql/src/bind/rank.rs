@@ -9,6 +9,7 @@ use super::Bound;
 use super::aggregate::project;
 use super::interval_join::{appended, filtered};
 use super::scalar::Scalars;
+use super::window_rank::{partitioned_windows, window_rank};
 use crate::ast::{Call, OrderItem, Over};
 use crate::diagnostic::Problem;
 use crate::expressions;
@@ -268,7 +269,9 @@ fn rank(
     if end < start {
         return Err(Problem::new(span, "the filter on ROW_NUMBER() lets no row through"));
     }
-    refuse_window_rank(&input, &partition, span)?;
+    if let Some(window) = partitioned_windows(&input, &partition) {
+        return window_rank(input, window, partition, order, (start, end), schema, span);
+    }
     if (start, end) == (1, 1)
         && let [key] = order.as_slice()
         && input.schema.fields[key.column].time != TimeAttribute::None
@@ -278,16 +281,6 @@ fn rank(
     let node =
         RelNode::Rank { input: Box::new(input), partition, order, start, end, output_rank: true };
     Ok(Rel::new(node, schema, span))
-}
-
-fn refuse_window_rank(input: &Rel, partition: &[usize], span: Span) -> Bound<()> {
-    let Some(windows) = input.windows else { return Ok(()) };
-    let has = |column: Option<usize>| column.is_some_and(|column| partition.contains(&column));
-    if !(has(windows.start) && has(windows.end)) {
-        return Ok(());
-    }
-    let message = "window Top-N and window deduplication (PARTITION BY window_start, window_end) are not offered yet";
-    Err(Problem::new(span, message))
 }
 
 // The number is always 1 (row B9.8).

@@ -4,7 +4,7 @@ use millrace_dataflow::graph::{WindowAssigner, WindowKind, WindowTime};
 use millrace_dataflow::{DataType, Field, Schema, TimeAttribute, TypeRoot};
 use millrace_expr::TypedExpr;
 
-use super::aggregate::LegacyWindow;
+use super::aggregate::{LegacyWindow, check_key};
 use super::from::CommonTables;
 use super::scalar::Scalars;
 use super::scope::Scope;
@@ -16,11 +16,12 @@ use crate::logical::{Rel, RelNode, WindowColumns};
 use crate::since::Feature;
 use crate::span::Span;
 
-/// The parameters of each function in order; the last one is optional.
-const PARAMETERS: [(&str, &[&str]); 3] = [
+/// The parameters of each function in order; OFFSET is optional.
+const PARAMETERS: [(&str, &[&str]); 4] = [
     ("TUMBLE", &["SIZE", "OFFSET"]),
     ("HOP", &["SLIDE", "SIZE", "OFFSET"]),
     ("CUMULATE", &["STEP", "SIZE", "OFFSET"]),
+    ("SESSION", &["GAP"]),
 ];
 
 /// A constant interval and where it is written.
@@ -41,23 +42,28 @@ impl Binder<'_> {
         let time_column = scope.resolve(&path)?.index;
         let intervals = self.window_arguments(&function, call)?;
         let kind = window_kind(&function, &intervals, call.function.span)?;
-        let offset_ms = intervals.last().copied().flatten().map_or(0, |(ms, _)| ms);
-        self.windowed(input, time_column, kind, offset_ms, call.time_column.span, span)
+        let offset_ms = match kind {
+            WindowKind::Session { .. } => 0,
+            _ => intervals.last().copied().flatten().map_or(0, |(ms, _)| ms),
+        };
+        let partition = self.session_partition(&function, call, &scope)?;
+        let mut rel =
+            self.windowed(input, time_column, kind, offset_ms, call.time_column.span, span)?;
+        if let RelNode::Window { partition: of_window, .. } = &mut rel.node {
+            *of_window = partition;
+        }
+        Ok(rel)
     }
 
     fn check_window_function(&self, function: &str, name: &Ident) -> Bound<()> {
         if function == "SESSION" {
             Feature::SessionWindow.check(self.level, name.span)?;
-            return Err(Problem::new(
-                name.span,
-                "the windowing function SESSION is not offered yet",
-            ));
         }
         if PARAMETERS.iter().any(|(known, _)| *known == function) {
             return Ok(());
         }
         let message = format!(
-            "there is no windowing function {function}; there are TUMBLE, HOP and CUMULATE"
+            "there is no windowing function {function}; there are TUMBLE, HOP, CUMULATE and SESSION"
         );
         Err(Problem::new(name.span, message))
     }
@@ -87,7 +93,8 @@ impl Binder<'_> {
             })?;
             *slot = Some((self.constant_interval(expression)?, expression.span));
         }
-        let missing = (0..names.len() - 1).find(|position| intervals[*position].is_none());
+        let missing = (0..names.len())
+            .find(|position| names[*position] != "OFFSET" && intervals[*position].is_none());
         match missing {
             Some(position) => Err(Problem::new(
                 call.function.span,
@@ -95,6 +102,32 @@ impl Binder<'_> {
             )),
             None => Ok(intervals),
         }
+    }
+
+    // The columns that sessions are kept apart by (row B3.4); `None` for other windows.
+    fn session_partition(
+        &self,
+        function: &str,
+        call: &WindowCall,
+        scope: &Scope,
+    ) -> Bound<Option<Vec<usize>>> {
+        if function != "SESSION" {
+            return match call.partition.first() {
+                None => Ok(None),
+                Some(key) => {
+                    let message = format!("{function} takes no PARTITION BY; only SESSION does");
+                    Err(Problem::new(key.span, message))
+                }
+            };
+        }
+        let context = self.context();
+        let column = |key: &Expr| {
+            let bound = Scalars::new(scope, &context).bind(key)?;
+            check_key(&bound, key.span)?;
+            expressions::column_of(&bound)
+                .ok_or_else(|| Problem::new(key.span, "PARTITION BY of SESSION takes columns only"))
+        };
+        call.partition.iter().map(column).collect::<Bound<Vec<usize>>>().map(Some)
     }
 
     fn constant_interval(&self, expression: &Expr) -> Bound<i64> {
@@ -146,7 +179,7 @@ impl Binder<'_> {
         let windows = window_columns(input.schema.len(), proctime, local_time);
         let mut fields = input.schema.fields.clone();
         fields.extend(window_fields(proctime, local_time));
-        let node = RelNode::Window { input: Box::new(input), window };
+        let node = RelNode::Window { input: Box::new(input), window, partition: None };
         Ok(Rel { node, schema: Schema::new(fields), windows: Some(windows), span })
     }
 
@@ -162,9 +195,6 @@ impl Binder<'_> {
         let arguments =
             call.arguments.iter().map(|a| scalars.bind(a)).collect::<Bound<Vec<_>>>()?;
         let function = call.name.to_ascii_uppercase();
-        if function == "SESSION" {
-            return Err(Problem::new(call.name_span, "SESSION windows are not offered yet"));
-        }
         let time = arguments.first().and_then(expressions::column_of);
         let time_column = time.ok_or_else(|| {
             Problem::new(call.name_span, format!("{function} needs a time attribute first"))
@@ -205,6 +235,20 @@ impl Binder<'_> {
     }
 }
 
+/// The windowing function that a relation's window columns come from.
+pub(super) fn window_of(rel: &Rel) -> Option<&WindowAssigner> {
+    match &rel.node {
+        RelNode::Window { window, .. } => Some(window),
+        RelNode::Filter { input, .. }
+        | RelNode::Project { input, .. }
+        | RelNode::WindowAggregate { input, .. }
+        | RelNode::RowNumber { input, .. }
+        | RelNode::WindowRank { input, .. } => window_of(input),
+        RelNode::WindowJoin(join) => Some(&join.window),
+        _ => None,
+    }
+}
+
 pub(super) fn is_legacy_window(call: &Call) -> bool {
     !call.is_operator
         && ["TUMBLE", "HOP", "SESSION"].iter().any(|name| call.name.eq_ignore_ascii_case(name))
@@ -221,6 +265,9 @@ fn window_kind(function: &str, intervals: &[Option<Interval>], span: Span) -> Bo
     };
     if function == "TUMBLE" {
         return Ok(WindowKind::Tumble { size_ms: interval(0)?.0 });
+    }
+    if function == "SESSION" {
+        return Ok(WindowKind::Session { gap_ms: interval(0)?.0 });
     }
     let (step_ms, _) = interval(0)?;
     let (size_ms, size_span) = interval(1)?;

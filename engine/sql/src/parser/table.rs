@@ -184,7 +184,7 @@ impl Parser<'_> {
     // `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL ...)) [AS w]`
     fn window_function(&mut self) -> Parsed<TableRefKind> {
         self.at += 2;
-        let function = self.ident("TUMBLE, HOP or CUMULATE")?;
+        let function = self.ident("TUMBLE, HOP, CUMULATE or SESSION")?;
         self.expect_symbol("(")?;
         self.named_argument("DATA");
         self.expect_word("TABLE").map_err(|problem| {
@@ -201,9 +201,7 @@ impl Parser<'_> {
         }
         let table = self.path("the name of a table or view")?;
         let hints = self.hints()?;
-        if self.is_word("PARTITION") {
-            self.partition_by()?;
-        }
+        let partition = if self.is_word("PARTITION") { self.partition_by()? } else { Vec::new() };
         let time_column = self.descriptor()?;
         let mut arguments = Vec::new();
         while self.accept_symbol(",") {
@@ -212,26 +210,29 @@ impl Parser<'_> {
         self.expect_symbol(")")?;
         self.expect_symbol(")")?;
         let alias = self.table_alias()?;
-        let call = WindowCall { function, table, hints, time_column, arguments };
+        let call = WindowCall { function, table, hints, partition, time_column, arguments };
         Ok(TableRefKind::WindowFunction { call, alias })
     }
 
-    // Only SESSION has it, and SESSION is refused by the binder.
-    fn partition_by(&mut self) -> Parsed<()> {
+    // A comma also ends the clause: DESCRIPTOR is the next argument.
+    fn partition_by(&mut self) -> Parsed<Vec<Expr>> {
         self.advance();
         self.expect_word("BY")?;
         let parenthesised = self.accept_symbol("(");
-        self.comma_separated(|parser| {
-            // A comma also ends the clause: DESCRIPTOR is the next argument.
-            if parser.is_word("DESCRIPTOR") { Ok(()) } else { parser.expression().map(drop) }
-        })?;
+        let mut keys = vec![self.expression()?];
+        while self.is_symbol(",") {
+            let comma = self.at;
+            self.advance();
+            if self.is_word("DESCRIPTOR") || self.is_word("TIMECOL") {
+                self.at = comma;
+                break;
+            }
+            keys.push(self.expression()?);
+        }
         if parenthesised {
             self.expect_symbol(")")?;
-        } else {
-            // Step back before the DESCRIPTOR's comma.
-            self.at -= 1;
         }
-        Ok(())
+        Ok(keys)
     }
 
     fn named_argument(&mut self, name: &str) {

@@ -319,6 +319,7 @@ fn every_aggregate_merges_slices_to_the_same_value() {
             keys: vec![0],
             aggregates: calls.clone(),
             properties: vec![],
+            retracts: false,
         });
         let mut stage = Stage::new(&hop);
         let mut live = Live::default();

@@ -3,8 +3,8 @@
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::{
     AggregateFunction as F, Deduplicate, GroupAggregate, IntervalJoin, JoinEmits, JoinKind, Keep,
-    Operator as Node, Rank, SortKey, WindowAggregate, WindowAssigner, WindowInput, WindowKind,
-    WindowTime,
+    Operator as Node, Rank, SortKey, WindowAggregate, WindowAssigner, WindowBounds, WindowInput,
+    WindowJoin, WindowKind, WindowRank, WindowTime,
 };
 
 use super::group_aggregate::call;
@@ -49,10 +49,51 @@ fn specs() -> Vec<Spec> {
                     time_zone: None,
                 }),
                 keys: vec![0],
-                aggregates: calls,
+                aggregates: calls.clone(),
                 properties: vec![],
+                retracts: false,
             }),
             &aggregated,
+        ),
+        spec(
+            Node::WindowAggregate(WindowAggregate {
+                window: WindowInput::Assign(WindowAssigner {
+                    kind: WindowKind::Session { gap_ms: 10 },
+                    offset_ms: 0,
+                    time,
+                    time_zone: None,
+                }),
+                keys: vec![0],
+                aggregates: calls,
+                properties: vec![],
+                retracts: true,
+            }),
+            &aggregated,
+        ),
+        spec(
+            Node::WindowJoin(WindowJoin {
+                kind: JoinKind::Full,
+                left_window: WindowBounds { start: 2, end: 2 },
+                right_window: WindowBounds { start: 2, end: 2 },
+                left_keys: vec![0],
+                right_keys: vec![0],
+                residual: None,
+                time_zone: None,
+            }),
+            &schema("k STRING, v INT, ts TIMESTAMP(3), rk STRING, rv INT, rts TIMESTAMP(3)"),
+        ),
+        spec(
+            Node::WindowRank(WindowRank {
+                window: WindowBounds { start: 2, end: 2 },
+                partition: vec![0],
+                order: vec![SortKey { column: 1, ascending: true, nulls_first: true }],
+                start: 1,
+                end: 2,
+                latest_first: false,
+                output_rank: false,
+                time_zone: None,
+            }),
+            &input,
         ),
         spec(
             Node::IntervalJoin(IntervalJoin {

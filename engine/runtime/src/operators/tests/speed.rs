@@ -95,6 +95,7 @@ fn speed() {
             keys: vec![0],
             aggregates: aggregates.clone(),
             properties: vec![],
+            retracts: false,
         })
     };
     let group = Node::GroupAggregate(GroupAggregate {

@@ -30,6 +30,7 @@ fn spec(window: WindowInput) -> Spec {
             keys: vec![0],
             aggregates: vec![call(AggregateFunction::Sum, Some((1, "INT")), "INT")],
             properties: vec![WindowProperty::Start, WindowProperty::End, WindowProperty::Time],
+            retracts: false,
         }),
         inputs: vec![schema("k STRING, v INT, ts TIMESTAMP(3)")],
         output: schema("k STRING, s INT, ws TIMESTAMP(3), we TIMESTAMP(3), wt TIMESTAMP(3)"),

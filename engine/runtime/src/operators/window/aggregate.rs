@@ -1,6 +1,6 @@
 //! Aggregation over TUMBLE, HOP and CUMULATE windows by slices.
 //!
-//! Insert-only out: a window is emitted once, when the watermark reaches its last
+//! Insert-only out, also when rows are taken back: a window is emitted once, when the watermark reaches its last
 //! millisecond (row B3.10), in order of window ends (row B3.19). A row is dropped and
 //! counted as late only if every window that holds it has fired (row B3.17). Windows
 //! of the wall clock fire when the clock reaches their end, and not at the end of the
@@ -28,9 +28,10 @@ use millrace_dataflow::{Batch, Schema};
 use millrace_state::row;
 
 use super::assign::{Clock, is_instant};
+use super::calls::WindowCalls;
 use super::slices::{Slices, Span};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
-use crate::operators::aggregate::{Calls, Steps};
+use crate::operators::aggregate::Steps;
 use crate::operators::keys::{Bytes, KeyIndex, KeySlab};
 use crate::operators::progress::Progress;
 use crate::operators::shape::{BATCH_ROWS, Shape};
@@ -45,7 +46,7 @@ pub struct WindowAggregate {
     keys: Vec<usize>,
     key_types: Vec<ArrowType>,
     properties: Vec<WindowProperty>,
-    calls: Calls,
+    calls: WindowCalls,
     slab: KeySlab,
     slices: BTreeMap<Span, Slice>,
     /// Windows to fire, by end.
@@ -103,7 +104,7 @@ impl WindowAggregate {
             keys: config.keys.clone(),
             key_types: config.keys.iter().map(|&k| input.field(k).data_type().clone()).collect(),
             properties: config.properties.clone(),
-            calls: Calls::new(&config.aggregates, false).map_err(|error| shape.failed(error))?,
+            calls: WindowCalls::new(config).map_err(|error| shape.failed(error))?,
             slab: KeySlab::default(),
             slices: BTreeMap::new(),
             pending: BTreeSet::new(),
@@ -205,7 +206,9 @@ impl WindowAggregate {
             Input::Assign { slices, .. } => {
                 let slices = *slices;
                 match slices.kind() {
-                    WindowKind::Tumble { .. } => self.fire_whole(window, out),
+                    WindowKind::Tumble { .. } | WindowKind::Session { .. } => {
+                        self.fire_whole(window, out)
+                    }
                     WindowKind::Hop { .. } => self.fire_hop(slices, window, out),
                     WindowKind::Cumulate { .. } => self.fire_cumulate(slices, window, out),
                 }
@@ -318,6 +321,7 @@ impl WindowAggregate {
     }
 
     fn emit(&self, window: Span, slots: &[u32], out: &mut Output) -> Result<(), OperatorError> {
+        let slots = self.calls.shown(slots);
         for slots in slots.chunks(BATCH_ROWS) {
             let keys = slots.iter().map(|&slot| self.slab.key(slot));
             let mut columns =
@@ -363,6 +367,7 @@ impl Operator for WindowAggregate {
         }
         let late = keep.len() - targets.len();
         out.late_records_dropped += late as u64;
+        let accumulate = accumulating(&batch, &keep);
         let record = if late == 0 {
             batch.record
         } else {
@@ -371,7 +376,7 @@ impl Operator for WindowAggregate {
         };
         let slots = self.slots(&record, &targets);
         self.calls.resize(self.slab.capacity());
-        let steps = Steps { slots: &slots, fresh: None, accumulate: None };
+        let steps = Steps { slots: &slots, fresh: None, accumulate: accumulate.as_deref() };
         self.calls.update(&record, &steps);
         Ok(())
     }
@@ -447,6 +452,12 @@ impl Operator for WindowAggregate {
         }
         Ok(())
     }
+}
+
+/// Whether each kept row adds to its window; `None`: all do.
+fn accumulating(batch: &Batch, keep: &[bool]) -> Option<Vec<bool>> {
+    let kinds = batch.kinds.as_ref()?.iter().zip(keep);
+    Some(kinds.filter(|(_, keep)| **keep).map(|(kind, _)| kind.is_accumulate()).collect())
 }
 
 /// Bytes of the slice's end and start before the key: two BIGINT values.

@@ -1,7 +1,12 @@
-//! Windows: the session zone, the arithmetic of windows and slices, and the two
-//! operators that use them.
+//! Windows: the session zone, the arithmetic of windows and slices, and the operators
+//! that use them.
 
 pub mod aggregate;
 pub mod assign;
+mod attached;
+mod calls;
+pub mod join;
+pub mod rank;
+pub mod session;
 pub mod slices;
 pub mod zone;

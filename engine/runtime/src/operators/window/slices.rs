@@ -35,6 +35,8 @@ impl Slices {
             WindowKind::Tumble { size_ms } => size_ms,
             WindowKind::Hop { slide_ms, .. } => slide_ms,
             WindowKind::Cumulate { step_ms, .. } => step_ms,
+            // Not sliced: a row's own session, before it is merged with others.
+            WindowKind::Session { gap_ms } => gap_ms,
         }
     }
 
@@ -43,6 +45,7 @@ impl Slices {
             WindowKind::Tumble { size_ms }
             | WindowKind::Hop { size_ms, .. }
             | WindowKind::Cumulate { size_ms, .. } => size_ms,
+            WindowKind::Session { gap_ms } => gap_ms,
         }
     }
 
@@ -73,7 +76,7 @@ impl Slices {
     /// The last window that holds the slice.
     pub fn last_window(&self, slice: Span) -> Span {
         match self.kind {
-            WindowKind::Tumble { .. } => slice,
+            WindowKind::Tumble { .. } | WindowKind::Session { .. } => slice,
             WindowKind::Hop { slide_ms, size_ms } => {
                 self.window_ending_at(slice.end - slide_ms + size_ms)
             }
@@ -87,7 +90,7 @@ impl Slices {
     /// The window that ends next after this one and may share slices with it.
     pub fn next_window(&self, window: Span) -> Option<Span> {
         match self.kind {
-            WindowKind::Tumble { .. } => None,
+            WindowKind::Tumble { .. } | WindowKind::Session { .. } => None,
             WindowKind::Hop { slide_ms, .. } => Some(self.window_ending_at(window.end + slide_ms)),
             WindowKind::Cumulate { step_ms, size_ms } => (window.end < window.start + size_ms)
                 .then_some(Span { start: window.start, end: window.end + step_ms }),
@@ -105,6 +108,9 @@ impl Slices {
     pub fn windows_of(&self, time: i64) -> Vec<Span> {
         match self.kind {
             WindowKind::Tumble { .. } => vec![self.of(time)],
+            WindowKind::Session { gap_ms } => {
+                vec![Span { start: time, end: time.saturating_add(gap_ms) }]
+            }
             WindowKind::Hop { slide_ms, size_ms } => {
                 let mut start = self.floor(time, slide_ms);
                 let mut windows = Vec::new();
