@@ -1,6 +1,8 @@
 //! Bound plan to physical plan: unused columns are dropped on the way down, filters
 //! and projections become one Calc, equal sub-plans become one.
 
+mod over;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -209,6 +211,9 @@ impl Builder<'_> {
             RelNode::IntervalJoin(join) => self.interval_join(rel, join, wanted)?,
             RelNode::Rank { .. } => self.rank(rel, wanted)?,
             RelNode::Deduplicate { .. } => self.deduplicate(rel, wanted)?,
+            RelNode::Over { .. } => self.over(rel, wanted)?,
+            RelNode::RowNumber { .. } => self.row_number(rel, wanted)?,
+            RelNode::Correlate { .. } => self.correlate(rel, wanted)?,
             RelNode::Union(inputs) => {
                 let inputs = inputs
                     .iter()
@@ -223,7 +228,7 @@ impl Builder<'_> {
                 let node = self.relation(rel, wanted)?;
                 Native { node, columns: wanted.to_vec() }
             }
-            RelNode::Join { .. } | RelNode::RowNumber { .. } => {
+            RelNode::Join { .. } => {
                 return Err(Problem::new(rel.span, "this part of the query was not resolved"));
             }
         };

@@ -119,9 +119,9 @@ fn produced(
             Kinds::default()
         }
         PhysicalOperator::Deduplicate { .. } => everything,
-        PhysicalOperator::WindowAggregate { .. } | PhysicalOperator::IntervalJoin(_) => {
-            Kinds::default()
-        }
+        PhysicalOperator::WindowAggregate { .. }
+        | PhysicalOperator::IntervalJoin(_)
+        | PhysicalOperator::OverAggregate { .. } => Kinds::default(),
         _ => input,
     })
 }
@@ -156,6 +156,9 @@ fn check_input(
         }
         PhysicalOperator::Deduplicate { .. } => {
             Err(Problem::new(node.span, refused("StreamPhysicalDeduplicate".to_owned())))
+        }
+        PhysicalOperator::OverAggregate { .. } => {
+            Err(Problem::new(node.span, refused("StreamPhysicalOverAggregate".to_owned())))
         }
         PhysicalOperator::Sink(table) => {
             let accepted = connectors.changelog_mode(&table.spec, TableUsage::Sink);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::graph::{
-    AggregateCall, JoinKind, Keep, SortKey, WindowAssigner, WindowTime,
+    AggregateCall, JoinKind, Keep, OverFrame, SortKey, WindowAssigner, WindowTime,
 };
 use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{RuntimeLevel, Schema};
@@ -169,6 +169,21 @@ pub enum RelNode {
         time_column: usize,
         keep: Keep,
     },
+    /// Output: the input's columns, then the calls.
+    Over {
+        input: Box<Rel>,
+        partition: Vec<usize>,
+        time: WindowTime,
+        frame: OverFrame,
+        calls: Vec<AggregateCall>,
+    },
+    /// A row for each element of the collection. Output: the input's columns, then
+    /// the element's.
+    Correlate {
+        input: Box<Rel>,
+        collection: TypedExpr,
+        outer: bool,
+    },
     Union(Vec<Rel>),
 }
 
@@ -205,7 +220,9 @@ impl Rel {
             | RelNode::Aggregate { input, .. }
             | RelNode::RowNumber { input, .. }
             | RelNode::Rank { input, .. }
-            | RelNode::Deduplicate { input, .. } => vec![input],
+            | RelNode::Deduplicate { input, .. }
+            | RelNode::Over { input, .. }
+            | RelNode::Correlate { input, .. } => vec![input],
             RelNode::IntervalJoin(join) => vec![&join.left, &join.right],
             RelNode::Join { left, right, .. } => vec![left, right],
             RelNode::Union(inputs) => inputs.iter().collect(),

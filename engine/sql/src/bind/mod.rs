@@ -11,12 +11,14 @@ mod from;
 mod insert;
 mod interval_join;
 mod literal;
+mod over;
 mod query;
 mod rank;
 mod scalar;
 mod scope;
 mod select;
 mod table;
+mod unnest;
 mod window;
 
 use std::collections::BTreeMap;

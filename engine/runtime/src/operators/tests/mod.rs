@@ -3,10 +3,12 @@
 
 mod aggregates;
 mod calc;
+mod correlate;
 mod deduplicate;
 mod group_aggregate;
 mod interval_join;
 mod naive;
+mod over;
 mod rank;
 mod restore;
 mod speed;
