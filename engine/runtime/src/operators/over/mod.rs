@@ -175,14 +175,16 @@ impl Over {
         self.table.remove(slot);
     }
 
-    fn is_late(&self, slot: Option<u32>, time_ms: i64) -> bool {
-        if !self.config.frame.is_bounded() {
-            return time_ms <= self.progress.ms();
+    /// The slot of a row's key, unless the row is late.
+    fn slot_in_time(&mut self, key: &[u8], time_ms: i64, ctx: &OperatorContext) -> Option<u32> {
+        let bounded = self.config.frame.is_bounded();
+        if !bounded && time_ms <= self.progress.ms() {
+            return None;
         }
-        slot.is_some_and(|slot| {
-            let last = self.keys[slot as usize].last_emitted_ms;
-            last != i64::MIN && time_ms <= last
-        })
+        let slot = self.slot(row::hash(key), key, ctx);
+        let last = self.keys[slot as usize].last_emitted_ms;
+        let is_late = bounded && last != i64::MIN && time_ms <= last;
+        (!is_late).then_some(slot)
     }
 
     /// Rows wait for their time; late ones are dropped.
@@ -196,14 +198,10 @@ impl Over {
         let keys = row::encode_column_subset(&batch.record, &self.config.partition);
         let mut kept = Vec::with_capacity(times.len());
         for (row, (key, &time_ms)) in keys.iter().zip(times).enumerate() {
-            let hash = row::hash(key);
-            let known =
-                if self.config.frame.is_bounded() { self.table.find(hash, key) } else { None };
-            if self.is_late(known, time_ms) {
+            let Some(slot) = self.slot_in_time(key, time_ms, ctx) else {
                 out.late_records_dropped += 1;
                 continue;
-            }
-            let slot = self.slot(hash, key, ctx);
+            };
             self.keys[slot as usize].waiting += 1;
             self.ttl.write(slot, ctx.processing_time_ms);
             self.plan_cleanup(slot, time_ms);
@@ -349,12 +347,8 @@ impl Over {
             return Ok(results);
         }
         let mut place = vec![0; peers.len()];
-        let mut next = 0;
-        for (row, &last) in peers.iter().enumerate().filter(|(row, last)| *row == **last as usize) {
-            debug_assert_eq!(row, last as usize);
-            place[row] = next;
-            next += 1;
-        }
+        let last = (0..peers.len()).filter(|row| peers[*row] as usize == *row);
+        last.enumerate().for_each(|(at, row)| place[row] = at as u32);
         let rows = UInt32Array::from_iter_values(peers.iter().map(|last| place[*last as usize]));
         let results = results.iter().map(|result| take(result, &rows, None));
         results.collect::<Result<_, _>>().map_err(|error| self.shape.failed(error))
