@@ -137,10 +137,7 @@ impl Parser<'_> {
         let collection = self.expression()?;
         self.expect_symbol(")")?;
         if self.is_words(&["WITH", "ORDINALITY"]) {
-            return Err(Problem::new(
-                self.span(),
-                "UNNEST .. WITH ORDINALITY came with a later Flink version (2.1)",
-            ));
+            return Err(Problem::new(self.span(), "UNNEST .. WITH ORDINALITY came with Flink 2.x"));
         }
         let alias = self.table_alias()?;
         Ok(TableRefKind::Unnest { collection, alias })
