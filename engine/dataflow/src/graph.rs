@@ -10,8 +10,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::ChangelogMode;
+pub use crate::correlate::Correlate;
 use crate::expression::Expression;
 use crate::level::RuntimeLevel;
+pub use crate::over::{Over, OverFrame};
 use crate::source::ScanSpec;
 use crate::table::TableSpec;
 use crate::types::{DataType, Schema};
@@ -53,8 +55,8 @@ pub struct Node {
 /// fits when `kind` and `layout` are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateLayout {
-    /// `source`, `window-aggregate`, `window-join`, `window-rank`, `group-aggregate`, `interval-join`, `rank`,
-    /// `deduplicate`, `sink`.
+    /// `source`, `window-aggregate`, `window-join`, `window-rank`, `group-aggregate`,
+    /// `interval-join`, `join`, `rank`, `deduplicate`, `over-aggregate`, `sink`.
     pub kind: String,
     /// Canonical text of all that decides the state's meaning: key types, aggregate
     /// calls with their types, window, join bounds, order. Readable by people.
@@ -120,6 +122,8 @@ pub enum Operator {
     Join(Join),
     Rank(Rank),
     Deduplicate(Deduplicate),
+    Over(Over),
+    Correlate(Correlate),
     /// All inputs in arrival order; watermarks by minimum.
     Union,
     Sink(SinkOperator),
@@ -314,8 +318,17 @@ pub enum AggregateFunction {
     StddevSamp,
     VarPop,
     VarSamp,
-    ListAgg { separator: String },
+    ListAgg {
+        separator: String,
+    },
     Collect,
+    /// OVER only: the rows so far, counted.
+    RowNumber,
+    /// OVER only: the argument this many rows earlier, NULL or not; before the first
+    /// row the second argument, else NULL (row B5.7).
+    Lag {
+        offset: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,11 +9,13 @@
 pub mod batch;
 pub mod catalog;
 pub mod commit;
+mod correlate;
 pub mod expression;
 pub mod graph;
 pub mod key_group;
 pub mod level;
 pub mod message;
+mod over;
 pub mod settings;
 pub mod sink;
 pub mod source;

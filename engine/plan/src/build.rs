@@ -1,6 +1,7 @@
 //! Bound plan to physical plan: unused columns are dropped on the way down, filters
 //! and projections become one Calc, equal sub-plans become one.
 
+mod over;
 mod windows;
 
 use std::collections::BTreeSet;
@@ -216,6 +217,9 @@ impl Builder<'_> {
             RelNode::WindowRank { input, rank } => self.window_rank(rel, input, rank, wanted)?,
             RelNode::Rank { .. } => self.rank(rel, wanted)?,
             RelNode::Deduplicate { .. } => self.deduplicate(rel, wanted)?,
+            RelNode::Over { .. } => self.over(rel, wanted)?,
+            RelNode::RowNumber { .. } => self.row_number(rel, wanted)?,
+            RelNode::Correlate { .. } => self.correlate(rel, wanted)?,
             RelNode::Union(inputs) => {
                 let inputs = inputs
                     .iter()
@@ -230,7 +234,7 @@ impl Builder<'_> {
                 let node = self.relation(rel, wanted)?;
                 Native { node, columns: wanted.to_vec() }
             }
-            RelNode::Join { .. } | RelNode::RowNumber { .. } => {
+            RelNode::Join { .. } => {
                 return Err(Problem::new(rel.span, "this part of the query was not resolved"));
             }
         };

@@ -123,7 +123,8 @@ fn produced(
         PhysicalOperator::WindowAggregate { .. }
         | PhysicalOperator::WindowJoin(_)
         | PhysicalOperator::WindowRank(_)
-        | PhysicalOperator::IntervalJoin(_) => Kinds::default(),
+        | PhysicalOperator::IntervalJoin(_)
+        | PhysicalOperator::OverAggregate { .. } => Kinds::default(),
         _ => input,
     })
 }
@@ -163,6 +164,9 @@ fn check_input(
         }
         PhysicalOperator::Deduplicate { .. } => {
             Err(Problem::new(node.span, refused("StreamPhysicalDeduplicate".to_owned())))
+        }
+        PhysicalOperator::OverAggregate { .. } => {
+            Err(Problem::new(node.span, refused("StreamPhysicalOverAggregate".to_owned())))
         }
         PhysicalOperator::Sink(table) => {
             let accepted = connectors.changelog_mode(&table.spec, TableUsage::Sink);

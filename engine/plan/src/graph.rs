@@ -7,8 +7,9 @@ use arrow::compute::concat;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
 use millrace_dataflow::graph::{
-    Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join, Node, NotNullPolicy, Operator,
-    Rank, SinkOperator, SourceOperator, WatermarkSpec, WindowAggregate, WindowJoin,
+    Correlate, Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join, Node,
+    NotNullPolicy, Operator, Over, Rank, SinkOperator, SourceOperator, WatermarkSpec,
+    WindowAggregate, WindowJoin,
 };
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::source::ScanSpec;
@@ -172,6 +173,22 @@ impl Lowering<'_> {
                     keep: *keep,
                     emit_update_before,
                     state_ttl_ms,
+                })
+            }
+            PhysicalOperator::OverAggregate { partition, time, frame, calls } => {
+                Operator::Over(Over {
+                    partition: partition.clone(),
+                    time: *time,
+                    frame: *frame,
+                    calls: calls.clone(),
+                    state_ttl_ms,
+                })
+            }
+            PhysicalOperator::Correlate { collection, keep, outer } => {
+                Operator::Correlate(Correlate {
+                    collection: self.lower(node, collection)?,
+                    keep: keep.clone(),
+                    outer: *outer,
                 })
             }
             PhysicalOperator::Union => Operator::Union,
@@ -396,10 +413,11 @@ pub(crate) fn distribution(operator: &PhysicalOperator, input: usize) -> Option<
         PhysicalOperator::WindowAggregate { keys, .. }
         | PhysicalOperator::GroupAggregate { keys, .. }
         | PhysicalOperator::Deduplicate { keys, .. } => Some(keys.clone()),
-        PhysicalOperator::Rank { partition, .. } => Some(partition.clone()),
         PhysicalOperator::WindowRank(rank) => Some(rank.partition.clone()),
         PhysicalOperator::WindowJoin(join) if input == 0 => Some(join.left_keys.clone()),
         PhysicalOperator::WindowJoin(join) => Some(join.right_keys.clone()),
+        PhysicalOperator::Rank { partition, .. }
+        | PhysicalOperator::OverAggregate { partition, .. } => Some(partition.clone()),
         PhysicalOperator::IntervalJoin(join) if input == 0 => Some(join.left_keys.clone()),
         PhysicalOperator::IntervalJoin(join) => Some(join.right_keys.clone()),
         PhysicalOperator::Join(join) if input == 0 => Some(join.left_keys.clone()),

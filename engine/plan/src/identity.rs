@@ -56,6 +56,8 @@ fn role(operator: &PhysicalOperator) -> &'static str {
         PhysicalOperator::Join(_) => "join",
         PhysicalOperator::Rank { .. } => "rank",
         PhysicalOperator::Deduplicate { .. } => "deduplicate",
+        PhysicalOperator::OverAggregate { .. } => "over-aggregate",
+        PhysicalOperator::Correlate { .. } => "correlate",
         PhysicalOperator::Union => "union",
         PhysicalOperator::Sink(_) => "sink",
         PhysicalOperator::Collect => "collect",
@@ -108,13 +110,14 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
         PhysicalOperator::WindowAggregate { keys, .. }
         | PhysicalOperator::GroupAggregate { keys, .. }
         | PhysicalOperator::Deduplicate { keys, .. } => of(keys, 0),
-        PhysicalOperator::Rank { partition, .. } => of(partition, 0),
         PhysicalOperator::WindowRank(rank) => of(&rank.partition, 0),
         PhysicalOperator::WindowJoin(join) => {
             let mut keys = of(&join.left_keys, 0);
             keys.extend(of(&join.right_keys, 1));
             keys
         }
+        PhysicalOperator::Rank { partition, .. }
+        | PhysicalOperator::OverAggregate { partition, .. } => of(partition, 0),
         PhysicalOperator::IntervalJoin(join) => {
             let mut keys = of(&join.left_keys, 0);
             keys.extend(of(&join.right_keys, 1));
@@ -174,6 +177,22 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
         PhysicalOperator::Rank { .. } | PhysicalOperator::WindowRank(_) => {
             let width = plan.nodes[node.inputs[0]].output.len();
             if column < width { below(0, column) } else { "rank".to_owned() }
+        }
+        PhysicalOperator::OverAggregate { calls, .. } => {
+            let width = plan.nodes[node.inputs[0]].output.len();
+            match column.checked_sub(width) {
+                None => below(0, column),
+                Some(at) => format!("{} OVER", names::call(&calls[at], &|c| below(0, c))),
+            }
+        }
+        PhysicalOperator::Correlate { collection, keep, .. } => {
+            match column.checked_sub(keep.len()) {
+                None => below(0, keep[column]),
+                Some(at) => {
+                    let collection = render::expression(collection, &|c| below(0, c));
+                    format!("UNNEST({collection}).{at}")
+                }
+            }
         }
         PhysicalOperator::Union => {
             let inputs = (0..node.inputs.len()).map(|input| below(input, column));
@@ -265,10 +284,19 @@ pub(crate) fn state_layout(
             time(*by),
             all_types(input(0))
         ),
+        PhysicalOperator::OverAggregate { partition, time: by, frame, calls } => format!(
+            "partition=[{}]; time={}; frame={}; aggregates=[{}]; row=[{}]{ttl}",
+            types(input(0), partition),
+            time(*by),
+            names::frame(*frame),
+            aggregates(plan, index, calls),
+            all_types(input(0))
+        ),
         // Whether the rows were emitted.
         PhysicalOperator::Values(rows) => format!("rows={}", rows.len()),
         PhysicalOperator::Calc { .. }
         | PhysicalOperator::WindowAssign(_)
+        | PhysicalOperator::Correlate { .. }
         | PhysicalOperator::Union
         | PhysicalOperator::Collect => return None,
     };

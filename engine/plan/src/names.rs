@@ -4,8 +4,8 @@ mod windows;
 
 use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
-    AggregateCall, AggregateFunction, JoinEmits, JoinKind, Keep, SortKey, WindowAssigner,
-    WindowInput, WindowKind, WindowProperty, WindowTime,
+    AggregateCall, AggregateFunction, JoinEmits, JoinKind, Keep, OverFrame, SortKey,
+    WindowAssigner, WindowInput, WindowKind, WindowProperty, WindowTime,
 };
 use millrace_expr::{TypedExpr, TypedKind};
 use millrace_sql::logical::BoundTable;
@@ -69,6 +69,30 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
             let keep = if *keep == Keep::First { "FirstRow" } else { "LastRow" };
             let time = if *time == WindowTime::Proctime { "PROCTIME" } else { "ROWTIME" };
             format!("Deduplicate(keep=[{keep}], key=[{}], order=[{time}])", columns(keys, input))
+        }
+        PhysicalOperator::OverAggregate { partition, time, frame, calls } => {
+            let partition = match partition.as_slice() {
+                [] => String::new(),
+                keys => format!("partitionBy=[{}], ", columns(keys, input)),
+            };
+            let time = match time {
+                WindowTime::Rowtime(column) => name(input, *column),
+                WindowTime::Proctime => "PROCTIME".to_owned(),
+            };
+            let all: Vec<usize> = (0..input.len()).collect();
+            let select = aggregate_select(&all, calls, input, output).join(", ");
+            let frame = self::frame(*frame);
+            format!(
+                "OverAggregate({partition}orderBy=[{time} ASC], window=[{frame}], select=[{select}])"
+            )
+        }
+        PhysicalOperator::Correlate { collection, outer, .. } => {
+            let kind = if *outer { "LEFT" } else { "INNER" };
+            let collection = render::expression(collection, &|column| name(input, column));
+            let fields = fields(output);
+            format!(
+                "Correlate(invocation=[UNNEST({collection})], joinType=[{kind}], select=[{fields}])"
+            )
         }
         PhysicalOperator::Union => format!("Union(all=[true], union=[{}])", fields(output)),
         PhysicalOperator::Sink(table) => {
@@ -201,6 +225,11 @@ pub(crate) fn call(call: &AggregateCall, column: &impl Fn(usize) -> String) -> S
             "LISTAGG"
         }
         AggregateFunction::Collect => "COLLECT",
+        AggregateFunction::RowNumber => return "ROW_NUMBER()".to_owned(),
+        AggregateFunction::Lag { offset } => {
+            arguments.insert(1, offset.to_string());
+            "LAG"
+        }
     };
     let distinct = if call.distinct { "DISTINCT " } else { "" };
     filtered(format!("{function}({distinct}{})", arguments.join(", ")), call, column)
@@ -211,6 +240,17 @@ fn filtered(text: String, call: &AggregateCall, column: &impl Fn(usize) -> Strin
         Some(filter) => format!("{text} FILTER {}", column(filter)),
         None => text,
     }
+}
+
+/// `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
+pub(crate) fn frame(frame: OverFrame) -> String {
+    let (unit, lower) = match frame {
+        OverFrame::UnboundedRows => ("ROWS", "UNBOUNDED".to_owned()),
+        OverFrame::UnboundedRange => ("RANGE", "UNBOUNDED".to_owned()),
+        OverFrame::Rows(rows) => ("ROWS", rows.to_string()),
+        OverFrame::Range(ms) => ("RANGE", format!("{ms} ms")),
+    };
+    format!("{unit} BETWEEN {lower} PRECEDING AND CURRENT ROW")
 }
 
 fn window_properties(properties: &[WindowProperty], first: usize, output: &Schema) -> Vec<String> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
-    AggregateCall, JoinEmits, JoinKind, Keep, SortKey, WindowAssigner, WindowBounds, WindowInput,
-    WindowProperty, WindowRank, WindowTime,
+    AggregateCall, JoinEmits, JoinKind, Keep, OverFrame, SortKey, WindowAssigner, WindowBounds,
+    WindowInput, WindowProperty, WindowRank, WindowTime,
 };
 use millrace_expr::TypedExpr;
 use millrace_sql::logical::BoundTable;
@@ -70,6 +70,18 @@ pub(crate) enum PhysicalOperator {
         keys: Vec<usize>,
         time: WindowTime,
         keep: Keep,
+    },
+    OverAggregate {
+        partition: Vec<usize>,
+        time: WindowTime,
+        frame: OverFrame,
+        calls: Vec<AggregateCall>,
+    },
+    Correlate {
+        collection: TypedExpr,
+        /// Input columns that go on.
+        keep: Vec<usize>,
+        outer: bool,
     },
     Union,
     Sink(Arc<BoundTable>),
@@ -176,6 +188,7 @@ fn is_shareable(operator: &PhysicalOperator) -> bool {
         PhysicalOperator::Calc { filter, project } => {
             filter.iter().chain(project).all(expressions::is_deterministic)
         }
+        PhysicalOperator::Correlate { collection, .. } => expressions::is_deterministic(collection),
         _ => true,
     }
 }

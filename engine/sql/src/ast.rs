@@ -243,6 +243,8 @@ pub struct Select {
     pub filter: Option<Expr>,
     pub group_by: Option<GroupBy>,
     pub having: Option<Expr>,
+    /// `WINDOW w AS (..)`, in order.
+    pub windows: Vec<(Ident, Over)>,
     pub span: Span,
 }
 
@@ -291,6 +293,11 @@ pub enum TableRefKind {
         right: Box<TableRef>,
         kind: JoinKind,
         condition: JoinCondition,
+    },
+    /// `UNNEST(expression) [AS t(a, b)]`.
+    Unnest {
+        collection: Expr,
+        alias: Option<Alias>,
     },
     /// Parsed so that the refusal can name it and point at it.
     Unsupported {
@@ -400,10 +407,30 @@ pub struct Call {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Over {
+    /// A name of the WINDOW clause: `OVER w`, `OVER (w ROWS ..)`.
+    pub base: Option<Ident>,
     pub partition: Vec<Expr>,
     pub order: Vec<OrderItem>,
-    pub has_frame: bool,
+    pub frame: Option<Frame>,
     pub span: Span,
+}
+
+/// `ROWS|RANGE BETWEEN lower AND upper`; `ROWS lower` ends with the current row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    pub is_rows: bool,
+    pub lower: FrameBound,
+    pub upper: FrameBound,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum FrameBound {
+    UnboundedPreceding,
+    Preceding(Expr),
+    CurrentRow,
+    Following(Expr),
+    UnboundedFollowing,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::graph::{
-    AggregateCall, JoinEmits, JoinKind, Keep, SortKey, WatermarkAlignment, WindowAssigner,
-    WindowBounds, WindowRank, WindowTime,
+    AggregateCall, JoinEmits, JoinKind, Keep, OverFrame, SortKey, WatermarkAlignment,
+    WindowAssigner, WindowBounds, WindowRank, WindowTime,
 };
 use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{RuntimeLevel, Schema};
@@ -186,6 +186,21 @@ pub enum RelNode {
         time_column: usize,
         keep: Keep,
     },
+    /// Output: the input's columns, then the calls.
+    Over {
+        input: Box<Rel>,
+        partition: Vec<usize>,
+        time: WindowTime,
+        frame: OverFrame,
+        calls: Vec<AggregateCall>,
+    },
+    /// A row for each element of the collection. Output: the input's columns, then
+    /// the element's.
+    Correlate {
+        input: Box<Rel>,
+        collection: TypedExpr,
+        outer: bool,
+    },
     Union(Vec<Rel>),
 }
 
@@ -256,7 +271,9 @@ impl Rel {
             | RelNode::RowNumber { input, .. }
             | RelNode::Rank { input, .. }
             | RelNode::WindowRank { input, .. }
-            | RelNode::Deduplicate { input, .. } => vec![input],
+            | RelNode::Deduplicate { input, .. }
+            | RelNode::Over { input, .. }
+            | RelNode::Correlate { input, .. } => vec![input],
             RelNode::IntervalJoin(join) => vec![&join.left, &join.right],
             RelNode::RegularJoin(join) => vec![&join.left, &join.right],
             RelNode::WindowJoin(join) => vec![&join.left, &join.right],

@@ -83,3 +83,34 @@ async fn e4_on_event_every_row_that_raises_the_watermark_sends_it() {
     let always = format!("SET 'pipeline.auto-watermark-interval' = '0'; {periodic}");
     check(&format!("{always} {query}"), 1, &[("+I", 1); 2]).await;
 }
+
+const TIMED: &str = "CREATE TABLE timed (n BIGINT, pt AS PROCTIME(),
+  ts AS TO_TIMESTAMP_LTZ(n * 1000, 3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+WITH ('connector' = 'datagen', 'number-of-rows' = '10', 'fields.n.kind' = 'sequence',
+  'fields.n.start' = '1', 'fields.n.end' = '10');";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b5_1_over_windows_run_by_event_time_and_by_the_clock() {
+    let query = "SELECT SUM(n) OVER w FROM timed
+      WINDOW w AS (PARTITION BY MOD(n, 2) ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW);";
+    let sums = [1, 2, 4, 6, 8, 10, 12, 14, 16, 18].map(|sum| ("+I", sum));
+    check(&format!("{TIMED} {query}"), 3, &sums).await;
+    let query =
+        "SELECT COUNT(*) OVER (ORDER BY ts RANGE INTERVAL '2' SECOND PRECEDING) FROM timed;";
+    let counts = [1, 2, 3, 3, 3, 3, 3, 3, 3, 3].map(|count| ("+I", count));
+    check(&format!("{TIMED} {query}"), 2, &counts).await;
+    let query = "SELECT ROW_NUMBER() OVER (ORDER BY pt) FROM timed;";
+    let numbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|number| ("+I", number));
+    check(&format!("{TIMED} {query}"), 2, &numbers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b6_17_unnest_makes_a_row_of_each_element() {
+    let query = "SELECT x + d FROM timed CROSS JOIN UNNEST(ARRAY[n, n * 10]) AS u(x)
+      LEFT JOIN UNNEST(MAP[n, 5]) AS m(k, d) ON TRUE WHERE n > 8;";
+    let rows = [14, 15, 95, 105].map(|value| ("+I", value));
+    check(&format!("{TIMED} {query}"), 2, &rows).await;
+    let query = "SELECT COUNT(v) FROM (SELECT COLLECT(n) AS s FROM timed)
+      CROSS JOIN UNNEST(s) AS t(v) HAVING COUNT(v) = 10;";
+    check(&format!("{TIMED} {query}"), 1, &[("+U", 10)]).await;
+}

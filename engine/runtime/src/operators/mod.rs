@@ -4,11 +4,13 @@
 mod aggregate;
 mod calc;
 pub mod checked;
+mod correlate;
 mod deduplicate;
 mod group_aggregate;
 mod interval_join;
 mod join;
 mod keys;
+mod over;
 mod progress;
 mod rank;
 mod shape;
@@ -71,6 +73,12 @@ pub fn create(
         }
         graph::Operator::Deduplicate(config) => {
             Box::new(deduplicate::Deduplicate::new(config, output, name))
+        }
+        graph::Operator::Over(config) => {
+            Box::new(over::Over::new(config, &input_schemas[0], output, name)?)
+        }
+        graph::Operator::Correlate(config) => {
+            Box::new(correlate::Correlate::new(config, output, name))
         }
         graph::Operator::Union => Box::new(union::Union::new(output, name)),
         other => return Err(not_here(other, name)),

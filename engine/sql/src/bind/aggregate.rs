@@ -55,6 +55,15 @@ pub(super) fn contains_aggregate(expression: &Expr) -> bool {
     }
 }
 
+/// Whether `OVER` stands in the expression.
+pub(super) fn contains_over(expression: &Expr) -> bool {
+    match &expression.kind {
+        ExprKind::Call(call) => call.over.is_some() || call.arguments.iter().any(contains_over),
+        ExprKind::Cast { value, .. } | ExprKind::Field { value, .. } => contains_over(value),
+        _ => false,
+    }
+}
+
 /// `TUMBLE_START` and its kin (row B4.2).
 fn is_window_auxiliary(name: &str) -> bool {
     auxiliary(name).is_some()
@@ -93,13 +102,14 @@ pub(super) struct LegacyWindow {
     pub proctime: bool,
 }
 
+/// A call whose arguments are not columns yet.
 #[derive(Clone, Debug, PartialEq)]
-struct PendingCall {
-    function: AggregateFunction,
-    arguments: Vec<TypedExpr>,
-    distinct: bool,
-    filter: Option<TypedExpr>,
-    output: DataType,
+pub(super) struct PendingCall {
+    pub function: AggregateFunction,
+    pub arguments: Vec<TypedExpr>,
+    pub distinct: bool,
+    pub filter: Option<TypedExpr>,
+    pub output: DataType,
 }
 
 impl Grouping {
@@ -143,7 +153,7 @@ impl Grouping {
         scope: &Scope,
         context: &ExprContext,
     ) -> Bound<TypedExpr> {
-        let pending = pending_call(call, expression, scope, context)?;
+        let pending = pending_call(call, expression, &mut Scalars::new(scope, context))?;
         let output = pending.output.clone();
         let position = match self.calls.iter().position(|known| *known == pending) {
             Some(position) => position,
@@ -209,11 +219,10 @@ impl Grouping {
     }
 }
 
-fn pending_call(
+pub(super) fn pending_call(
     call: &Call,
     expression: &Expr,
-    scope: &Scope,
-    context: &ExprContext,
+    scalars: &mut Scalars<'_>,
 ) -> Bound<PendingCall> {
     let name = call.name.to_ascii_uppercase();
     if NOT_OFFERED.contains(&name.as_str()) {
@@ -222,7 +231,6 @@ fn pending_call(
             format!("the aggregate {name} is not offered yet"),
         ));
     }
-    let mut scalars = Scalars::new(scope, context);
     let mut arguments =
         call.arguments.iter().map(|a| scalars.bind(a)).collect::<Bound<Vec<_>>>()?;
     check_arguments(call, &name, arguments.len(), expression)?;

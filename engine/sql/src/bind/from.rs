@@ -9,6 +9,7 @@ use millrace_expr::TypedExpr;
 use super::catalog::Entry;
 use super::scalar::Scalars;
 use super::scope::Scope;
+use super::unnest::Unnest;
 use super::{Binder, Bound};
 use crate::ast::{self, Alias, Hint, JoinCondition, Path, TableRef, TableRefKind};
 use crate::diagnostic::Problem;
@@ -57,6 +58,10 @@ impl Binder<'_> {
             }
             TableRefKind::Join { left, right, kind, condition } => {
                 self.join(left, right, *kind, condition, common, table.span)
+            }
+            TableRefKind::Unnest { .. } => {
+                Err(Problem::new(table.span, "UNNEST as the only relation is not supported")
+                    .with_hint("put a table before it: FROM t CROSS JOIN UNNEST(t.a) AS u(x)"))
             }
             TableRefKind::Unsupported { construct } => {
                 Err(Problem::new(table.span, format!("{construct} is not offered yet")))
@@ -125,6 +130,11 @@ impl Binder<'_> {
         common: &CommonTables,
         span: Span,
     ) -> Bound<(Rel, Scope)> {
+        if let TableRefKind::Unnest { collection, alias } = &right.kind {
+            let alias = alias.as_ref();
+            let unnest = Unnest { collection, alias, kind, condition, span: right.span };
+            return self.unnest(left, &unnest, common);
+        }
         let (left, left_scope) = self.from(left, common)?;
         let (right, right_scope) = self.from(right, common)?;
         let (scope, conjuncts) = match condition {
@@ -181,7 +191,11 @@ impl Binder<'_> {
         Ok((scope, conjuncts))
     }
 
-    fn join_conjuncts(&self, condition: &JoinCondition, scope: &Scope) -> Bound<Vec<TypedExpr>> {
+    pub(super) fn join_conjuncts(
+        &self,
+        condition: &JoinCondition,
+        scope: &Scope,
+    ) -> Bound<Vec<TypedExpr>> {
         match condition {
             JoinCondition::None | JoinCondition::Using(_) => Ok(Vec::new()),
             JoinCondition::On(expression) => {

@@ -23,6 +23,9 @@ pub(super) fn resolve(
     mut filter: Vec<TypedExpr>,
     context: &ExprContext,
 ) -> Bound<(Rel, Vec<TypedExpr>)> {
+    if matches!(rel.node, RelNode::Correlate { .. }) {
+        return super::unnest::resolve(rel, filter, context);
+    }
     let RelNode::Join { left, right, kind, conjuncts } = rel.node else {
         return Ok((rel, filter));
     };

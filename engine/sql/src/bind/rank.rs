@@ -8,90 +8,23 @@ use millrace_expr::{ExprContext, Literal, TypedExpr, TypedKind};
 use super::Bound;
 use super::aggregate::project;
 use super::interval_join::{appended, filtered};
-use super::scalar::Scalars;
 use super::window_rank::{partitioned_windows, window_rank};
-use crate::ast::{Call, OrderItem, Over};
+use crate::ast::OrderItem;
 use crate::diagnostic::Problem;
 use crate::expressions;
 use crate::logical::{Rel, RelNode};
 use crate::span::Span;
 
-/// Stands for the number in bound expressions until its column is known.
-const PLACEHOLDER: usize = usize::MAX;
-
-/// The `OVER` calls of one SELECT list: at most one distinct `ROW_NUMBER()`.
-#[derive(Default)]
-pub(super) struct OverCalls {
-    row_number: Option<RowNumber>,
-}
-
-#[derive(Clone, PartialEq)]
-struct RowNumber {
-    partition: Vec<TypedExpr>,
-    order: Vec<(TypedExpr, bool, bool)>,
-    span: Span,
+/// `ROW_NUMBER() OVER (..)` as the only call of its SELECT.
+pub(super) struct RowNumber {
+    pub partition: Vec<TypedExpr>,
+    /// Expression, ascending, NULLs first.
+    pub order: Vec<(TypedExpr, bool, bool)>,
+    pub span: Span,
 }
 
 fn number_type() -> DataType {
     TypeRoot::BigInt.not_null()
-}
-
-impl OverCalls {
-    pub(super) fn add(
-        &mut self,
-        call: &Call,
-        over: &Over,
-        scalars: &mut Scalars<'_>,
-    ) -> Bound<TypedExpr> {
-        check_over(call, over)?;
-        let partition =
-            over.partition.iter().map(|e| scalars.bind(e)).collect::<Bound<Vec<_>>>()?;
-        let order = sort_items(&over.order, |expression| scalars.bind(expression))?;
-        let number = RowNumber { partition, order, span: call.name_span.to(over.span) };
-        match &self.row_number {
-            Some(known) if known.partition != number.partition || known.order != number.order => {
-                let message = "two different OVER windows in one SELECT are not offered yet";
-                return Err(Problem::new(over.span, message));
-            }
-            Some(_) => {}
-            None => self.row_number = Some(number),
-        }
-        Ok(TypedExpr::column(PLACEHOLDER, number_type()))
-    }
-
-    /// The input with the number appended when the SELECT list asked for it, and the
-    /// list's expressions over that.
-    pub(super) fn apply(self, input: Rel, items: &mut [TypedExpr]) -> Rel {
-        let Some(number) = self.row_number else { return input };
-        let rel = row_number(input, number);
-        let column = rel.schema.len() - 1;
-        for item in items {
-            *item = expressions::renumber(item, &|index| {
-                if index == PLACEHOLDER { column } else { index }
-            });
-        }
-        rel
-    }
-}
-
-fn check_over(call: &Call, over: &Over) -> Bound<()> {
-    let name = call.name.to_ascii_uppercase();
-    let span = call.name_span.to(over.span);
-    if name == "RANK" || name == "DENSE_RANK" {
-        return Err(Problem::new(span, format!("{name}() is not supported on streaming tables"))
-            .with_hint("use ROW_NUMBER()"));
-    }
-    if name != "ROW_NUMBER" {
-        let message = format!("the OVER aggregation {name}(..) OVER (..) is not offered yet");
-        return Err(Problem::new(span, message));
-    }
-    if over.order.is_empty() {
-        return Err(Problem::new(over.span, "ROW_NUMBER() needs ORDER BY in its OVER clause"));
-    }
-    if over.has_frame {
-        return Err(Problem::new(over.span, "ROW_NUMBER() takes no ROWS or RANGE frame"));
-    }
-    Ok(())
 }
 
 /// Expression, ascending, NULLs first (row B8.8: NULL is the smallest value).
@@ -112,7 +45,8 @@ pub(super) fn sort_items(
         .collect()
 }
 
-fn row_number(input: Rel, number: RowNumber) -> Rel {
+/// The input with the number appended.
+pub(super) fn row_number(input: Rel, number: RowNumber) -> Rel {
     let span = number.span;
     let wanted = number.partition.iter().chain(number.order.iter().map(|item| &item.0));
     let (input, columns) = appended(input, wanted.cloned().collect(), span);
@@ -324,12 +258,17 @@ pub(super) fn limited(
     Rel::new(node, schema, span)
 }
 
-/// Refuses a number that no filter bounds.
+/// Refuses a number that no filter bounds, unless it counts by time: then it is an OVER
+/// aggregation (row B5.6).
 pub(super) fn check_resolved(rel: &Rel) -> Bound<()> {
-    if let RelNode::RowNumber { .. } = rel.node {
-        let message = "ROW_NUMBER() without an upper bound on it is an OVER aggregation, which is not offered yet";
-        return Err(Problem::new(rel.span, message)
-            .with_hint("filter on it in an outer query: SELECT .. FROM (SELECT .., ROW_NUMBER() OVER (..) AS rn FROM t) WHERE rn <= N"));
+    if let RelNode::RowNumber { input, order, .. } = &rel.node {
+        let is_time = |key: &SortKey| input.schema.fields[key.column].time != TimeAttribute::None;
+        if !matches!(order.as_slice(), [key] if key.ascending && is_time(key)) {
+            let message =
+                "OVER windows' ordering in stream mode must be defined on a time attribute.";
+            return Err(Problem::new(rel.span, message)
+                .with_hint("for a Top-N, filter on ROW_NUMBER() in an outer query: SELECT .. FROM (SELECT .., ROW_NUMBER() OVER (..) AS rn FROM t) WHERE rn <= N"));
+        }
     }
     rel.inputs().into_iter().try_for_each(check_resolved)
 }

@@ -3,8 +3,8 @@
 use millrace_dataflow::DataType;
 use millrace_expr::{ExprContext, ExprError, TypedExpr, TypedKind};
 
-use super::aggregate::{Grouping, contains_aggregate, is_aggregate};
-use super::rank::OverCalls;
+use super::aggregate::{Grouping, contains_aggregate, contains_over, is_aggregate};
+use super::over::OverCalls;
 use super::scope::Scope;
 use super::{Bound, literal};
 use crate::ast::{Call, Expr, ExprKind, Ident, Path, SubqueryTest};
@@ -114,7 +114,7 @@ impl<'a> Scalars<'a> {
         let Some(overs) = self.overs.take() else {
             return Err(Problem::new(whole.span, "OVER can stand in a SELECT list only"));
         };
-        let result = overs.add(call, over, self);
+        let result = overs.add(call, over, whole, self);
         self.overs = Some(overs);
         result
     }
@@ -147,7 +147,7 @@ fn bind_in_group(
             return grouping.aggregate(call, expression, scope, context).map(Some);
         }
     }
-    if contains_aggregate(expression) {
+    if contains_aggregate(expression) || contains_over(expression) {
         return Ok(None);
     }
     let over_input = Scalars::new(scope, context).bind(expression)?;

@@ -5,11 +5,13 @@ use millrace_dataflow::{DataType, Schema, TimeAttribute};
 use millrace_expr::{ExprContext, TypedExpr};
 
 use super::aggregate::{
-    Grouping, check_key, contains_aggregate, group_aggregate, project, select_columns,
+    Grouping, check_key, contains_aggregate, contains_over, group_aggregate, project,
+    select_columns,
 };
 use super::from::CommonTables;
 use super::interval_join::{self, filtered};
-use super::rank::{self, OverCalls};
+use super::over::OverCalls;
+use super::rank;
 use super::scalar::Scalars;
 use super::scope::Scope;
 use super::subquery;
@@ -145,7 +147,7 @@ impl Shape<'_> {
 
     fn list(&mut self, select: &Select, input: &Rel) -> Bound<List> {
         let mut items = Vec::new();
-        let mut overs = OverCalls::default();
+        let mut overs = OverCalls::new(&select.windows);
         for item in &select.items {
             match item {
                 SelectItem::Wildcard { qualifier, span } => {
@@ -237,7 +239,8 @@ impl Shape<'_> {
         if let Some(having) = having {
             rel = filtered(rel, expressions::conjuncts(having), self.context);
         }
-        rel = overs.apply(rel, &mut expressions);
+        let over_span = over_span(select);
+        rel = overs.apply(rel, &mut expressions, over_span)?;
         arrange(rel, expressions, names, order, select, tail)
     }
 
@@ -258,6 +261,15 @@ impl Shape<'_> {
         }
         Ok(sorts)
     }
+}
+
+// Where the first OVER call stands: what its window is refused at.
+fn over_span(select: &Select) -> Span {
+    let items = select.items.iter().filter_map(|item| match item {
+        SelectItem::Expr { expression, .. } if contains_over(expression) => Some(expression.span),
+        _ => None,
+    });
+    items.into_iter().next().unwrap_or(select.span)
 }
 
 enum SortColumn {

@@ -3,7 +3,7 @@
 
 use super::expression::operator;
 use super::{Parsed, Parser};
-use crate::ast::{Call, Expr, ExprKind, LiteralValue, Over, Path, SubqueryTest};
+use crate::ast::{Call, Expr, ExprKind, LiteralValue, Path, SubqueryTest};
 use crate::diagnostic::Problem;
 use crate::lexer::TokenKind;
 use crate::reserved::{is_callable, is_reserved};
@@ -202,28 +202,10 @@ impl Parser<'_> {
             self.expect_symbol(")")?;
         }
         if self.is_word("OVER") {
+            self.advance();
             call.over = Some(self.over()?);
         }
         Ok(())
-    }
-
-    fn over(&mut self) -> Parsed<Over> {
-        let start = self.span();
-        self.advance();
-        self.expect_symbol("(")?;
-        let partition = if self.accept_words(&["PARTITION", "BY"]) {
-            self.comma_separated(Self::expression)?
-        } else {
-            Vec::new()
-        };
-        let order =
-            if self.accept_words(&["ORDER", "BY"]) { self.order_items()? } else { Vec::new() };
-        let has_frame = self.is_word("ROWS") || self.is_word("RANGE");
-        while has_frame && !self.is_symbol(")") && !self.is_symbol(";") && !self.at_end() {
-            self.advance();
-        }
-        self.expect_symbol(")")?;
-        Ok(Over { partition, order, has_frame, span: self.since(start) })
     }
 
     // The simple form compares the operand with each WHEN.

@@ -6,6 +6,7 @@ mod create;
 mod datetime;
 mod expression;
 mod function;
+mod over;
 mod query;
 mod statement;
 mod table;

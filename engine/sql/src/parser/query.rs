@@ -181,9 +181,10 @@ impl Parser<'_> {
         let filter = self.filter(from.is_some())?;
         let group_by = self.group_by()?;
         let having = if self.accept_word("HAVING") { Some(self.expression()?) } else { None };
+        let windows = self.named_windows()?;
         self.refuse_late_clauses()?;
         let span = self.since(start);
-        Ok(Select { hints, distinct, items, from, filter, group_by, having, span })
+        Ok(Select { hints, distinct, items, from, filter, group_by, having, windows, span })
     }
 
     fn filter(&mut self, has_from: bool) -> Parsed<Option<Expr>> {
@@ -197,9 +198,6 @@ impl Parser<'_> {
         if self.is_word("QUALIFY") && !self.is_symbol_at(1, ".") {
             return Err(Problem::new(self.span(), "QUALIFY came with Flink 2.0")
                 .with_hint("filter on ROW_NUMBER() in an outer query"));
-        }
-        if self.is_word("WINDOW") {
-            return Err(Problem::new(self.span(), "the WINDOW clause is not offered yet"));
         }
         Ok(())
     }

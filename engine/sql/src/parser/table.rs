@@ -96,7 +96,10 @@ impl Parser<'_> {
         if self.is_word("TABLE") && self.is_symbol_at(1, "(") {
             return self.window_function();
         }
-        if self.is_word("LATERAL") || self.is_word("UNNEST") {
+        if self.is_word("UNNEST") {
+            return self.unnest();
+        }
+        if self.is_word("LATERAL") {
             return self.lateral();
         }
         if self.is_symbol("(") {
@@ -127,10 +130,21 @@ impl Parser<'_> {
         Ok(())
     }
 
+    // `UNNEST(array) [AS t(a)]` (row B6.17).
+    fn unnest(&mut self) -> Parsed<TableRefKind> {
+        self.advance();
+        self.expect_symbol("(")?;
+        let collection = self.expression()?;
+        self.expect_symbol(")")?;
+        if self.is_words(&["WITH", "ORDINALITY"]) {
+            return Err(Problem::new(self.span(), "UNNEST .. WITH ORDINALITY came with Flink 2.x"));
+        }
+        let alias = self.table_alias()?;
+        Ok(TableRefKind::Unnest { collection, alias })
+    }
+
     fn lateral(&mut self) -> Parsed<TableRefKind> {
-        let construct = if self.is_word("UNNEST") {
-            "UNNEST"
-        } else if self.is_word_at(1, "TABLE") {
+        let construct = if self.is_word_at(1, "TABLE") {
             "LATERAL TABLE (a table function)"
         } else {
             "LATERAL"

@@ -48,6 +48,14 @@ pub trait Accumulator: Send {
         steps: &Steps<'_>,
         mask: Option<&BooleanBuffer>,
     ) -> Traced;
+    /// The value of the slot after each step that `emit` names; `None`: after each.
+    fn running(
+        &mut self,
+        columns: &[ArrayRef],
+        steps: &Steps<'_>,
+        mask: Option<&BooleanBuffer>,
+        emit: Option<&[bool]>,
+    ) -> ArrayRef;
     fn evaluate(&self, slots: &[u32]) -> ArrayRef;
     fn merge(&mut self, from: &[u32], to: &[u32]);
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef>;
@@ -109,6 +117,25 @@ impl<S: States> Accumulator for S {
             self.append(slot, &mut after);
         }
         Traced { before: self.finish(before), after: self.finish(after) }
+    }
+
+    fn running(
+        &mut self,
+        columns: &[ArrayRef],
+        steps: &Steps<'_>,
+        mask: Option<&BooleanBuffer>,
+        emit: Option<&[bool]>,
+    ) -> ArrayRef {
+        let arguments = self.bind(columns);
+        let mut output = self.output(steps.slots.len());
+        for (row, &slot) in steps.slots.iter().enumerate() {
+            let slot = slot as usize;
+            step(self, slot, row, &arguments, steps, mask);
+            if emit.is_none_or(|emit| emit[row]) {
+                self.append(slot, &mut output);
+            }
+        }
+        self.finish(output)
     }
 
     fn evaluate(&self, slots: &[u32]) -> ArrayRef {

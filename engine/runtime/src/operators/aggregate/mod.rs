@@ -14,6 +14,7 @@ mod distinct;
 mod encoded;
 mod extreme;
 mod fold;
+mod lag;
 mod list_agg;
 mod sum;
 mod value;
@@ -39,6 +40,8 @@ pub struct Calls(Vec<Call>);
 struct Call {
     arguments: Vec<usize>,
     filter: Option<usize>,
+    /// Rows with a NULL argument count too.
+    counts_nulls: bool,
     distinct: Option<DistinctValues>,
     accumulator: Box<dyn Accumulator>,
 }
@@ -85,6 +88,21 @@ impl Calls {
             call.accumulator.trace(&columns, steps, mask.as_ref())
         });
         traced.collect()
+    }
+
+    /// As [`Calls::update`], with the values after the steps that `emit` names, one
+    /// column a call; `None`: after every step.
+    pub fn running(
+        &mut self,
+        batch: &RecordBatch,
+        steps: &Steps<'_>,
+        emit: Option<&[bool]>,
+    ) -> Vec<ArrayRef> {
+        let running = self.0.iter_mut().map(|call| {
+            let (columns, mask) = call.prepare(batch, steps);
+            call.accumulator.running(&columns, steps, mask.as_ref(), emit)
+        });
+        running.collect()
     }
 
     /// One column a call: the slots' values.
@@ -148,6 +166,7 @@ impl Call {
         Ok(Call {
             arguments: call.arguments.clone(),
             filter: call.filter,
+            counts_nulls: matches!(call.function, AggregateFunction::Lag { .. }),
             distinct,
             accumulator: accumulator(call, retracts)?,
         })
@@ -163,7 +182,7 @@ impl Call {
         let columns: Vec<ArrayRef> =
             self.arguments.iter().map(|&index| batch.column(index).clone()).collect();
         let mut mask = None;
-        for column in &columns {
+        for column in columns.iter().filter(|_| !self.counts_nulls) {
             if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
                 and(&mut mask, nulls.inner().clone());
             }
@@ -191,7 +210,7 @@ fn accumulator(
     call: &AggregateCall,
     retracts: bool,
 ) -> Result<Box<dyn Accumulator>, AggregateError> {
-    if call.function == AggregateFunction::CountStar {
+    if matches!(call.function, AggregateFunction::CountStar | AggregateFunction::RowNumber) {
         return Ok(count::new());
     }
     let argument = call
@@ -199,7 +218,9 @@ fn accumulator(
         .first()
         .ok_or_else(|| AggregateError(format!("{:?} without an argument", call.function)))?;
     match &call.function {
-        AggregateFunction::CountStar | AggregateFunction::Count => Ok(count::new()),
+        AggregateFunction::CountStar | AggregateFunction::RowNumber | AggregateFunction::Count => {
+            Ok(count::new())
+        }
         AggregateFunction::Sum => sum::new(argument, &call.output),
         AggregateFunction::Avg => average::new(argument, &call.output),
         AggregateFunction::Min => Ok(extreme::new(argument, false, retracts)),
@@ -212,6 +233,10 @@ fn accumulator(
         | AggregateFunction::VarSamp => variance::new(&call.function, argument, &call.output),
         AggregateFunction::ListAgg { separator } => Ok(list_agg::new(separator, retracts)),
         AggregateFunction::Collect => collect::new(argument, &call.output),
+        AggregateFunction::Lag { .. } if retracts => {
+            Err(AggregateError("LAG over rows that are taken back".to_owned()))
+        }
+        AggregateFunction::Lag { offset } => Ok(lag::new(argument, *offset)),
     }
 }
 

@@ -3,11 +3,13 @@
 
 mod aggregates;
 mod calc;
+mod correlate;
 mod deduplicate;
 mod group_aggregate;
 mod interval_join;
 mod join;
 mod naive;
+mod over;
 mod rank;
 mod restore;
 mod session;

@@ -3,8 +3,8 @@
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::{
     AggregateFunction as F, Deduplicate, GroupAggregate, IntervalJoin, JoinEmits, JoinKind, Keep,
-    Operator as Node, Rank, SortKey, WindowAggregate, WindowAssigner, WindowBounds, WindowInput,
-    WindowJoin, WindowKind, WindowRank, WindowTime,
+    Operator as Node, Over, OverFrame, Rank, SortKey, WindowAggregate, WindowAssigner,
+    WindowBounds, WindowInput, WindowJoin, WindowKind, WindowRank, WindowTime,
 };
 
 use super::group_aggregate::call;
@@ -64,7 +64,7 @@ fn specs() -> Vec<Spec> {
                     time_zone: None,
                 }),
                 keys: vec![0],
-                aggregates: calls,
+                aggregates: calls.clone(),
                 properties: vec![],
                 retracts: true,
             }),
@@ -107,6 +107,26 @@ fn specs() -> Vec<Spec> {
                 residual: None,
             }),
             &schema("k STRING, v INT, ts TIMESTAMP(3), rk STRING, rv INT, rts TIMESTAMP(3)"),
+        ),
+        spec(
+            Node::Over(Over {
+                partition: vec![0],
+                time,
+                frame: OverFrame::Range(10),
+                calls: calls.clone(),
+                state_ttl_ms: 0,
+            }),
+            &schema("k STRING, v INT, ts TIMESTAMP(3), s INT, m INT, l STRING"),
+        ),
+        spec(
+            Node::Over(Over {
+                partition: vec![0],
+                time: WindowTime::Proctime,
+                frame: OverFrame::Rows(2),
+                calls: calls.clone(),
+                state_ttl_ms: 50,
+            }),
+            &schema("k STRING, v INT, ts TIMESTAMP(3), s INT, m INT, l STRING"),
         ),
         spec(
             Node::Rank(Rank {

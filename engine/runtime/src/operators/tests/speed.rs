@@ -7,8 +7,8 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
 use millrace_dataflow::graph::{
     AggregateFunction as F, Deduplicate, GroupAggregate, IntervalJoin, Join, JoinEmits, JoinKind,
-    Keep, Operator as Node, Rank, SortKey, WindowAggregate, WindowAssigner, WindowInput,
-    WindowKind, WindowTime,
+    Keep, Operator as Node, Over, OverFrame, Rank, SortKey, WindowAggregate, WindowAssigner,
+    WindowInput, WindowKind, WindowTime,
 };
 use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{Batch, Schema, Watermark};
@@ -159,5 +159,33 @@ fn speed() {
             measure("full join", &regular(JoinEmits::Pairs(JoinKind::Full)), &joined, keys);
             measure("semi join", &regular(JoinEmits::Semi), row, keys);
         }
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn speed_over() {
+    let over = |frame, time| {
+        Node::Over(Over {
+            partition: vec![0],
+            time,
+            frame,
+            calls: vec![
+                call(F::CountStar, None, "BIGINT"),
+                call(F::Sum, Some((1, "BIGINT")), "BIGINT"),
+                call(F::Max, Some((1, "BIGINT")), "BIGINT"),
+            ],
+            state_ttl_ms: 0,
+        })
+    };
+    let output = "k BIGINT, v BIGINT, ts TIMESTAMP(3), n BIGINT, s BIGINT, m BIGINT";
+    let time = WindowTime::Rowtime(2);
+    for keys in [1000, 100_000] {
+        measure("over, range", &over(OverFrame::UnboundedRange, time), output, keys);
+        measure("over, rows", &over(OverFrame::UnboundedRows, time), output, keys);
+        measure("over, 10 rows", &over(OverFrame::Rows(10), time), output, keys);
+        measure("over, 10 s", &over(OverFrame::Range(10_000), time), output, keys);
+        let clock = WindowTime::Proctime;
+        measure("over, rows, clock", &over(OverFrame::UnboundedRows, clock), output, keys);
     }
 }
