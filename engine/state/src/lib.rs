@@ -10,6 +10,7 @@
 //! Must not know: runtime, sql, plan.
 
 pub mod block;
+pub mod durable;
 mod error;
 pub mod fault;
 pub mod location;

@@ -6,8 +6,8 @@ use millrace_connectors::Connectors;
 use millrace_dataflow::RuntimeLevel;
 use millrace_runtime::view::JobView;
 use millrace_runtime::{Clock, Command, Connections, JobHandle, JobSpec, Outcome};
+use millrace_state::durable::DurableFiles;
 use millrace_state::{CheckpointStore, RestoreRequest};
-use object_store::local::LocalFileSystem;
 use tokio::sync::{Mutex, watch};
 
 use crate::description::JobDescription;
@@ -54,7 +54,7 @@ impl Session {
             .map_err(|problems| problems.iter().map(planning::one_line).collect::<Vec<_>>())?;
         let connections = Connections::open(&planned.script.graph, &connectors)
             .map_err(|error| vec![error.to_string()])?;
-        let objects = Arc::new(LocalFileSystem::new().with_automatic_cleanup(true));
+        let objects = Arc::new(DurableFiles::new());
         let store = CheckpointStore::new(
             objects,
             &description.state,
