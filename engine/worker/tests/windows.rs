@@ -131,3 +131,23 @@ async fn b3_16_a_left_join_pads_what_has_no_match_in_its_window() {
     )
     .await;
 }
+
+/// The last row of each key so far: what it was before is taken back.
+const LATEST: &str = "CREATE VIEW latest AS SELECT k, v, ts FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS rn FROM t) WHERE rn = 1;";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_3_windows_over_updates_count_what_is_left() {
+    let expected = ["+I[a, 4, 20]", "+I[b, 7, 10]", "+I[c, 9, 20]"];
+    let legacy = format!(
+        "{LATEST} SELECT k, SUM(v), EXTRACT(SECOND FROM TUMBLE_START(ts, INTERVAL '10' SECOND))
+         FROM latest GROUP BY k, TUMBLE(ts, INTERVAL '10' SECOND)"
+    );
+    check(&legacy, &expected).await;
+    let function = format!(
+        "{LATEST} SELECT k, SUM(v), EXTRACT(SECOND FROM window_start)
+         FROM TABLE(TUMBLE(TABLE latest, DESCRIPTOR(ts), INTERVAL '10' SECOND))
+         GROUP BY k, window_start, window_end"
+    );
+    check(&function, &expected).await;
+}

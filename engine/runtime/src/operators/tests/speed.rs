@@ -150,6 +150,8 @@ fn speed() {
         measure("tumble", &window(WindowKind::Tumble { size_ms: 10_000 }), aggregated, keys);
         let hop = WindowKind::Hop { slide_ms: 2_000, size_ms: 10_000 };
         measure("hop", &window(hop), aggregated, keys);
+        let session = WindowKind::Session { gap_ms: 2_000 };
+        measure("session", &window(session), aggregated, keys);
         measure("rank", &rank, row, keys);
         measure("deduplicate", &dedup, row, keys);
         let joined = format!("{row}, rk BIGINT, rv BIGINT, rts TIMESTAMP(3)");

@@ -39,6 +39,9 @@ const PROGRESS: u8 = 1;
 /// Bytes of the start before the key: one BIGINT value.
 const START_BYTES: usize = 9;
 
+/// Start and key of each entry of state.
+type Parts<'e> = Vec<(&'e [u8], &'e [u8])>;
+
 pub struct SessionAggregate {
     shape: Shape,
     clock: Clock,
@@ -398,11 +401,7 @@ impl Operator for SessionAggregate {
 }
 
 impl SessionAggregate {
-    /// Start and key of each entry.
-    fn parts<'e>(
-        &self,
-        entries: &'e [StateEntry],
-    ) -> Result<Vec<(&'e [u8], &'e [u8])>, OperatorError> {
+    fn parts<'e>(&self, entries: &'e [StateEntry]) -> Result<Parts<'e>, OperatorError> {
         let part = |entry: &'e StateEntry| {
             let parts = entry.key.split_at_checked(START_BYTES);
             parts
