@@ -96,13 +96,6 @@ fn produced(
     Ok(match &node.operator {
         PhysicalOperator::Source { table, .. } => {
             let mode = connectors.changelog_mode(&table.spec, TableUsage::Source);
-            if mode.update_after && !mode.update_before {
-                let message = format!(
-                    "table '{}' is an upsert source, which is not offered yet",
-                    table.spec.name
-                );
-                return Err(Problem::new(node.span, message));
-            }
             Kinds { update: mode.update_after, delete: mode.delete }
         }
         PhysicalOperator::GroupAggregate { calls, .. } if calls.is_empty() => {
@@ -122,6 +115,10 @@ fn produced(
         PhysicalOperator::WindowAggregate { .. } | PhysicalOperator::IntervalJoin(_) => {
             Kinds::default()
         }
+        PhysicalOperator::ChangelogNormalize { .. } | PhysicalOperator::SinkMaterialize { .. } => {
+            everything
+        }
+        PhysicalOperator::TemporalJoin(_) => kinds[node.inputs[0]],
         _ => input,
     })
 }
@@ -156,6 +153,9 @@ fn check_input(
         }
         PhysicalOperator::Deduplicate { .. } => {
             Err(Problem::new(node.span, refused("StreamPhysicalDeduplicate".to_owned())))
+        }
+        PhysicalOperator::TemporalSort { .. } => {
+            Err(Problem::new(node.span, refused("StreamPhysicalTemporalSort".to_owned())))
         }
         PhysicalOperator::Sink(table) => {
             let accepted = connectors.changelog_mode(&table.spec, TableUsage::Sink);
@@ -196,14 +196,27 @@ fn needed_before(plan: &Plan, kinds: &[Kinds], connectors: &dyn ConnectorCatalog
             PhysicalOperator::Collect => true,
             PhysicalOperator::Calc { filter: None, .. }
             | PhysicalOperator::WindowAssign(_)
+            | PhysicalOperator::TemporalJoin(_)
             | PhysicalOperator::Union => needed[index],
+            PhysicalOperator::ChangelogNormalize { .. } => false,
             _ => true,
         };
-        for input in &node.inputs {
+        // The versions of a temporal join replace each other without being taken back.
+        let asking = match &node.operator {
+            PhysicalOperator::TemporalJoin(_) => &node.inputs[..1],
+            _ => &node.inputs[..],
+        };
+        for input in asking {
             needed[*input] |= of_inputs && kinds[*input].update;
         }
-        if matches!(node.operator, PhysicalOperator::Source { .. }) {
-            needed[index] = kinds[index].update;
+        match &node.operator {
+            PhysicalOperator::Source { table, .. } => {
+                needed[index] =
+                    connectors.changelog_mode(&table.spec, TableUsage::Source).update_before;
+            }
+            // It shows the sink the last row only.
+            PhysicalOperator::SinkMaterialize { .. } => needed[index] = false,
+            _ => {}
         }
     }
     needed

@@ -53,6 +53,10 @@ fn role(operator: &PhysicalOperator) -> &'static str {
         PhysicalOperator::IntervalJoin(_) => "interval-join",
         PhysicalOperator::Rank { .. } => "rank",
         PhysicalOperator::Deduplicate { .. } => "deduplicate",
+        PhysicalOperator::ChangelogNormalize { .. } => "changelog-normalize",
+        PhysicalOperator::SinkMaterialize { .. } => "sink-materialize",
+        PhysicalOperator::TemporalJoin(_) => "temporal-join",
+        PhysicalOperator::TemporalSort { .. } => "temporal-sort",
         PhysicalOperator::Union => "union",
         PhysicalOperator::Sink(_) => "sink",
         PhysicalOperator::Collect => "collect",
@@ -104,9 +108,16 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
     match &node.operator {
         PhysicalOperator::WindowAggregate { keys, .. }
         | PhysicalOperator::GroupAggregate { keys, .. }
-        | PhysicalOperator::Deduplicate { keys, .. } => of(keys, 0),
+        | PhysicalOperator::Deduplicate { keys, .. }
+        | PhysicalOperator::ChangelogNormalize { keys }
+        | PhysicalOperator::SinkMaterialize { keys, .. } => of(keys, 0),
         PhysicalOperator::Rank { partition, .. } => of(partition, 0),
         PhysicalOperator::IntervalJoin(join) => {
+            let mut keys = of(&join.left_keys, 0);
+            keys.extend(of(&join.right_keys, 1));
+            keys
+        }
+        PhysicalOperator::TemporalJoin(join) => {
             let mut keys = of(&join.left_keys, 0);
             keys.extend(of(&join.right_keys, 1));
             keys
@@ -148,7 +159,7 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
                 },
             }
         }
-        PhysicalOperator::IntervalJoin(_) => {
+        PhysicalOperator::IntervalJoin(_) | PhysicalOperator::TemporalJoin(_) => {
             let width = plan.nodes[node.inputs[0]].output.len();
             match column.checked_sub(width) {
                 None => below(0, column),
@@ -165,6 +176,9 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
             inputs.into_iter().collect::<Vec<_>>().join(" or ")
         }
         PhysicalOperator::Deduplicate { .. }
+        | PhysicalOperator::ChangelogNormalize { .. }
+        | PhysicalOperator::SinkMaterialize { .. }
+        | PhysicalOperator::TemporalSort { .. }
         | PhysicalOperator::Sink(_)
         | PhysicalOperator::Collect => below(0, column),
     }
@@ -225,6 +239,25 @@ pub(crate) fn state_layout(
             time(*by),
             all_types(input(0))
         ),
+        PhysicalOperator::ChangelogNormalize { keys } => {
+            format!("keys=[{}]; row=[{}]{ttl}", types(input(0), keys), all_types(input(0)))
+        }
+        PhysicalOperator::SinkMaterialize { keys, upsert_key } => {
+            let by = upsert_key.as_ref().map_or_else(
+                || "row".to_owned(),
+                |columns| format!("upsert key {}", types(input(0), columns)),
+            );
+            let (keys, row) = (types(input(0), keys), all_types(input(0)));
+            format!("keys=[{keys}]; by={by}; row=[{row}]{ttl}")
+        }
+        PhysicalOperator::TemporalJoin(join) => format!(
+            "join={:?}; keys=[{}]; left=[{}]; right=[{}]",
+            join.kind,
+            types(input(0), &join.left_keys),
+            all_types(input(0)),
+            all_types(input(1))
+        ),
+        PhysicalOperator::TemporalSort { .. } => format!("row=[{}]", all_types(input(0))),
         // Whether the rows were emitted.
         PhysicalOperator::Values(rows) => format!("rows={}", rows.len()),
         PhysicalOperator::Calc { .. }

@@ -8,7 +8,7 @@ use millrace_dataflow::graph::{
 use millrace_expr::{TypedExpr, TypedKind};
 use millrace_sql::logical::BoundTable;
 
-use crate::physical::{PhysicalIntervalJoin, PhysicalOperator, Plan};
+use crate::physical::{PhysicalIntervalJoin, PhysicalOperator, PhysicalTemporalJoin, Plan};
 use crate::render;
 
 /// `GroupAggregate(groupBy=[k], select=[k, COUNT(*) AS n])`.
@@ -59,6 +59,19 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
             let keep = if *keep == Keep::First { "FirstRow" } else { "LastRow" };
             let time = if *time == WindowTime::Proctime { "PROCTIME" } else { "ROWTIME" };
             format!("Deduplicate(keep=[{keep}], key=[{}], order=[{time}])", columns(keys, input))
+        }
+        PhysicalOperator::ChangelogNormalize { keys } => {
+            format!("ChangelogNormalize(key=[{}])", columns(keys, input))
+        }
+        PhysicalOperator::SinkMaterialize { keys, .. } => {
+            format!("SinkMaterialize(key=[{}])", columns(keys, input))
+        }
+        PhysicalOperator::TemporalJoin(join) => {
+            let right = &plan.nodes[node.inputs[1]].output;
+            temporal_join(join, input, right, output)
+        }
+        PhysicalOperator::TemporalSort { order } => {
+            format!("TemporalSort(orderBy=[{}])", sort(order, input))
         }
         PhysicalOperator::Union => format!("Union(all=[true], union=[{}])", fields(output)),
         PhysicalOperator::Sink(table) => {
@@ -253,6 +266,27 @@ fn interval_join(
         residual.unwrap_or_default(),
         fields(output)
     )
+}
+
+fn temporal_join(
+    join: &PhysicalTemporalJoin,
+    left: &Schema,
+    right: &Schema,
+    output: &Schema,
+) -> String {
+    let kind = if join.kind == JoinKind::Left { "LeftOuterJoin" } else { "InnerJoin" };
+    let pairs = join.left_keys.iter().zip(&join.right_keys);
+    let mut conditions: Vec<String> =
+        pairs.map(|(l, r)| format!("({} = {})", name(left, *l), name(right, *r))).collect();
+    let (left_time, right_time) = (name(left, join.left_time), name(right, join.right_time));
+    conditions.push(format!("__TEMPORAL_JOIN_CONDITION({left_time}, {right_time})"));
+    conditions.extend(join.residual.as_ref().map(|residual| {
+        let column =
+            |c: usize| if c < left.len() { name(left, c) } else { name(right, c - left.len()) };
+        render::expression(residual, &column)
+    }));
+    let (conditions, fields) = (conditions.join(" AND "), fields(output));
+    format!("TemporalJoin(joinType=[{kind}], where=[{conditions}], select=[{fields}])")
 }
 
 fn sort(order: &[SortKey], input: &Schema) -> String {

@@ -65,6 +65,19 @@ pub(crate) enum PhysicalOperator {
         time: WindowTime,
         keep: Keep,
     },
+    /// Its input is a source with this primary key.
+    ChangelogNormalize {
+        keys: Vec<usize>,
+    },
+    /// Its user is a sink with this primary key.
+    SinkMaterialize {
+        keys: Vec<usize>,
+        upsert_key: Option<Vec<usize>>,
+    },
+    TemporalJoin(Box<PhysicalTemporalJoin>),
+    TemporalSort {
+        order: Vec<SortKey>,
+    },
     Union,
     Sink(Arc<BoundTable>),
     Collect,
@@ -79,6 +92,16 @@ pub(crate) struct PhysicalIntervalJoin {
     pub right_time: WindowTime,
     pub lower_ms: i64,
     pub upper_ms: i64,
+    pub residual: Option<TypedExpr>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PhysicalTemporalJoin {
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    pub left_time: usize,
+    pub right_time: usize,
     pub residual: Option<TypedExpr>,
 }
 

@@ -322,7 +322,7 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
         (
             "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON f.origin = w.station",
             expect![[r#"
-                1:38+3 temporal and lookup joins (FOR SYSTEM_TIME AS OF) are not offered yet
+                1:60+4 a lookup join (FOR SYSTEM_TIME AS OF a processing time) is not offered yet [join a versioned table by an event time: a column with a WATERMARK]
             "#]],
         ),
         (
@@ -361,11 +361,26 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
             1:32+5 Sort on a non-time-attribute field is not supported. [add LIMIT for an updating Top-N]
         "#]],
         ),
+        ("SELECT * FROM flights ORDER BY pt", expect![[r#""#]]),
         (
-            "SELECT * FROM flights ORDER BY ts",
-            expect![[r#"
-            1:32+2 ORDER BY a time attribute without LIMIT (a temporal sort) is not offered yet
-        "#]],
+            "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.ts AS w ON f.origin = w.station",
+            expect![[r#""#]],
+        ),
+        (
+            "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.dest AS w ON f.origin = w.station",
+            expect![[r#""#]],
+        ),
+        (
+            "SELECT * FROM flights f RIGHT JOIN weather FOR SYSTEM_TIME AS OF f.ts AS w ON f.origin = w.station",
+            expect![[r#""#]],
+        ),
+        (
+            "SELECT * FROM weather FOR SYSTEM_TIME AS OF TIMESTAMP '2024-01-01 00:00:00'",
+            expect![[r#""#]],
+        ),
+        (
+            "SELECT * FROM flights f JOIN (SELECT * FROM weather) FOR SYSTEM_TIME AS OF f.ts AS w ON TRUE",
+            expect![[r#""#]],
         ),
         (
             "SELECT origin, COUNT(*) FROM flights GROUP BY ROLLUP(origin)",
@@ -467,8 +482,8 @@ fn a2_tables_that_cannot_be() {
         (
             "CREATE TABLE t (a INT) WITH ('connector' = 'kafkaa'); SELECT * FROM t",
             expect![[r#"
-            1:69+1 there is no connector 'kafkaa' (table 'default_catalog.default_database.t') [there are blackhole, datagen, filesystem, nexmark, print]
-        "#]],
+                1:69+1 there is no connector 'kafkaa' (table 'default_catalog.default_database.t') [there are blackhole, datagen, filesystem, nexmark, print, upserts, changes]
+            "#]],
         ),
         (
             "CREATE TABLE t (a INT) WITH ('connector' = 'print'); SELECT * FROM t",

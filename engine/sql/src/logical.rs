@@ -139,6 +139,12 @@ pub enum RelNode {
         calls: Vec<AggregateCall>,
     },
     IntervalJoin(Box<IntervalJoinRel>),
+    TemporalJoin(Box<TemporalJoinRel>),
+    /// `ORDER BY rowtime [, ..]` without LIMIT.
+    TemporalSort {
+        input: Box<Rel>,
+        order: Vec<SortKey>,
+    },
     /// Not yet resolved: becomes an interval join or is refused.
     Join {
         left: Box<Rel>,
@@ -189,6 +195,23 @@ pub struct IntervalJoinRel {
     pub residual: Option<TypedExpr>,
 }
 
+/// Each left row with the version of its key that was valid at its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemporalJoinRel {
+    pub left: Rel,
+    pub right: Rel,
+    /// Inner or left.
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    /// Right's primary key.
+    pub right_keys: Vec<usize>,
+    /// Rowtime columns, each counted in its own input.
+    pub left_time: usize,
+    pub right_time: usize,
+    /// Over left's columns, then right's.
+    pub residual: Option<TypedExpr>,
+}
+
 impl Rel {
     /// A relation whose columns are no window bounds.
     pub fn new(node: RelNode, schema: Schema, span: Span) -> Rel {
@@ -203,10 +226,12 @@ impl Rel {
             | RelNode::Window { input, .. }
             | RelNode::WindowAggregate { input, .. }
             | RelNode::Aggregate { input, .. }
+            | RelNode::TemporalSort { input, .. }
             | RelNode::RowNumber { input, .. }
             | RelNode::Rank { input, .. }
             | RelNode::Deduplicate { input, .. } => vec![input],
             RelNode::IntervalJoin(join) => vec![&join.left, &join.right],
+            RelNode::TemporalJoin(join) => vec![&join.left, &join.right],
             RelNode::Join { left, right, .. } => vec![left, right],
             RelNode::Union(inputs) => inputs.iter().collect(),
         }

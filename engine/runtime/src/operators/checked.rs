@@ -35,6 +35,11 @@ pub fn declared_changelog(operator: &graph::Operator, inputs: &[ChangelogMode]) 
         graph::Operator::Deduplicate(config) => {
             ChangelogMode { delete: false, ..updates(config.emit_update_before) }
         }
+        graph::Operator::ChangelogNormalize(config) => updates(config.emit_update_before),
+        graph::Operator::SinkMaterialize(_) => updates(false),
+        graph::Operator::TemporalJoin(_) => {
+            inputs.first().copied().unwrap_or(ChangelogMode::INSERT_ONLY)
+        }
         graph::Operator::Calc { .. }
         | graph::Operator::Union
         | graph::Operator::WindowAssign { .. } => {

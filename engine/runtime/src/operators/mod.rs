@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod calc;
+mod changelog_normalize;
 pub mod checked;
 mod deduplicate;
 mod group_aggregate;
@@ -11,6 +12,9 @@ mod keys;
 mod progress;
 mod rank;
 mod shape;
+mod sink_materialize;
+mod temporal_join;
+mod temporal_sort;
 #[cfg(test)]
 mod tests;
 mod ttl;
@@ -57,6 +61,18 @@ pub fn create(
         graph::Operator::Deduplicate(config) => {
             Box::new(deduplicate::Deduplicate::new(config, output, name))
         }
+        graph::Operator::ChangelogNormalize(config) => {
+            Box::new(changelog_normalize::ChangelogNormalize::new(config, output, name))
+        }
+        graph::Operator::SinkMaterialize(config) => {
+            Box::new(sink_materialize::SinkMaterialize::new(config, output, name))
+        }
+        graph::Operator::TemporalJoin(config) => {
+            Box::new(temporal_join::TemporalJoin::new(config, input_schemas, output, name))
+        }
+        graph::Operator::TemporalSort(config) => {
+            Box::new(temporal_sort::TemporalSort::new(config, output, name)?)
+        }
         graph::Operator::Union => Box::new(union::Union::new(output, name)),
         other => return Err(not_here(other, name)),
     })
@@ -68,7 +84,7 @@ fn check_inputs(
     name: &str,
 ) -> Result<(), OperatorError> {
     let needed = match operator {
-        graph::Operator::IntervalJoin(_) => 2,
+        graph::Operator::IntervalJoin(_) | graph::Operator::TemporalJoin(_) => 2,
         graph::Operator::Union | graph::Operator::Calc { .. } => 0,
         _ => 1,
     };

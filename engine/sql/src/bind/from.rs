@@ -30,7 +30,7 @@ impl CommonTables {
         CommonTables { tables }
     }
 
-    fn find(&self, path: &Path) -> Option<&Rel> {
+    pub(super) fn find(&self, path: &Path) -> Option<&Rel> {
         let [name] = path.parts.as_slice() else { return None };
         self.tables.iter().rev().find(|(known, _)| *known == name.text).map(|(_, rel)| &**rel)
     }
@@ -57,6 +57,10 @@ impl Binder<'_> {
             }
             TableRefKind::Join { left, right, kind, condition } => {
                 self.join(left, right, *kind, condition, common, table.span)
+            }
+            TableRefKind::AsOf(_) => {
+                let message = "FOR SYSTEM_TIME AS OF is for the right side of a join";
+                Err(Problem::new(table.span, message))
             }
             TableRefKind::Unsupported { construct } => {
                 Err(Problem::new(table.span, format!("{construct} is not offered yet")))
@@ -126,6 +130,10 @@ impl Binder<'_> {
         span: Span,
     ) -> Bound<(Rel, Scope)> {
         let (left, left_scope) = self.from(left, common)?;
+        if let TableRefKind::AsOf(table) = &right.kind {
+            let left = (left, left_scope);
+            return self.temporal_join(left, table, kind, condition, common, span);
+        }
         let (right, right_scope) = self.from(right, common)?;
         let scope = left_scope.join(right_scope);
         let conjuncts = self.join_conjuncts(condition, &scope)?;
@@ -140,7 +148,11 @@ impl Binder<'_> {
         Ok((rel, scope))
     }
 
-    fn join_conjuncts(&self, condition: &JoinCondition, scope: &Scope) -> Bound<Vec<TypedExpr>> {
+    pub(super) fn join_conjuncts(
+        &self,
+        condition: &JoinCondition,
+        scope: &Scope,
+    ) -> Bound<Vec<TypedExpr>> {
         match condition {
             JoinCondition::None => Ok(Vec::new()),
             JoinCondition::On(expression) => {
@@ -185,7 +197,7 @@ pub(super) fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> millrace_d
 }
 
 // The scope's columns with the nullability that the join gives them.
-fn padded(mut scope: Scope, rel: &Rel) -> Scope {
+pub(super) fn padded(mut scope: Scope, rel: &Rel) -> Scope {
     for relation in &mut scope.relations {
         for (position, field) in relation.fields.iter_mut().enumerate() {
             field.data_type = rel.schema.fields[relation.offset + position].data_type.clone();
@@ -205,7 +217,11 @@ fn refuse_options(hints: &[Hint]) -> Bound<()> {
 }
 
 /// The relation under its alias, with its columns renamed when the alias lists them.
-fn aliased(mut rel: Rel, name: Vec<String>, alias: Option<&Alias>) -> Bound<(Rel, Scope)> {
+pub(super) fn aliased(
+    mut rel: Rel,
+    name: Vec<String>,
+    alias: Option<&Alias>,
+) -> Bound<(Rel, Scope)> {
     let Some(alias) = alias else {
         let scope = Scope::of_schema(name, &rel.schema);
         return Ok((rel, scope));

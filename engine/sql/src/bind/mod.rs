@@ -17,6 +17,7 @@ mod scalar;
 mod scope;
 mod select;
 mod table;
+mod temporal_join;
 mod window;
 
 use std::collections::BTreeMap;

@@ -3,13 +3,17 @@
 
 mod aggregates;
 mod calc;
+mod changelog_normalize;
 mod deduplicate;
 mod group_aggregate;
 mod interval_join;
 mod naive;
 mod rank;
 mod restore;
+mod sink_materialize;
 mod speed;
 mod stage;
+mod temporal_join;
+mod temporal_sort;
 pub mod text;
 mod window_aggregate;
