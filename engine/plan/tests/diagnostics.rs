@@ -361,26 +361,41 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
             1:32+5 Sort on a non-time-attribute field is not supported. [add LIMIT for an updating Top-N]
         "#]],
         ),
-        ("SELECT * FROM flights ORDER BY pt", expect![[r#""#]]),
+        (
+            "SELECT * FROM flights ORDER BY pt",
+            expect![[r#"
+            1:32+2 ORDER BY a processing time without LIMIT is not offered yet [order by an event time: a column with a WATERMARK]
+        "#]],
+        ),
         (
             "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.ts AS w ON f.origin = w.station",
-            expect![[r#""#]],
+            expect![[r#"
+                1:30+7 'weather' has no versions: a temporal join needs a primary key and a row time [declare PRIMARY KEY (..) NOT ENFORCED and a WATERMARK, or use a view that keeps the last row of each key: ROW_NUMBER() OVER (PARTITION BY key ORDER BY rowtime DESC) = 1]
+            "#]],
         ),
         (
             "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.dest AS w ON f.origin = w.station",
-            expect![[r#""#]],
+            expect![[r#"
+                1:60+6 FOR SYSTEM_TIME AS OF takes a time attribute of the left side [use the column of its WATERMARK, such as o.order_time]
+            "#]],
         ),
         (
             "SELECT * FROM flights f RIGHT JOIN weather FOR SYSTEM_TIME AS OF f.ts AS w ON f.origin = w.station",
-            expect![[r#""#]],
+            expect![[r#"
+                1:15+84 a temporal join (FOR SYSTEM_TIME AS OF) is an inner or a left join
+            "#]],
         ),
         (
             "SELECT * FROM weather FOR SYSTEM_TIME AS OF TIMESTAMP '2024-01-01 00:00:00'",
-            expect![[r#""#]],
+            expect![[r#"
+                1:15+61 FOR SYSTEM_TIME AS OF is for the right side of a join
+            "#]],
         ),
         (
             "SELECT * FROM flights f JOIN (SELECT * FROM weather) FOR SYSTEM_TIME AS OF f.ts AS w ON TRUE",
-            expect![[r#""#]],
+            expect![[r#"
+                1:54+3 FOR SYSTEM_TIME AS OF stands behind the name of a table, before its alias
+            "#]],
         ),
         (
             "SELECT origin, COUNT(*) FROM flights GROUP BY ROLLUP(origin)",
