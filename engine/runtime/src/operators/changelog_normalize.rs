@@ -70,13 +70,13 @@ impl ChangelogNormalize {
         let hashes = row::hashes(&keys);
         let rows = row::encode(batch.record.columns());
         let mut changes = Changes::default();
-        for at in 0..batch.num_rows() {
+        for (at, &hash) in hashes.iter().enumerate() {
             match batch.kind(at) {
                 RowKind::Insert | RowKind::UpdateAfter => {
-                    let (slot, known) = self.slot(hashes[at], keys.row(at), ctx);
+                    let (slot, known) = self.slot(hash, keys.row(at), ctx);
                     self.set(slot, known, at, rows.row(at), ctx, &mut changes);
                 }
-                RowKind::Delete => self.delete(hashes[at], keys.row(at), ctx, &mut changes),
+                RowKind::Delete => self.delete(hash, keys.row(at), ctx, &mut changes),
                 RowKind::UpdateBefore => {}
             }
         }

@@ -85,14 +85,14 @@ impl SinkMaterialize {
         let rows = row::encode(batch.record.columns());
         let identities = self.identities(&batch.record);
         let mut changes = Changes::default();
-        for at in 0..batch.num_rows() {
+        for (at, &hash) in hashes.iter().enumerate() {
             let identity = identities.as_ref().map_or(&[][..], |identities| identities.row(at));
             if batch.kind(at).is_accumulate() {
-                let slot = self.slot(hashes[at], keys.row(at), ctx);
+                let slot = self.slot(hash, keys.row(at), ctx);
                 let kind = self.add(slot, identity, rows.row(at));
                 changes.picks.push(kind, 0, at);
                 self.ttl.write(slot, ctx.processing_time_ms);
-            } else if let Some(slot) = self.keys.find(hashes[at], keys.row(at))
+            } else if let Some(slot) = self.keys.find(hash, keys.row(at))
                 && !self.ttl.is_expired(slot, ctx)
             {
                 self.take_away(slot, identity, rows.row(at), at, &mut changes);
