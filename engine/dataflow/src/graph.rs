@@ -56,7 +56,8 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateLayout {
     /// `source`, `window-aggregate`, `window-join`, `window-rank`, `group-aggregate`,
-    /// `interval-join`, `join`, `rank`, `deduplicate`, `over-aggregate`, `sink`.
+    /// `interval-join`, `join`, `rank`, `deduplicate`, `over-aggregate`,
+    /// `changelog-normalize`, `sink-materialize`, `temporal-join`, `temporal-sort`, `sink`.
     pub kind: String,
     /// Canonical text of all that decides the state's meaning: key types, aggregate
     /// calls with their types, window, join bounds, order. Readable by people.
@@ -124,6 +125,10 @@ pub enum Operator {
     Deduplicate(Deduplicate),
     Over(Over),
     Correlate(Correlate),
+    ChangelogNormalize(ChangelogNormalize),
+    SinkMaterialize(SinkMaterialize),
+    TemporalJoin(TemporalJoin),
+    TemporalSort(TemporalSort),
     /// All inputs in arrival order; watermarks by minimum.
     Union,
     Sink(SinkOperator),
@@ -439,6 +444,50 @@ pub struct Deduplicate {
 pub enum Keep {
     First,
     Last,
+}
+
+/// Makes a full changelog of an upsert stream, or of one that may repeat itself
+/// (rows B12.16, B12.20).
+#[derive(Clone, Debug)]
+pub struct ChangelogNormalize {
+    /// The source's primary key.
+    pub keys: Vec<usize>,
+    pub emit_update_before: bool,
+    pub state_ttl_ms: i64,
+}
+
+/// Brings the changes of a sink's primary key into order (row B12.22). Never emits -U.
+#[derive(Clone, Debug)]
+pub struct SinkMaterialize {
+    /// The sink's primary key.
+    pub keys: Vec<usize>,
+    /// Columns by which the input's rows are known apart; `None`: by all.
+    pub upsert_key: Option<Vec<usize>>,
+    pub state_ttl_ms: i64,
+}
+
+/// `FOR SYSTEM_TIME AS OF` event time (rows B6.10 to B6.12): each left row with the
+/// version of its key that was valid at its time. Keeps left's row kinds; -U on the
+/// right is not looked at.
+#[derive(Clone, Debug)]
+pub struct TemporalJoin {
+    /// Inner or left.
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// Rowtime columns of the left and the right input.
+    pub left_time: usize,
+    pub right_time: usize,
+    /// Over left's columns followed by right's.
+    pub residual: Option<Expression>,
+}
+
+/// `ORDER BY rowtime [, ..]` without LIMIT: rows in order once the watermark has
+/// reached their time. Insert-only in and out.
+#[derive(Clone, Debug)]
+pub struct TemporalSort {
+    /// First the rowtime, ascending.
+    pub order: Vec<SortKey>,
 }
 
 #[derive(Clone, Debug)]

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use millrace_dataflow::graph::{AggregateCall, WindowInput, WindowTime};
 use millrace_dataflow::{Field, Schema, TypeRoot};
 use millrace_expr::{ExprContext, Literal, TypedExpr};
-use millrace_sql::logical::{BoundInsert, BoundSelect, BoundTable, IntervalJoinRel, Rel, RelNode};
+use millrace_sql::logical::{
+    BoundInsert, BoundSelect, BoundTable, IntervalJoinRel, Rel, RelNode, TemporalJoinRel,
+};
 use millrace_sql::{Problem, Span, expressions};
 
 use crate::collapse::{Collapsed, pulled_up};
@@ -18,7 +20,10 @@ use crate::columns::{
     aggregate_columns, at_least_one, identity, join_side, moved, moved_all, moved_call, moved_time,
     pick, property, wanted_calls,
 };
-use crate::physical::{PhysicalIntervalJoin, PhysicalNode, PhysicalOperator, Plan};
+use crate::physical::{
+    PhysicalIntervalJoin, PhysicalNode, PhysicalOperator, PhysicalTemporalJoin, Plan,
+};
+use crate::upsert_source::Sources;
 
 pub(crate) type Built<T> = Result<T, Problem>;
 
@@ -30,8 +35,9 @@ pub(crate) fn build(
     inserts: &[BoundInsert],
     select: Option<&BoundSelect>,
     context: &ExprContext,
+    sources: &Sources<'_>,
 ) -> Built<Plan> {
-    let mut needs = TableNeeds::default();
+    let mut needs = TableNeeds { sources, tables: Vec::new() };
     let mut first = Builder { plan: Plan::default(), needs: &mut needs, context: context.clone() };
     first.roots(inserts, select)?;
     let mut second = Builder { plan: Plan::default(), needs: &mut needs, context: context.clone() };
@@ -40,17 +46,19 @@ pub(crate) fn build(
 }
 
 /// The columns needed of each table as it is used.
-#[derive(Default)]
-struct TableNeeds {
+struct TableNeeds<'a> {
+    sources: &'a Sources<'a>,
     tables: Vec<(Arc<BoundTable>, BTreeSet<usize>)>,
 }
 
-impl TableNeeds {
+impl TableNeeds<'_> {
     /// Adds to what is needed of the table; all that is needed of it so far.
     fn add(&mut self, table: &Arc<BoundTable>, columns: &[usize]) -> Vec<usize> {
         let known = self.tables.iter().position(|(known, _)| known == table);
         let at = known.unwrap_or_else(|| {
-            self.tables.push((table.clone(), watermark_columns(table)));
+            let mut always = watermark_columns(table);
+            always.extend(self.sources.normalized_key(table).unwrap_or_default());
+            self.tables.push((table.clone(), always));
             self.tables.len() - 1
         });
         let needed = &mut self.tables[at].1;
@@ -67,13 +75,13 @@ fn watermark_columns(table: &BoundTable) -> BTreeSet<usize> {
     columns
 }
 
-pub(crate) struct Builder<'a> {
+pub(crate) struct Builder<'a, 'b> {
     plan: Plan,
-    needs: &'a mut TableNeeds,
+    needs: &'a mut TableNeeds<'b>,
     context: ExprContext,
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     fn roots(&mut self, inserts: &[BoundInsert], select: Option<&BoundSelect>) -> Built<()> {
         for insert in inserts {
             self.context.time_zone = insert.time_zone.clone();
@@ -198,7 +206,7 @@ impl Builder<'_> {
     /// A node that is neither filter nor projection, with exactly these columns.
     fn base(&mut self, rel: &Rel, wanted: &[usize]) -> Built<usize> {
         let native = match &rel.node {
-            RelNode::Scan(table) => self.scan(table, wanted, rel.span),
+            RelNode::Scan(table) => self.scan(table, wanted, rel.span)?,
             RelNode::Values(rows) => {
                 let all: Vec<TypedExpr> = identity(&rel.schema);
                 let node = self.values(rows, &all, &rel.schema, rel.span);
@@ -215,6 +223,8 @@ impl Builder<'_> {
             RelNode::RegularJoin(join) => self.join(rel, join, wanted)?,
             RelNode::WindowJoin(join) => self.window_join(rel, join, wanted)?,
             RelNode::WindowRank { input, rank } => self.window_rank(rel, input, rank, wanted)?,
+            RelNode::TemporalJoin(join) => self.temporal_join(rel, join, wanted)?,
+            RelNode::TemporalSort { .. } => self.temporal_sort(rel, wanted)?,
             RelNode::Rank { .. } => self.rank(rel, wanted)?,
             RelNode::Deduplicate { .. } => self.deduplicate(rel, wanted)?,
             RelNode::Over { .. } => self.over(rel, wanted)?,
@@ -254,11 +264,18 @@ impl Builder<'_> {
         self.calc(native.node, None, project, pick(&rel.schema, wanted), rel.span)
     }
 
-    fn scan(&mut self, table: &Arc<BoundTable>, wanted: &[usize], span: Span) -> Native {
+    fn scan(&mut self, table: &Arc<BoundTable>, wanted: &[usize], span: Span) -> Built<Native> {
+        self.needs.sources.check(table, span)?;
         let columns = self.needs.add(table, wanted);
         let output = pick(&table.schema, &columns);
         let operator = PhysicalOperator::Source { table: table.clone(), columns: columns.clone() };
-        Native { node: self.node(operator, vec![], output, span), columns }
+        let mut node = self.node(operator, vec![], output.clone(), span);
+        if let Some(key) = self.needs.sources.normalized_key(table) {
+            let keys = moved_all(&key, &columns);
+            let operator = PhysicalOperator::ChangelogNormalize { keys };
+            node = self.node(operator, vec![node], output, span);
+        }
+        Ok(Native { node, columns })
     }
 
     fn window_assign(
@@ -414,6 +431,53 @@ impl Builder<'_> {
         let operator = PhysicalOperator::IntervalJoin(Box::new(operator));
         let output = pick(&rel.schema, &columns);
         Ok(Native { node: self.node(operator, vec![left, right], output, rel.span), columns })
+    }
+
+    fn temporal_join(
+        &mut self,
+        rel: &Rel,
+        join: &TemporalJoinRel,
+        wanted: &[usize],
+    ) -> Built<Native> {
+        let width = join.left.schema.len();
+        let residual = join.residual.as_ref().map(expressions::columns).unwrap_or_default();
+        let all: BTreeSet<usize> = wanted.iter().copied().chain(residual).collect();
+        let on_left = all.iter().copied().filter(|column| *column < width);
+        let on_right = all.iter().filter(|column| **column >= width).map(|column| column - width);
+        let left_needed = join_side(on_left, &join.left_keys, join.left_time, false);
+        let right_needed = join_side(on_right, &join.right_keys, join.right_time, false);
+        let left = self.relation(&join.left, &left_needed)?;
+        let right = self.relation(&join.right, &right_needed)?;
+        let columns: Vec<usize> =
+            left_needed.iter().copied().chain(right_needed.iter().map(|c| c + width)).collect();
+        let operator = PhysicalTemporalJoin {
+            kind: join.kind,
+            left_keys: moved_all(&join.left_keys, &left_needed),
+            right_keys: moved_all(&join.right_keys, &right_needed),
+            left_time: moved(join.left_time, &left_needed),
+            right_time: moved(join.right_time, &right_needed),
+            residual: join
+                .residual
+                .as_ref()
+                .map(|residual| expressions::renumber(residual, &|c| moved(c, &columns))),
+        };
+        let operator = PhysicalOperator::TemporalJoin(Box::new(operator));
+        let output = pick(&rel.schema, &columns);
+        Ok(Native { node: self.node(operator, vec![left, right], output, rel.span), columns })
+    }
+
+    fn temporal_sort(&mut self, rel: &Rel, wanted: &[usize]) -> Built<Native> {
+        let RelNode::TemporalSort { input, order } = &rel.node else {
+            return Err(Problem::new(rel.span, "this is no temporal sort"));
+        };
+        let needed = at_least_one(wanted.iter().copied().chain(order.iter().map(|key| key.column)));
+        let node = self.relation(input, &needed)?;
+        let mut order = order.clone();
+        order.iter_mut().for_each(|key| key.column = moved(key.column, &needed));
+        let operator = PhysicalOperator::TemporalSort { order };
+        let output = pick(&rel.schema, &needed);
+        let node = self.node(operator, vec![node], output, rel.span);
+        Ok(Native { node, columns: needed })
     }
 
     fn rank(&mut self, rel: &Rel, wanted: &[usize]) -> Built<Native> {

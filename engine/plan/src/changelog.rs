@@ -96,13 +96,6 @@ fn produced(
     Ok(match &node.operator {
         PhysicalOperator::Source { table, .. } => {
             let mode = connectors.changelog_mode(&table.spec, TableUsage::Source);
-            if mode.update_after && !mode.update_before {
-                let message = format!(
-                    "table '{}' is an upsert source, which is not offered yet",
-                    table.spec.name
-                );
-                return Err(Problem::new(node.span, message));
-            }
             Kinds { update: mode.update_after, delete: mode.delete }
         }
         PhysicalOperator::GroupAggregate { calls, .. } if calls.is_empty() => {
@@ -125,6 +118,10 @@ fn produced(
         | PhysicalOperator::WindowRank(_)
         | PhysicalOperator::IntervalJoin(_)
         | PhysicalOperator::OverAggregate { .. } => Kinds::default(),
+        PhysicalOperator::ChangelogNormalize { .. } | PhysicalOperator::SinkMaterialize { .. } => {
+            everything
+        }
+        PhysicalOperator::TemporalJoin(_) => kinds[node.inputs[0]],
         _ => input,
     })
 }
@@ -168,6 +165,10 @@ fn check_input(
         PhysicalOperator::OverAggregate { .. } => {
             Err(Problem::new(node.span, refused("StreamPhysicalOverAggregate".to_owned())))
         }
+
+        PhysicalOperator::TemporalSort { .. } => {
+            Err(Problem::new(node.span, refused("StreamPhysicalTemporalSort".to_owned())))
+        }
         PhysicalOperator::Sink(table) => {
             let accepted = connectors.changelog_mode(&table.spec, TableUsage::Sink);
             let kinds = kinds[*input];
@@ -207,15 +208,29 @@ fn needed_before(plan: &Plan, kinds: &[Kinds], connectors: &dyn ConnectorCatalog
             PhysicalOperator::Collect => true,
             PhysicalOperator::Calc { filter: None, .. }
             | PhysicalOperator::WindowAssign(_)
+            | PhysicalOperator::TemporalJoin(_)
             | PhysicalOperator::Union => needed[index],
+            PhysicalOperator::ChangelogNormalize { .. } => false,
             _ => true,
         };
-        for input in &node.inputs {
+        // The versions of a temporal join replace each other without being taken back.
+        let asking = match &node.operator {
+            PhysicalOperator::TemporalJoin(_) => &node.inputs[..1],
+            _ => &node.inputs[..],
+        };
+        for input in asking {
             needed[*input] |= of_inputs && kinds[*input].update;
         }
-        // What a join forwards holds -U when its inputs do, whoever reads it.
-        if matches!(node.operator, PhysicalOperator::Source { .. } | PhysicalOperator::Join(_)) {
-            needed[index] = kinds[index].update;
+        match &node.operator {
+            PhysicalOperator::Source { table, .. } => {
+                needed[index] =
+                    connectors.changelog_mode(&table.spec, TableUsage::Source).update_before;
+            }
+            // What a join forwards holds -U when its inputs do, whoever reads it.
+            PhysicalOperator::Join(_) => needed[index] = kinds[index].update,
+            // It shows the sink the last row only.
+            PhysicalOperator::SinkMaterialize { .. } => needed[index] = false,
+            _ => {}
         }
     }
     needed

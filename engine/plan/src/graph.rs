@@ -7,9 +7,9 @@ use arrow::compute::concat;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
 use millrace_dataflow::graph::{
-    Correlate, Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join, Node,
-    NotNullPolicy, Operator, Over, Rank, SinkOperator, SourceOperator, WatermarkSpec,
-    WindowAggregate, WindowJoin,
+    ChangelogNormalize, Correlate, Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join,
+    Node, NotNullPolicy, Operator, Over, Rank, SinkMaterialize, SinkOperator, SourceOperator,
+    TemporalJoin, TemporalSort, WatermarkSpec, WindowAggregate, WindowJoin,
 };
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::source::ScanSpec;
@@ -190,6 +190,31 @@ impl Lowering<'_> {
                     keep: keep.clone(),
                     outer: *outer,
                 })
+            }
+            PhysicalOperator::ChangelogNormalize { keys } => {
+                Operator::ChangelogNormalize(ChangelogNormalize {
+                    keys: keys.clone(),
+                    emit_update_before,
+                    state_ttl_ms,
+                })
+            }
+            PhysicalOperator::SinkMaterialize { keys, upsert_key } => {
+                Operator::SinkMaterialize(SinkMaterialize {
+                    keys: keys.clone(),
+                    upsert_key: upsert_key.clone(),
+                    state_ttl_ms,
+                })
+            }
+            PhysicalOperator::TemporalJoin(join) => Operator::TemporalJoin(TemporalJoin {
+                kind: join.kind,
+                left_keys: join.left_keys.clone(),
+                right_keys: join.right_keys.clone(),
+                left_time: join.left_time,
+                right_time: join.right_time,
+                residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
+            }),
+            PhysicalOperator::TemporalSort { order } => {
+                Operator::TemporalSort(TemporalSort { order: order.clone() })
             }
             PhysicalOperator::Union => Operator::Union,
             PhysicalOperator::Sink(table) => Operator::Sink(self.sink(node, table)),
@@ -412,12 +437,17 @@ pub(crate) fn distribution(operator: &PhysicalOperator, input: usize) -> Option<
     match operator {
         PhysicalOperator::WindowAggregate { keys, .. }
         | PhysicalOperator::GroupAggregate { keys, .. }
-        | PhysicalOperator::Deduplicate { keys, .. } => Some(keys.clone()),
+        | PhysicalOperator::Deduplicate { keys, .. }
+        | PhysicalOperator::ChangelogNormalize { keys }
+        | PhysicalOperator::SinkMaterialize { keys, .. } => Some(keys.clone()),
         PhysicalOperator::WindowRank(rank) => Some(rank.partition.clone()),
         PhysicalOperator::WindowJoin(join) if input == 0 => Some(join.left_keys.clone()),
         PhysicalOperator::WindowJoin(join) => Some(join.right_keys.clone()),
         PhysicalOperator::Rank { partition, .. }
         | PhysicalOperator::OverAggregate { partition, .. } => Some(partition.clone()),
+        PhysicalOperator::TemporalJoin(join) if input == 0 => Some(join.left_keys.clone()),
+        PhysicalOperator::TemporalJoin(join) => Some(join.right_keys.clone()),
+        PhysicalOperator::TemporalSort { .. } => Some(Vec::new()),
         PhysicalOperator::IntervalJoin(join) if input == 0 => Some(join.left_keys.clone()),
         PhysicalOperator::IntervalJoin(join) => Some(join.right_keys.clone()),
         PhysicalOperator::Join(join) if input == 0 => Some(join.left_keys.clone()),

@@ -58,6 +58,10 @@ fn role(operator: &PhysicalOperator) -> &'static str {
         PhysicalOperator::Deduplicate { .. } => "deduplicate",
         PhysicalOperator::OverAggregate { .. } => "over-aggregate",
         PhysicalOperator::Correlate { .. } => "correlate",
+        PhysicalOperator::ChangelogNormalize { .. } => "changelog-normalize",
+        PhysicalOperator::SinkMaterialize { .. } => "sink-materialize",
+        PhysicalOperator::TemporalJoin(_) => "temporal-join",
+        PhysicalOperator::TemporalSort { .. } => "temporal-sort",
         PhysicalOperator::Union => "union",
         PhysicalOperator::Sink(_) => "sink",
         PhysicalOperator::Collect => "collect",
@@ -109,7 +113,9 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
     match &node.operator {
         PhysicalOperator::WindowAggregate { keys, .. }
         | PhysicalOperator::GroupAggregate { keys, .. }
-        | PhysicalOperator::Deduplicate { keys, .. } => of(keys, 0),
+        | PhysicalOperator::Deduplicate { keys, .. }
+        | PhysicalOperator::ChangelogNormalize { keys }
+        | PhysicalOperator::SinkMaterialize { keys, .. } => of(keys, 0),
         PhysicalOperator::WindowRank(rank) => of(&rank.partition, 0),
         PhysicalOperator::WindowJoin(join) => {
             let mut keys = of(&join.left_keys, 0);
@@ -124,6 +130,12 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
             keys
         }
         PhysicalOperator::Join(join) => {
+            let mut keys = of(&join.left_keys, 0);
+            keys.extend(of(&join.right_keys, 1));
+            keys
+        }
+
+        PhysicalOperator::TemporalJoin(join) => {
             let mut keys = of(&join.left_keys, 0);
             keys.extend(of(&join.right_keys, 1));
             keys
@@ -167,6 +179,7 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
         }
         PhysicalOperator::IntervalJoin(_)
         | PhysicalOperator::Join(_)
+        | PhysicalOperator::TemporalJoin(_)
         | PhysicalOperator::WindowJoin(_) => {
             let width = plan.nodes[node.inputs[0]].output.len();
             match column.checked_sub(width) {
@@ -200,6 +213,9 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
             inputs.into_iter().collect::<Vec<_>>().join(" or ")
         }
         PhysicalOperator::Deduplicate { .. }
+        | PhysicalOperator::ChangelogNormalize { .. }
+        | PhysicalOperator::SinkMaterialize { .. }
+        | PhysicalOperator::TemporalSort { .. }
         | PhysicalOperator::Sink(_)
         | PhysicalOperator::Collect => below(0, column),
     }
@@ -292,6 +308,25 @@ pub(crate) fn state_layout(
             aggregates(plan, index, calls),
             all_types(input(0))
         ),
+        PhysicalOperator::ChangelogNormalize { keys } => {
+            format!("keys=[{}]; row=[{}]{ttl}", types(input(0), keys), all_types(input(0)))
+        }
+        PhysicalOperator::SinkMaterialize { keys, upsert_key } => {
+            let by = upsert_key.as_ref().map_or_else(
+                || "row".to_owned(),
+                |columns| format!("upsert key {}", types(input(0), columns)),
+            );
+            let (keys, row) = (types(input(0), keys), all_types(input(0)));
+            format!("keys=[{keys}]; by={by}; row=[{row}]{ttl}")
+        }
+        PhysicalOperator::TemporalJoin(join) => format!(
+            "join={:?}; keys=[{}]; left=[{}]; right=[{}]",
+            join.kind,
+            types(input(0), &join.left_keys),
+            all_types(input(0)),
+            all_types(input(1))
+        ),
+        PhysicalOperator::TemporalSort { .. } => format!("row=[{}]", all_types(input(0))),
         // Whether the rows were emitted.
         PhysicalOperator::Values(rows) => format!("rows={}", rows.len()),
         PhysicalOperator::Calc { .. }

@@ -10,7 +10,7 @@ use crate::build::{Builder, Built, Native};
 use crate::columns::{at_least_one, moved, moved_all, pick};
 use crate::physical::{PhysicalJoin, PhysicalOperator};
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     pub(crate) fn join(
         &mut self,
         rel: &Rel,

@@ -22,6 +22,9 @@ mod join;
 mod names;
 mod physical;
 mod render;
+mod sink_materialize;
+mod upsert_keys;
+mod upsert_source;
 
 use std::collections::BTreeMap;
 
@@ -132,7 +135,10 @@ fn plan_job(
     connectors: &dyn ConnectorCatalog,
 ) -> Result<(JobGraph, String), Problem> {
     let context = ExprContext { level: script.level, time_zone: "UTC".to_owned() };
-    let plan = build::build(inserts, select, &context)?;
+    let sources = upsert_source::Sources { connectors, settings: &script.settings };
+    let plan = build::build(inserts, select, &context, &sources)?;
+    let changelog = changelog::infer(&plan, connectors, script.level)?;
+    let plan = sink_materialize::added(plan, &changelog, connectors, &script.settings);
     let changelog = changelog::infer(&plan, connectors, script.level)?;
     let lowering = graph::Lowering {
         plan: &plan,

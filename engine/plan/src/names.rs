@@ -10,7 +10,9 @@ use millrace_dataflow::graph::{
 use millrace_expr::{TypedExpr, TypedKind};
 use millrace_sql::logical::BoundTable;
 
-use crate::physical::{PhysicalIntervalJoin, PhysicalJoin, PhysicalOperator, Plan};
+use crate::physical::{
+    PhysicalIntervalJoin, PhysicalJoin, PhysicalOperator, PhysicalTemporalJoin, Plan,
+};
 use crate::render;
 
 /// `GroupAggregate(groupBy=[k], select=[k, COUNT(*) AS n])`.
@@ -93,6 +95,20 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
             format!(
                 "Correlate(invocation=[UNNEST({collection})], joinType=[{kind}], select=[{fields}])"
             )
+        }
+
+        PhysicalOperator::ChangelogNormalize { keys } => {
+            format!("ChangelogNormalize(key=[{}])", columns(keys, input))
+        }
+        PhysicalOperator::SinkMaterialize { keys, .. } => {
+            format!("SinkMaterialize(key=[{}])", columns(keys, input))
+        }
+        PhysicalOperator::TemporalJoin(join) => {
+            let right = &plan.nodes[node.inputs[1]].output;
+            temporal_join(join, input, right, output)
+        }
+        PhysicalOperator::TemporalSort { order } => {
+            format!("TemporalSort(orderBy=[{}])", sort(order, input))
         }
         PhysicalOperator::Union => format!("Union(all=[true], union=[{}])", fields(output)),
         PhysicalOperator::Sink(table) => {
@@ -334,6 +350,27 @@ fn join_text(join: &PhysicalJoin, left: &Schema, right: &Schema, output: &Schema
     let condition = if conditions.is_empty() { "true".into() } else { conditions.join(" AND ") };
     let (kind, select) = (join_type(join.emits), fields(output));
     format!("Join(joinType=[{kind}], where=[{condition}], select=[{select}])")
+}
+
+fn temporal_join(
+    join: &PhysicalTemporalJoin,
+    left: &Schema,
+    right: &Schema,
+    output: &Schema,
+) -> String {
+    let kind = if join.kind == JoinKind::Left { "LeftOuterJoin" } else { "InnerJoin" };
+    let pairs = join.left_keys.iter().zip(&join.right_keys);
+    let mut conditions: Vec<String> =
+        pairs.map(|(l, r)| format!("({} = {})", name(left, *l), name(right, *r))).collect();
+    let (left_time, right_time) = (name(left, join.left_time), name(right, join.right_time));
+    conditions.push(format!("__TEMPORAL_JOIN_CONDITION({left_time}, {right_time})"));
+    conditions.extend(join.residual.as_ref().map(|residual| {
+        let column =
+            |c: usize| if c < left.len() { name(left, c) } else { name(right, c - left.len()) };
+        render::expression(residual, &column)
+    }));
+    let (conditions, fields) = (conditions.join(" AND "), fields(output));
+    format!("TemporalJoin(joinType=[{kind}], where=[{conditions}], select=[{fields}])")
 }
 
 fn sort(order: &[SortKey], input: &Schema) -> String {

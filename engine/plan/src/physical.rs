@@ -83,6 +83,19 @@ pub(crate) enum PhysicalOperator {
         keep: Vec<usize>,
         outer: bool,
     },
+    /// Its input is a source with this primary key.
+    ChangelogNormalize {
+        keys: Vec<usize>,
+    },
+    /// Its user is a sink with this primary key.
+    SinkMaterialize {
+        keys: Vec<usize>,
+        upsert_key: Option<Vec<usize>>,
+    },
+    TemporalJoin(Box<PhysicalTemporalJoin>),
+    TemporalSort {
+        order: Vec<SortKey>,
+    },
     Union,
     Sink(Arc<BoundTable>),
     Collect,
@@ -121,6 +134,16 @@ pub(crate) struct PhysicalWindowJoin {
     pub residual: Option<TypedExpr>,
     /// What the windows of both sides come from; its time column is the left table's.
     pub window: WindowAssigner,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PhysicalTemporalJoin {
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    pub left_time: usize,
+    pub right_time: usize,
+    pub residual: Option<TypedExpr>,
 }
 
 impl Plan {

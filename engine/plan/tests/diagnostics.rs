@@ -292,7 +292,7 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
         (
             "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON f.origin = w.station",
             expect![[r#"
-                1:38+3 temporal and lookup joins (FOR SYSTEM_TIME AS OF) are not offered yet
+                1:60+4 a lookup join (FOR SYSTEM_TIME AS OF a processing time) is not offered yet [join a versioned table by an event time: a column with a WATERMARK]
             "#]],
         ),
         (
@@ -357,10 +357,40 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
         "#]],
         ),
         (
-            "SELECT * FROM flights ORDER BY ts",
+            "SELECT * FROM flights ORDER BY pt",
             expect![[r#"
-            1:32+2 ORDER BY a time attribute without LIMIT (a temporal sort) is not offered yet
+            1:32+2 ORDER BY a processing time without LIMIT is not offered yet [order by an event time: a column with a WATERMARK]
         "#]],
+        ),
+        (
+            "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.ts AS w ON f.origin = w.station",
+            expect![[r#"
+                1:30+7 'weather' has no versions: a temporal join needs a primary key and a row time [declare PRIMARY KEY (..) NOT ENFORCED and a WATERMARK, or use a view that keeps the last row of each key: ROW_NUMBER() OVER (PARTITION BY key ORDER BY rowtime DESC) = 1]
+            "#]],
+        ),
+        (
+            "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.dest AS w ON f.origin = w.station",
+            expect![[r#"
+                1:60+6 FOR SYSTEM_TIME AS OF takes a time attribute of the left side [use the column of its WATERMARK, such as o.order_time]
+            "#]],
+        ),
+        (
+            "SELECT * FROM flights f RIGHT JOIN weather FOR SYSTEM_TIME AS OF f.ts AS w ON f.origin = w.station",
+            expect![[r#"
+                1:15+84 a temporal join (FOR SYSTEM_TIME AS OF) is an inner or a left join
+            "#]],
+        ),
+        (
+            "SELECT * FROM weather FOR SYSTEM_TIME AS OF TIMESTAMP '2024-01-01 00:00:00'",
+            expect![[r#"
+                1:15+61 FOR SYSTEM_TIME AS OF is for the right side of a join
+            "#]],
+        ),
+        (
+            "SELECT * FROM flights f JOIN (SELECT * FROM weather) FOR SYSTEM_TIME AS OF f.ts AS w ON TRUE",
+            expect![[r#"
+                1:54+3 FOR SYSTEM_TIME AS OF stands behind the name of a table, before its alias
+            "#]],
         ),
         (
             "SELECT origin, COUNT(*) FROM flights GROUP BY ROLLUP(origin)",
@@ -518,8 +548,8 @@ fn a2_tables_that_cannot_be() {
         (
             "CREATE TABLE t (a INT) WITH ('connector' = 'kafkaa'); SELECT * FROM t",
             expect![[r#"
-            1:69+1 there is no connector 'kafkaa' (table 'default_catalog.default_database.t') [there are blackhole, datagen, filesystem, nexmark, print]
-        "#]],
+                1:69+1 there is no connector 'kafkaa' (table 'default_catalog.default_database.t') [there are blackhole, datagen, filesystem, nexmark, print, upserts, changes]
+            "#]],
         ),
         (
             "CREATE TABLE t (a INT) WITH ('connector' = 'print'); SELECT * FROM t",

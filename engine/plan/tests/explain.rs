@@ -370,3 +370,84 @@ fn a5_12_a_select_at_top_level_is_collected() {
         "SELECT DISTINCT origin FROM v",
     );
 }
+
+const CHANGING: &str = "
+CREATE TABLE rates (ver AS 1, currency STRING, rate INT, rts TIMESTAMP(3),
+  PRIMARY KEY (currency) NOT ENFORCED, WATERMARK FOR rts AS rts) WITH ('connector' = 'upserts');
+CREATE TABLE cdc (id INT, name STRING, PRIMARY KEY (id) NOT ENFORCED)
+  WITH ('connector' = 'changes');
+";
+
+#[test]
+fn b12_20_an_upsert_source_is_normalized_on_its_key() {
+    flights(
+        "changelog_normalize",
+        &format!("{CHANGING} CREATE TABLE o (r INT, n BIGINT) WITH ('connector' = 'print')"),
+        "INSERT INTO o SELECT rate, COUNT(*) FROM rates GROUP BY rate",
+    );
+}
+
+#[test]
+fn f1_6_a_changelog_that_may_repeat_itself_is_normalized_when_told_so() {
+    flights(
+        "cdc_events_duplicate",
+        &format!(
+            "{CHANGING} CREATE TABLE o (n STRING) WITH ('connector' = 'print');
+             SET 'table.exec.source.cdc-events-duplicate' = 'true'"
+        ),
+        "INSERT INTO o SELECT name FROM cdc",
+    );
+}
+
+#[test]
+fn b12_22_a_sink_whose_key_is_not_the_querys_is_materialized() {
+    flights(
+        "sink_materialize",
+        "CREATE TABLE o (n BIGINT, origin STRING, PRIMARY KEY (n) NOT ENFORCED) WITH ('connector' = 'blackhole');
+         CREATE TABLE same (origin STRING, n BIGINT, PRIMARY KEY (origin) NOT ENFORCED) WITH ('connector' = 'blackhole')",
+        "EXECUTE STATEMENT SET BEGIN
+           INSERT INTO o SELECT COUNT(*), origin FROM flights GROUP BY origin;
+           INSERT INTO same SELECT origin, COUNT(*) FROM flights GROUP BY origin;
+         END",
+    );
+}
+
+#[test]
+fn f1_9_materializing_can_be_forced_and_forbidden() {
+    let sink = |policy: &str| {
+        format!(
+            "CREATE TABLE o (n BIGINT, origin STRING, PRIMARY KEY (n) NOT ENFORCED) WITH ('connector' = 'blackhole');
+             SET 'table.exec.sink.upsert-materialize' = '{policy}'"
+        )
+    };
+    let query = "INSERT INTO o SELECT COUNT(*), origin FROM flights GROUP BY origin";
+    flights("sink_materialize_none", &sink("NONE"), query);
+    let appending = "INSERT INTO o SELECT distance, origin FROM flights";
+    flights("sink_materialize_force", &sink("FORCE"), appending);
+}
+
+#[test]
+fn b6_10_a_temporal_join_with_a_table_and_with_a_view_of_last_rows() {
+    flights(
+        "temporal_join",
+        &format!(
+            "{CHANGING} CREATE TABLE o (origin STRING, rate INT, wind DOUBLE) WITH ('connector' = 'filesystem');
+             CREATE VIEW winds AS SELECT station, wind, wts FROM (
+               SELECT *, ROW_NUMBER() OVER (PARTITION BY station ORDER BY wts DESC) AS rn FROM weather)
+             WHERE rn = 1"
+        ),
+        "INSERT INTO o SELECT f.origin, r.rate, w.wind FROM flights AS f
+           JOIN rates FOR SYSTEM_TIME AS OF f.ts AS r ON f.carrier = r.currency AND r.rate > f.delay
+           LEFT JOIN winds FOR SYSTEM_TIME AS OF f.ts AS w ON w.station = UPPER(f.origin)
+         WHERE f.delay > 3",
+    );
+}
+
+#[test]
+fn order_by_an_event_time_without_limit_is_a_temporal_sort() {
+    flights(
+        "temporal_sort",
+        "CREATE TABLE o (origin STRING) WITH ('connector' = 'filesystem')",
+        "INSERT INTO o SELECT origin FROM flights ORDER BY ts, delay DESC",
+    );
+}

@@ -521,6 +521,8 @@ fn state_ttl_ms(operator: &Operator) -> i64 {
         Operator::GroupAggregate(aggregate) => aggregate.state_ttl_ms,
         Operator::Rank(rank) => rank.state_ttl_ms,
         Operator::Deduplicate(deduplicate) => deduplicate.state_ttl_ms,
+        Operator::ChangelogNormalize(normalize) => normalize.state_ttl_ms,
+        Operator::SinkMaterialize(materialize) => materialize.state_ttl_ms,
         _ => 0,
     }
 }

@@ -299,10 +299,20 @@ pub enum TableRefKind {
         collection: Expr,
         alias: Option<Alias>,
     },
+    /// `t FOR SYSTEM_TIME AS OF time`: the right side of a temporal join.
+    AsOf(Box<TableAsOf>),
     /// Parsed so that the refusal can name it and point at it.
     Unsupported {
         construct: &'static str,
     },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableAsOf {
+    pub name: Path,
+    pub hints: Vec<Hint>,
+    pub time: Expr,
+    pub alias: Option<Alias>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -156,6 +156,12 @@ pub enum RelNode {
         input: Box<Rel>,
         rank: WindowRank,
     },
+    TemporalJoin(Box<TemporalJoinRel>),
+    /// `ORDER BY rowtime [, ..]` without LIMIT.
+    TemporalSort {
+        input: Box<Rel>,
+        order: Vec<SortKey>,
+    },
     /// Not yet resolved: becomes one of the joins above.
     Join {
         left: Box<Rel>,
@@ -254,6 +260,23 @@ pub struct WindowJoinRel {
     pub window: WindowAssigner,
 }
 
+/// Each left row with the version of its key that was valid at its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemporalJoinRel {
+    pub left: Rel,
+    pub right: Rel,
+    /// Inner or left.
+    pub kind: JoinKind,
+    pub left_keys: Vec<usize>,
+    /// Right's primary key.
+    pub right_keys: Vec<usize>,
+    /// Rowtime columns, each counted in its own input.
+    pub left_time: usize,
+    pub right_time: usize,
+    /// Over left's columns, then right's.
+    pub residual: Option<TypedExpr>,
+}
+
 impl Rel {
     /// A relation whose columns are no window bounds.
     pub fn new(node: RelNode, schema: Schema, span: Span) -> Rel {
@@ -268,6 +291,7 @@ impl Rel {
             | RelNode::Window { input, .. }
             | RelNode::WindowAggregate { input, .. }
             | RelNode::Aggregate { input, .. }
+            | RelNode::TemporalSort { input, .. }
             | RelNode::RowNumber { input, .. }
             | RelNode::Rank { input, .. }
             | RelNode::WindowRank { input, .. }
@@ -277,6 +301,7 @@ impl Rel {
             RelNode::IntervalJoin(join) => vec![&join.left, &join.right],
             RelNode::RegularJoin(join) => vec![&join.left, &join.right],
             RelNode::WindowJoin(join) => vec![&join.left, &join.right],
+            RelNode::TemporalJoin(join) => vec![&join.left, &join.right],
             RelNode::Join { left, right, .. } => vec![left, right],
             RelNode::Union(inputs) => inputs.iter().collect(),
         }

@@ -114,3 +114,32 @@ async fn b6_17_unnest_makes_a_row_of_each_element() {
       CROSS JOIN UNNEST(s) AS t(v) HAVING COUNT(v) = 10;";
     check(&format!("{TIMED} {query}"), 1, &[("+U", 10)]).await;
 }
+
+// Number n is of key n mod 2 and of the time 10 n; what is asked for at that time, of
+// the other key, is the number before it.
+const HISTORY: &str = "CREATE TABLE history (n BIGINT, k AS MOD(n, 2),
+  ts AS TO_TIMESTAMP_LTZ(n * 10, 3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen',
+  'number-of-rows' = '5', 'fields.n.kind' = 'sequence',
+  'fields.n.start' = '1', 'fields.n.end' = '5');
+CREATE VIEW latest AS SELECT n, k, ts FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS rn FROM history) WHERE rn = 1;";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b6_10_a_temporal_join_meets_the_versions_of_a_view() {
+    let script = format!(
+        "{HISTORY} SELECT v.n FROM history AS h
+           JOIN latest FOR SYSTEM_TIME AS OF h.ts AS v ON v.k = MOD(h.n + 1, 2);"
+    );
+    check(&script, 1, &[("+I", 1), ("+I", 2), ("+I", 3), ("+I", 4)]).await;
+    let script = format!(
+        "{HISTORY} SELECT COALESCE(v.n, -1) FROM history AS h
+           LEFT JOIN latest FOR SYSTEM_TIME AS OF h.ts AS v ON v.k = MOD(h.n + 1, 2) AND v.n < 4;"
+    );
+    check(&script, 1, &[("+I", -1), ("+I", -1), ("+I", 1), ("+I", 2), ("+I", 3)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn order_by_an_event_time_gives_every_row_once() {
+    let script = format!("{HISTORY} SELECT n FROM history WHERE n <> 3 ORDER BY ts, k DESC;");
+    check(&script, 2, &[("+I", 1), ("+I", 2), ("+I", 4), ("+I", 5)]).await;
+}

@@ -21,7 +21,7 @@ struct Over<'a> {
     calls: &'a [AggregateCall],
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     pub(super) fn over(&mut self, rel: &Rel, wanted: &[usize]) -> Built<Native> {
         let RelNode::Over { input, partition, time, frame, calls } = &rel.node else {
             return Err(Problem::new(rel.span, "this is no OVER aggregation"));

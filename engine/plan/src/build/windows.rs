@@ -11,7 +11,7 @@ use crate::collapse::Collapsed;
 use crate::columns::{at_least_one, moved, moved_all, pick};
 use crate::physical::{PhysicalOperator, PhysicalWindowJoin};
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     pub(super) fn window_join(
         &mut self,
         rel: &Rel,

@@ -34,6 +34,8 @@ impl Connectors {
                 descriptor("filesystem", true, true, file_keys),
                 descriptor("nexmark", true, false, vec![]),
                 descriptor("print", false, true, vec![]),
+                descriptor("upserts", true, false, vec![]),
+                descriptor("changes", true, false, vec![]),
             ],
         }
     }
@@ -65,8 +67,8 @@ impl ConnectorCatalog for Connectors {
 
     fn changelog_mode(&self, table: &TableSpec, _usage: TableUsage) -> ChangelogMode {
         match table.options.get("connector").map(String::as_str) {
-            Some("print") => ChangelogMode::ALL,
-            Some("blackhole") => ChangelogMode::UPSERT,
+            Some("print" | "changes") => ChangelogMode::ALL,
+            Some("upserts" | "blackhole") => ChangelogMode::UPSERT,
             _ => ChangelogMode::INSERT_ONLY,
         }
     }

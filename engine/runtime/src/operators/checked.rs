@@ -36,6 +36,11 @@ pub fn declared_changelog(operator: &graph::Operator, inputs: &[ChangelogMode]) 
             ChangelogMode { delete: false, ..updates(config.emit_update_before) }
         }
         graph::Operator::Join(config) if !config.emits.forwards_kinds() => ChangelogMode::ALL,
+        graph::Operator::ChangelogNormalize(config) => updates(config.emit_update_before),
+        graph::Operator::SinkMaterialize(_) => updates(false),
+        graph::Operator::TemporalJoin(_) => {
+            inputs.first().copied().unwrap_or(ChangelogMode::INSERT_ONLY)
+        }
         graph::Operator::Calc { .. }
         | graph::Operator::Join(_)
         | graph::Operator::Union

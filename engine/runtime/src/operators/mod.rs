@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod calc;
+mod changelog_normalize;
 pub mod checked;
 mod correlate;
 mod deduplicate;
@@ -14,6 +15,9 @@ mod over;
 mod progress;
 mod rank;
 mod shape;
+mod sink_materialize;
+mod temporal_join;
+mod temporal_sort;
 #[cfg(test)]
 mod tests;
 mod ttl;
@@ -80,6 +84,18 @@ pub fn create(
         graph::Operator::Correlate(config) => {
             Box::new(correlate::Correlate::new(config, output, name))
         }
+        graph::Operator::ChangelogNormalize(config) => {
+            Box::new(changelog_normalize::ChangelogNormalize::new(config, output, name))
+        }
+        graph::Operator::SinkMaterialize(config) => {
+            Box::new(sink_materialize::SinkMaterialize::new(config, output, name))
+        }
+        graph::Operator::TemporalJoin(config) => {
+            Box::new(temporal_join::TemporalJoin::new(config, input_schemas, output, name))
+        }
+        graph::Operator::TemporalSort(config) => {
+            Box::new(temporal_sort::TemporalSort::new(config, output, name)?)
+        }
         graph::Operator::Union => Box::new(union::Union::new(output, name)),
         other => return Err(not_here(other, name)),
     })
@@ -98,6 +114,7 @@ fn check_inputs(
     let needed = match operator {
         graph::Operator::IntervalJoin(_)
         | graph::Operator::Join(_)
+        | graph::Operator::TemporalJoin(_)
         | graph::Operator::WindowJoin(_) => 2,
         graph::Operator::Union | graph::Operator::Calc { .. } => 0,
         _ => 1,

@@ -31,7 +31,7 @@ impl CommonTables {
         CommonTables { tables }
     }
 
-    fn find(&self, path: &Path) -> Option<&Rel> {
+    pub(super) fn find(&self, path: &Path) -> Option<&Rel> {
         let [name] = path.parts.as_slice() else { return None };
         self.tables.iter().rev().find(|(known, _)| *known == name.text).map(|(_, rel)| &**rel)
     }
@@ -62,6 +62,11 @@ impl Binder<'_> {
             TableRefKind::Unnest { .. } => {
                 Err(Problem::new(table.span, "UNNEST as the only relation is not supported")
                     .with_hint("put a table before it: FROM t CROSS JOIN UNNEST(t.a) AS u(x)"))
+            }
+
+            TableRefKind::AsOf(_) => {
+                let message = "FOR SYSTEM_TIME AS OF is for the right side of a join";
+                Err(Problem::new(table.span, message))
             }
             TableRefKind::Unsupported { construct } => {
                 Err(Problem::new(table.span, format!("{construct} is not offered yet")))
@@ -136,6 +141,10 @@ impl Binder<'_> {
             return self.unnest(left, &unnest, common);
         }
         let (left, left_scope) = self.from(left, common)?;
+        if let TableRefKind::AsOf(table) = &right.kind {
+            let left = (left, left_scope);
+            return self.temporal_join(left, table, kind, condition, common, span);
+        }
         let (right, right_scope) = self.from(right, common)?;
         let (scope, conjuncts) = match condition {
             JoinCondition::Using(columns) => self.using(columns, kind, left_scope, right_scope)?,
@@ -236,7 +245,7 @@ pub(super) fn join_schema(left: &Rel, right: &Rel, kind: JoinKind) -> millrace_d
 }
 
 // The scope's columns with the nullability that the join gives them.
-fn padded(mut scope: Scope, rel: &Rel) -> Scope {
+pub(super) fn padded(mut scope: Scope, rel: &Rel) -> Scope {
     for relation in &mut scope.relations {
         for (position, field) in relation.fields.iter_mut().enumerate() {
             field.data_type = rel.schema.fields[relation.offset + position].data_type.clone();
@@ -256,7 +265,11 @@ fn refuse_options(hints: &[Hint]) -> Bound<()> {
 }
 
 /// The relation under its alias, with its columns renamed when the alias lists them.
-fn aliased(mut rel: Rel, name: Vec<String>, alias: Option<&Alias>) -> Bound<(Rel, Scope)> {
+pub(super) fn aliased(
+    mut rel: Rel,
+    name: Vec<String>,
+    alias: Option<&Alias>,
+) -> Bound<(Rel, Scope)> {
     let Some(alias) = alias else {
         let scope = Scope::of_schema(name, &rel.schema);
         return Ok((rel, scope));

@@ -20,6 +20,7 @@ mod scope;
 mod select;
 mod subquery;
 mod table;
+mod temporal_join;
 mod unnest;
 mod window;
 mod window_join;

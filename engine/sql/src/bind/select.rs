@@ -370,15 +370,22 @@ pub(super) fn limit(rel: Rel, keys: Vec<SortKey>, tail: &Query, span: Span) -> B
 
 fn unlimited(rel: Rel, keys: &[SortKey], span: Span) -> Bound<Rel> {
     let Some(first) = keys.first() else { return Ok(rel) };
-    let by_time = rel.schema.fields[first.column].time != TimeAttribute::None && first.ascending;
-    if by_time {
-        return Err(Problem::new(
-            span,
-            "ORDER BY a time attribute without LIMIT (a temporal sort) is not offered yet",
-        ));
+    match rel.schema.fields[first.column].time {
+        TimeAttribute::Rowtime if first.ascending => return Ok(temporal_sort(rel, keys, span)),
+        TimeAttribute::Proctime if first.ascending => {
+            let message = "ORDER BY a processing time without LIMIT is not offered yet";
+            return Err(Problem::new(span, message)
+                .with_hint("order by an event time: a column with a WATERMARK"));
+        }
+        _ => {}
     }
     Err(Problem::new(span, "Sort on a non-time-attribute field is not supported.")
         .with_hint("add LIMIT for an updating Top-N"))
+}
+
+fn temporal_sort(rel: Rel, keys: &[SortKey], span: Span) -> Rel {
+    let schema = rel.schema.clone();
+    Rel::new(RelNode::TemporalSort { input: Box::new(rel), order: keys.to_vec() }, schema, span)
 }
 
 // For people who read the plan: an aggregate is named by its alias.

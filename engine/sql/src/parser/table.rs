@@ -1,7 +1,9 @@
 //! FROM: tables, subqueries, windowing functions, joins (sections B.3 and B.6).
 
 use super::{Parsed, Parser};
-use crate::ast::{Alias, Expr, Ident, JoinCondition, JoinKind, TableRef, TableRefKind, WindowCall};
+use crate::ast::{
+    Alias, Expr, Ident, JoinCondition, JoinKind, TableAsOf, TableRef, TableRefKind, WindowCall,
+};
 use crate::diagnostic::Problem;
 use crate::span::Span;
 
@@ -107,11 +109,12 @@ impl Parser<'_> {
         }
         let name = self.path("the name of a table")?;
         let hints = self.hints()?;
-        if self.is_words(&["FOR", "SYSTEM_TIME"]) {
-            return Err(Problem::new(
-                self.span(),
-                "temporal and lookup joins (FOR SYSTEM_TIME AS OF) are not offered yet",
-            ));
+        if self.accept_words(&["FOR", "SYSTEM_TIME"]) {
+            self.expect_word("AS")?;
+            self.expect_word("OF")?;
+            let time = self.expression()?;
+            let alias = self.table_alias()?;
+            return Ok(TableRefKind::AsOf(Box::new(TableAsOf { name, hints, time, alias })));
         }
         let alias = self.table_alias()?;
         Ok(TableRefKind::Table { name, hints, alias })
@@ -120,7 +123,7 @@ impl Parser<'_> {
     fn refuse_table_suffix(&mut self) -> Parsed<()> {
         for (word, name) in [
             ("MATCH_RECOGNIZE", "MATCH_RECOGNIZE is not offered yet"),
-            ("FOR", "temporal and lookup joins (FOR SYSTEM_TIME AS OF) are not offered yet"),
+            ("FOR", "FOR SYSTEM_TIME AS OF stands behind the name of a table, before its alias"),
             ("TABLESAMPLE", "TABLESAMPLE is not supported in Flink SQL"),
         ] {
             if self.is_word(word) {

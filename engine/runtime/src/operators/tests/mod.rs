@@ -3,6 +3,7 @@
 
 mod aggregates;
 mod calc;
+mod changelog_normalize;
 mod correlate;
 mod deduplicate;
 mod group_aggregate;
@@ -13,8 +14,11 @@ mod over;
 mod rank;
 mod restore;
 mod session;
+mod sink_materialize;
 mod speed;
 mod stage;
+mod temporal_join;
+mod temporal_sort;
 pub mod text;
 mod window_aggregate;
 mod window_join;
