@@ -4,11 +4,14 @@
 //! - `test`: every test but the long ones; ends with the runner's summary;
 //! - `test-long`: the trials by violence, 200 seeds and more;
 //! - `lint`: formatting, clippy, licences and advisories;
+//! - `differential`: the same scripts on this engine and on Apache Flink, compared;
+//! - `setup-flink`: only downloads Flink for that;
 //! - `setup`: only installs what the others need.
 //!
 //! Each installs what is missing, outside the tree. No dependencies, so that the
 //! first command does not wait for a build of its own.
 
+mod differential;
 mod process;
 mod suites;
 mod tools;
@@ -22,6 +25,8 @@ usage: cargo xtask COMMAND
   test [FILTER...]       every test but the long ones
   test-long [FROM..TO]   the seeded kill trials (default 0..200)
   lint                   formatting, clippy, licences and advisories
+  differential [NAME...] the same scripts here and on Apache Flink 1.18.1, compared
+  setup-flink            download Flink (230 MB) for that
   setup                  install what the other commands need, and nothing else";
 
 fn main() -> ExitCode {
@@ -32,6 +37,8 @@ fn main() -> ExitCode {
         Some("test") => suites::test(rest),
         Some("test-long") => suites::test_long(rest),
         Some("lint") => suites::lint(),
+        Some("differential") => suites::differential(rest),
+        Some("setup-flink") => differential::setup_flink().map(drop),
         Some("setup") => tools::install_all().map(drop),
         _ => Err(USAGE.to_owned()),
     };

@@ -23,6 +23,13 @@ fn built(name: &str) -> Result<PathBuf, String> {
     Ok(own.with_file_name(name))
 }
 
+/// `filters`: parts of the names of scripts.
+pub fn differential(filters: &[String]) -> Outcome {
+    install_system_packages()?;
+    build()?;
+    crate::differential::differential(&built("millrace")?, filters)
+}
+
 pub fn test(filters: &[String]) -> Outcome {
     let tools = install_all()?;
     run("cargo fmt --check", cargo().args(["fmt", "--all", "--check"]))?;

@@ -1,0 +1,68 @@
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.table.api.EnvironmentSettings;
+import org.apache.flink.table.api.TableEnvironment;
+import org.apache.flink.table.api.TableResult;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.CloseableIterator;
+
+/**
+ * Runs SQL scripts on Apache Flink, many in one JVM. For each FILE it writes FILE.rows, the
+ * changelog of the script's last statement as {"op":"+I","row":{...}} lines, or FILE.error.
+ * Statements end with ";" at the end of a line.
+ */
+public final class Oracle {
+    public static void main(String[] files) throws Exception {
+        for (String file : files) {
+            try {
+                Files.write(Path.of(file + ".rows"), rows(Files.readString(Path.of(file))));
+            } catch (Throwable failure) {
+                Throwable cause = failure;
+                while (cause.getCause() != null) cause = cause.getCause();
+                Files.writeString(Path.of(file + ".error"), String.valueOf(cause));
+            }
+        }
+        System.exit(0);
+    }
+
+    private static List<String> rows(String script) throws Exception {
+        Configuration settings = new Configuration();
+        settings.setString("parallelism.default", "1");
+        settings.setString("table.local-time-zone", "UTC");
+        settings.setString("pipeline.auto-watermark-interval", "0");
+        TableEnvironment tables = TableEnvironment.create(
+            EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(settings).build());
+        TableResult last = null;
+        for (String statement : script.split(";\\s*\\n")) {
+            if (!statement.isBlank()) last = tables.executeSql(statement);
+        }
+        List<String> names = last.getResolvedSchema().getColumnNames();
+        List<String> lines = new ArrayList<>();
+        try (CloseableIterator<Row> all = last.collect()) {
+            while (all.hasNext()) lines.add(line(names, all.next()));
+        }
+        return lines;
+    }
+
+    private static String line(List<String> names, Row row) {
+        StringBuilder text = new StringBuilder("{\"op\":\"" + row.getKind().shortString() + "\",\"row\":{");
+        for (int i = 0; i < names.size(); i++) {
+            if (i > 0) text.append(',');
+            text.append(quoted(names.get(i))).append(':').append(value(row.getField(i)));
+        }
+        return text.append("}}").toString();
+    }
+
+    private static String value(Object value) {
+        if (value == null || value instanceof Number || value instanceof Boolean) return String.valueOf(value);
+        if (value instanceof String) return quoted((String) value);
+        throw new IllegalArgumentException("cast this column to STRING in the script: " + value.getClass());
+    }
+
+    private static String quoted(String text) {
+        return '"' + text.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
+    }
+}

@@ -1,0 +1,4 @@
+CREATE TABLE bids (id BIGINT, auction BIGINT, price INT, name STRING, ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+  WITH ('connector' = 'filesystem', 'path' = '$DATA/bids.csv', 'format' = 'csv', 'csv.null-literal' = 'NULL');
+SELECT id, price / 7 AS q, MOD(price, 7) AS m FROM bids WHERE price > 300 OR name IS NULL;
