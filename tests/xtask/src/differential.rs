@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::flink_cli;
 use crate::process::{Outcome, cache, root, run, works};
 use crate::tools::install_all;
 
@@ -49,7 +50,13 @@ pub fn differential(program: &Path, filters: &[String]) -> Outcome {
         let (Ok(text) | Err(text)) = verdict;
         println!("{name:<36} {text}");
     }
-    if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} scripts", scripts.len())) }
+    if filters.is_empty() {
+        let verdict = flink_cli::check(program, &libraries, &work);
+        failed += usize::from(verdict.is_err());
+        let (Ok(text) | Err(text)) = verdict;
+        println!("{:<36} {text}", "Flink's command line");
+    }
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} failed", scripts.len() + 1)) }
 }
 
 /// Copies of the scripts with the place of the data written in.

@@ -12,6 +12,7 @@
 //! first command does not wait for a build of its own.
 
 mod differential;
+mod flink_cli;
 mod process;
 mod suites;
 mod tools;

@@ -1,4 +1,5 @@
-//! `LAG(x, offset, default)`: the value some rows earlier, NULLs included (row B5.7).
+//! `LAG(x, offset, default)`: the value some rows earlier (row B5.7). A NULL there counts
+//! as a row, but the default stands in for it, as it does in Flink 1.18.1.
 //! Only for OVER windows without a lower end, so nothing is retracted.
 //!
 //! Source of the rule for peers (all see the value as of the last of them): Flink
@@ -6,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::DataType as ArrowType;
 use millrace_dataflow::DataType;
 use millrace_state::row::{self, EncodedRows};
@@ -25,10 +26,14 @@ struct Lag {
     values: Vec<VecDeque<Bytes>>,
     /// What stands before the first row; empty: NULL.
     defaults: Vec<Bytes>,
+    /// How NULL is encoded.
+    null: Bytes,
 }
 
 pub fn new(argument: &DataType, offset: u32) -> Box<dyn Accumulator> {
+    let null = row::encode(&[new_null_array(&argument.to_arrow(), 1)]);
     Box::new(Lag {
+        null: Bytes::from_slice(null.row(0)),
         data_type: argument.to_arrow(),
         offset: offset as usize,
         values: Vec::new(),
@@ -77,7 +82,8 @@ impl States for Lag {
         let held = &self.values[slot];
         let default = &self.defaults[slot];
         let before = (!default.is_empty()).then_some(default);
-        let value = if held.len() > self.offset { held.front() } else { before };
+        let found = held.front().filter(|_| held.len() > self.offset);
+        let value = found.filter(|value| **value != self.null).or(before);
         output.push(value.map(Bytes::as_slice));
     }
 

@@ -144,7 +144,7 @@ fn b5_5_in_a_bounded_frame_late_is_what_its_own_key_has_passed() {
 }
 
 #[test]
-fn b5_7_lag_is_a_value_some_rows_ago_null_or_not() {
+fn b5_7_lag_is_a_value_some_rows_ago_or_the_default_for_null() {
     let lag = |offset: u32, arguments: Vec<usize>| AggregateCall {
         function: F::Lag { offset },
         argument_types: arguments.iter().map(|_| data_type("INT")).collect(),
@@ -161,7 +161,7 @@ fn b5_7_lag_is_a_value_some_rows_ago_null_or_not() {
          => +I[a, 1, 1, NULL, 1, 1] +I[a, NULL, 2, 1, NULL, NULL]
          restore 3
          end
-         => +I[a, 3, 3, NULL, 1, 3] +I[a, 4, 4, 3, NULL, 4]",
+         => +I[a, 3, 3, NULL, 1, 3] +I[a, 4, 4, 3, 4, 4]",
     );
 }
 
