@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
+use arrow::array::{AsArray, BinaryArray, Int64Array};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use millrace_dataflow::graph::ChangelogNormalize as Config;
 use millrace_dataflow::{Batch, RowKind, Schema};
@@ -147,15 +147,7 @@ impl Operator for ChangelogNormalize {
         let rows = batch.num_rows();
         let Changes { picks, before } = self.changes(&batch, ctx);
         if !picks.rows.is_empty() {
-            let before = row::decode(&self.row_types, before.iter().map(|row| &**row))
-                .map_err(|error| self.shape.damaged(error))?;
-            let sources = batch.record.columns().iter().zip(&before);
-            let columns: Vec<ArrayRef> = sources
-                .map(|(after, before)| picks.column(&[after, before]))
-                .collect::<Result<_, _>>()
-                .map_err(|error| self.shape.failed(error))?;
-            let record = self.shape.record(columns, picks.rows.len())?;
-            out.emit(Batch::changelog(record, picks.kinds));
+            out.emit(self.shape.picked(picks, &batch, &before)?);
         }
         self.forget(rows, ctx);
         Ok(())

@@ -172,15 +172,7 @@ impl Operator for Deduplicate {
         } else {
             let encoded = row::encode(batch.record.columns());
             let Replacements { picks, replaced } = self.replace(&batch, &encoded, ctx)?;
-            let before = row::decode(&self.row_types, replaced.iter().map(|row| &**row))
-                .map_err(|error| self.shape.damaged(error))?;
-            let sources = batch.record.columns().iter().zip(&before);
-            let columns: Vec<ArrayRef> = sources
-                .map(|(after, before)| picks.column(&[after, before]))
-                .collect::<Result<_, _>>()
-                .map_err(|error| self.shape.failed(error))?;
-            let record = self.shape.record(columns, picks.rows.len())?;
-            out.emit(Batch::changelog(record, picks.kinds));
+            out.emit(self.shape.picked(picks, &batch, &replaced)?);
         }
         self.forget(rows, ctx);
         Ok(())

@@ -1,6 +1,7 @@
 //! What every operator needs to hand rows on: its name for errors and its columns.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMillisecondArray,
@@ -11,6 +12,7 @@ use arrow::datatypes::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use millrace_dataflow::{Batch, EvalContext, EvalError, RowKind, Schema, Watermark};
+use millrace_state::row;
 
 use crate::operator::{OperatorContext, OperatorError};
 
@@ -39,6 +41,29 @@ impl Shape {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(|error| self.failed(error))
+    }
+
+    /// Rows picked from a batch (source 0) and from stored rows (source 1).
+    ///
+    /// # Errors
+    /// A stored row cannot be read; else as [`Shape::record`].
+    pub fn picked(
+        &self,
+        picks: Picks,
+        batch: &Batch,
+        stored: &[Arc<[u8]>],
+    ) -> Result<Batch, OperatorError> {
+        let types: Vec<ArrowType> =
+            self.schema.fields().iter().map(|field| field.data_type().clone()).collect();
+        let stored = row::decode(&types, stored.iter().map(|row| &**row))
+            .map_err(|error| self.damaged(error))?;
+        let sources = batch.record.columns().iter().zip(&stored);
+        let columns = sources
+            .map(|(arrived, stored)| picks.column(&[arrived, stored]))
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.failed(error))?;
+        let record = self.record(columns, picks.rows.len())?;
+        Ok(Batch::changelog(record, picks.kinds))
     }
 
     /// The same rows under this operator's column names.

@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
+use arrow::array::{AsArray, BinaryArray, Int64Array};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use millrace_dataflow::graph::SinkMaterialize as Config;
 use millrace_dataflow::{Batch, RowKind, Schema};
@@ -169,15 +169,7 @@ impl Operator for SinkMaterialize {
         let rows = batch.num_rows();
         let Changes { picks, again } = self.changes(&batch, ctx);
         if !picks.rows.is_empty() {
-            let again = row::decode(&self.row_types, again.iter().map(|row| &**row))
-                .map_err(|error| self.shape.damaged(error))?;
-            let sources = batch.record.columns().iter().zip(&again);
-            let columns: Vec<ArrayRef> = sources
-                .map(|(input, again)| picks.column(&[input, again]))
-                .collect::<Result<_, _>>()
-                .map_err(|error| self.shape.failed(error))?;
-            let record = self.shape.record(columns, picks.rows.len())?;
-            out.emit(Batch::changelog(record, picks.kinds));
+            out.emit(self.shape.picked(picks, &batch, &again)?);
         }
         self.forget(rows, ctx);
         Ok(())
