@@ -21,6 +21,9 @@ use crate::metrics::SubtaskMetrics;
 use crate::split_watermarks::{SplitWatermarks, Tell};
 use crate::task::{SourceCommand, TaskClock, TaskEnvironment, TaskEvent, acknowledge, report};
 
+/// A subtask without a split looks at the time no more often than this, in milliseconds.
+const LEAST_LOOK_MS: i64 = 20;
+
 /// What a source operator does to the rows of its reader.
 pub struct Preparation {
     pub name: String,
@@ -194,7 +197,7 @@ impl SourceTask {
         if !self.watermarks.is_holding() || self.state.exhausted {
             return Duration::MAX;
         }
-        Duration::from_millis(self.watermark_interval_ms.max(1).unsigned_abs())
+        Duration::from_millis(self.watermark_interval_ms.max(LEAST_LOOK_MS).unsigned_abs())
     }
 
     fn on_batch(&mut self, split: &str, batch: Batch, now_ms: i64) -> Result<(), TaskStop> {

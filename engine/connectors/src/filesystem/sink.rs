@@ -2,7 +2,7 @@
 //! (row G8.27). Every checkpoint ends the open files, so that a restored writer
 //! never appends to a file whose tail a crash may have torn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use millrace_formats::format::Encoded;
 use millrace_formats::{Cells, Format, RowEncoder};
 use uuid::Uuid;
 
-use super::committer::{FileCommitter, PendingFile};
+use super::committer::{FileCommitter, PendingFile, sync_directory};
 use super::names::{self, Owner, Start};
 use super::{OPTIONS, clean_up, file_columns, partition, path};
 use crate::errors::{sink_failed, sink_refused};
@@ -209,6 +209,20 @@ impl FileWriter {
         Ok(())
     }
 
+    /// The names of the pending files are on disk, too: a checkpoint will count on them.
+    fn sync_names(&self) -> Result<(), SinkError> {
+        let mut synced = BTreeSet::new();
+        for pending in &self.pending {
+            let ours = pending.directory.ancestors();
+            for directory in ours.take_while(|known| known.starts_with(&self.plan.root)) {
+                if synced.insert(directory) {
+                    sync_directory(directory).map_err(|error| unwritable(pending, error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn end_all(&mut self) -> Result<(), SinkError> {
         while let Some(directory) = self.open.keys().next().cloned() {
             self.end_file(&directory)?;
@@ -248,6 +262,7 @@ impl SinkWriter for FileWriter {
 
     fn prepare_commit(&mut self) -> Result<Vec<Committable>, SinkError> {
         self.end_all()?;
+        self.sync_names()?;
         Ok(self.pending.drain(..).map(PendingFile::into_committable).collect())
     }
 
