@@ -441,11 +441,13 @@ impl Coordinator {
         }
         view.enter(status, now);
         drop(view);
-        for command in self.commands.try_iter() {
-            refuse(command, "the job has ended");
-        }
         outcome
     }
+}
+
+/// Answers all commands that a job has left behind.
+pub(crate) fn refuse_all(commands: &Receiver<Command>) {
+    commands.try_iter().for_each(|command| refuse(command, "the job has ended"));
 }
 
 /// Answers a command that cannot be followed.

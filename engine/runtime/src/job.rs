@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use millrace_dataflow::graph::Node;
 use millrace_dataflow::{Generation, JobGraph, RuntimeLevel, Schema};
 use millrace_state::{CheckpointStore, RestoreRequest};
@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use crate::chain::OnRows;
 use crate::clock::Clock;
 use crate::connections::Connections;
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, refuse_all};
 use crate::operator::{Operator, OperatorError};
 use crate::settings::RuntimeSettings;
 use crate::view::JobView;
@@ -79,6 +79,8 @@ pub enum Command {
 /// A job that was started.
 pub struct JobHandle {
     commands: Sender<Command>,
+    /// Only to answer commands that came too late: the channel keeps them otherwise.
+    unread: Receiver<Command>,
     view: Arc<RwLock<JobView>>,
     outcome: watch::Receiver<Option<Outcome>>,
     thread: Option<JoinHandle<()>>,
@@ -95,28 +97,35 @@ impl JobHandle {
         let view = Arc::new(RwLock::new(JobView::new(spec.id.clone(), spec.name.clone(), now)));
         let (ended, outcome) = watch::channel(None);
         let shared = Arc::clone(&view);
+        let unread = received.clone();
         let thread = std::thread::Builder::new().name("coordinator".into()).spawn(move || {
-            let outcome = Coordinator::new(spec, shared, received).run();
+            let outcome = Coordinator::new(spec, shared, received.clone()).run();
             let _ = ended.send(Some(outcome));
+            refuse_all(&received);
         });
         let thread = thread.expect("the system has room for one more thread");
-        JobHandle { commands, view, outcome, thread: Some(thread) }
+        JobHandle { commands, unread, view, outcome, thread: Some(thread) }
     }
 
     pub fn view(&self) -> JobView {
         self.view.read().clone()
     }
 
+    /// Every command that is taken is answered, at the latest when the job ends.
+    ///
     /// # Errors
     /// The job has ended, or does not listen.
     pub fn send(&self, command: Command) -> Result<(), String> {
-        self.commands.try_send(command).map_err(|error| {
-            if error.is_full() {
-                "the job is too busy to take another command; try again".to_owned()
-            } else {
-                "the job has ended".to_owned()
-            }
-        })
+        if self.outcome.borrow().is_some() {
+            return Err("the job has ended".to_owned());
+        }
+        let sent = self.commands.try_send(command);
+        // The coordinator looks for commands once more after it has told its end: what
+        // comes later than that look is refused here.
+        if self.outcome.borrow().is_some() {
+            refuse_all(&self.unread);
+        }
+        sent.map_err(|_| "the job is too busy to take another command; try again".to_owned())
     }
 
     /// Set once the job has ended.

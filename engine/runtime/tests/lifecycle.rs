@@ -238,3 +238,29 @@ fn savepoints_go_where_they_are_asked_to() {
     job.send(Command::Cancel).unwrap();
     job.wait();
 }
+
+/// A command that comes just as the job ends is answered, too: its channel alone would
+/// keep it for ever.
+#[test]
+fn a_command_in_the_last_moment_is_answered() {
+    let scene = Scene::new();
+    for round in 0..300 {
+        let mut start = Start::new(copy_graph(OLD), scene.endless(), round + 1);
+        start.graph.nodes.clear();
+        start.graph.edges.clear();
+        let job = scene.run(start);
+        let mut waiting = vec![];
+        loop {
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            match job.send(Command::Checkpoint { reply }) {
+                Ok(()) => waiting.push(answer),
+                Err(why) if why.contains("has ended") => break,
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+        for answer in waiting {
+            let refused = answer.blocking_recv().expect("every command is answered");
+            assert_eq!(refused, Err("the job has ended".to_owned()));
+        }
+    }
+}
