@@ -2,7 +2,8 @@
 //!
 //! - `demo`: the whole story on this machine, told in a few lines;
 //! - `test`: every test but the long ones; ends with the runner's summary;
-//! - `test-long`: the trials by violence, 200 seeds and more;
+//! - `test-long`: the seeded trials, hundreds of killed services and thousands of
+//!   failing engines;
 //! - `lint`: formatting, clippy, licences and advisories;
 //! - `differential`: the same scripts on this engine and on Apache Flink, compared;
 //! - `setup-flink`: only downloads Flink for that;
@@ -24,7 +25,9 @@ usage: cargo xtask COMMAND
 
   demo                   build, serve, and tell the whole story on this machine
   test [FILTER...]       every test but the long ones
-  test-long [FROM..TO]   the seeded kill trials (default 0..200)
+  test-long [FROM..TO [FROM..TO]]
+                         the seeded trials: services that are killed (default 0..200),
+                         engines in a failing world (default 0..5000)
   lint                   formatting, clippy, licences and advisories
   differential [NAME...] the same scripts here and on Apache Flink 1.18.1, compared
   setup-flink            download Flink (230 MB) for that

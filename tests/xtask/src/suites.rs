@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 use crate::process::{Outcome, cargo, run, works};
 use crate::tools::{Tools, install_all, install_system_packages};
 
-/// The seeds of `test-long`.
+/// The seeds of `test-long`: whole services that are killed, and engines in a world that
+/// fails.
 const LONG_SEEDS: &str = "0..200";
+const LONG_SIM_SEEDS: &str = "0..5000";
 
 /// Builds the program and the demo, then hands over to the demo.
 pub fn demo(arguments: &[String]) -> Outcome {
@@ -38,13 +40,17 @@ pub fn test(filters: &[String]) -> Outcome {
     run_tests(&tools, "default", filters, &[])
 }
 
-/// `arguments`: at most one range of seeds, `FROM..TO`.
+/// `arguments`: at most two ranges of seeds, `FROM..TO`, for `chaos` and for `sim`.
 pub fn test_long(arguments: &[String]) -> Outcome {
     let tools = install_all()?;
-    let seeds = arguments.first().map_or(LONG_SEEDS, String::as_str);
+    let seeds = |at: usize, default| arguments.get(at).map_or(default, String::as_str);
+    let environment = [
+        ("MILLRACE_CHAOS_SEEDS", seeds(0, LONG_SEEDS)),
+        ("MILLRACE_SIM_SEEDS", seeds(1, LONG_SIM_SEEDS)),
+    ];
     build()?;
-    let filters = ["package(millrace-chaos)".to_owned()];
-    run_tests(&tools, "long", &filters, &[("MILLRACE_CHAOS_SEEDS", seeds)])
+    let filters = ["package(millrace-chaos) | package(millrace-sim)".to_owned()];
+    run_tests(&tools, "long", &filters, &environment)
 }
 
 pub fn lint() -> Outcome {
@@ -117,7 +123,7 @@ fn run_tests(
             let mut test = cargo();
             test.args(["test", "--workspace", "--no-fail-fast"]);
             if profile == "long" {
-                test.args(["--test", "trials"]);
+                test.args(["--test", "trials", "--test", "seeds"]);
             }
             test.env("MILLRACE_VENV", &tools.venv).envs(environment);
             run_and_count(&mut test)
