@@ -11,6 +11,8 @@ use crate::tools::{Tools, install_all, install_system_packages};
 /// fails.
 const LONG_SEEDS: &str = "0..200";
 const LONG_SIM_SEEDS: &str = "0..5000";
+/// Inputs of each fuzz target in `test-long`.
+const LONG_FUZZ_ROUNDS: &str = "20000";
 
 /// Builds the program and the demo, then hands over to the demo.
 pub fn demo(arguments: &[String]) -> Outcome {
@@ -47,9 +49,11 @@ pub fn test_long(arguments: &[String]) -> Outcome {
     let environment = [
         ("MILLRACE_CHAOS_SEEDS", seeds(0, LONG_SEEDS)),
         ("MILLRACE_SIM_SEEDS", seeds(1, LONG_SIM_SEEDS)),
+        ("MILLRACE_FUZZ_ROUNDS", LONG_FUZZ_ROUNDS),
     ];
     build()?;
-    let filters = ["package(millrace-chaos) | package(millrace-sim)".to_owned()];
+    let filters =
+        ["package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz)".to_owned()];
     run_tests(&tools, "long", &filters, &environment)
 }
 
@@ -123,7 +127,7 @@ fn run_tests(
             let mut test = cargo();
             test.args(["test", "--workspace", "--no-fail-fast"]);
             if profile == "long" {
-                test.args(["--test", "trials", "--test", "seeds"]);
+                test.args(["--test", "trials", "--test", "seeds", "--test", "quick"]);
             }
             test.env("MILLRACE_VENV", &tools.venv).envs(environment);
             run_and_count(&mut test)
