@@ -30,6 +30,9 @@ pub enum StateError {
         level: RuntimeLevel,
         readable: u32,
     },
+    /// It must not be removed.
+    #[error("{location} is not removed: {reason}")]
+    Kept { location: String, reason: String },
     #[error("{location:?} is no location of snapshots: {reason}")]
     BadLocation { location: String, reason: String },
     #[error("{doing}")]

@@ -10,6 +10,7 @@
 //! Must not know: runtime, sql, plan.
 
 pub mod block;
+mod dispose;
 pub mod durable;
 mod error;
 pub mod fault;

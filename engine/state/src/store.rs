@@ -366,6 +366,14 @@ impl CheckpointStore {
         Ok(())
     }
 
+    pub(crate) async fn remove_entry(&self, sequence: u64) -> Result<(), StateError> {
+        self.delete(self.entry_path(sequence)).await
+    }
+
+    pub(crate) async fn remove_file(&self, path: Path) -> Result<(), StateError> {
+        self.delete(path).await
+    }
+
     fn entry(&self, sequence: u64, generation: Generation, at_ms: i64, kind: EntryKind) -> Entry {
         let (application, owner) = (self.application.clone(), self.owner.clone());
         Entry { sequence, application, generation, owner, at_ms, kind }

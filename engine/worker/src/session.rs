@@ -26,6 +26,8 @@ pub struct Session {
     pub level: RuntimeLevel,
     pub clock: Arc<dyn Clock>,
     pub started_at_ms: i64,
+    /// The application's snapshots.
+    pub store: CheckpointStore,
     /// `None` once the job was started.
     prepared: Mutex<Option<Prepared>>,
     job: std::sync::RwLock<Option<Arc<JobHandle>>>,
@@ -68,6 +70,7 @@ impl Session {
             clock,
             level,
             description,
+            store: store.clone(),
             prepared: Mutex::new(Some(Prepared { planned, connections, store })),
             job: std::sync::RwLock::new(None),
             outcome: watch::channel(None).0,

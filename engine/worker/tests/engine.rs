@@ -296,6 +296,50 @@ fn i1_36_the_web_dashboards_calls_are_answered() {
     engine.shut_down();
 }
 
+#[test]
+fn i1_21_a_savepoint_is_disposed_of_unless_a_start_needs_it() {
+    let place = Place::new(COPY);
+    let engine = place.start(&Start::latest(1, "FLINK-1_18"));
+    input(&place, 0);
+    wait_until("the rows", || place.output().len() as u64 == FILE_ROWS);
+    let job = engine.job();
+    let [outer, last] = ["sp", "last"].map(|name| place.path(name).to_str().unwrap().to_owned());
+    let save = |target: &str| {
+        let body = json!({ "target-directory": target });
+        engine.finished(&format!("/jobs/{job}/savepoints"), body)["location"].clone()
+    };
+    assert_eq!(save(&outer), outer);
+    // Nothing is left for the same directory but a place within.
+    let inner = save(&outer).as_str().expect("a location").to_owned();
+    assert_ne!(inner, outer);
+    let dispose =
+        |path: &str| engine.finished("/savepoint-disposal", json!({ "savepoint-path": path }));
+    let failure = |answer: serde_json::Value| {
+        answer["failure-cause"]["stack-trace"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(dispose(&outer), json!({}));
+    let gone = failure(dispose(&outer));
+    assert!(gone.contains("there is no snapshot"), "{gone}");
+    assert!(std::path::Path::new(&inner).join("_metadata").exists(), "another savepoint");
+    let before = engine.completed();
+    wait_until("a checkpoint", || engine.completed() > before + 1);
+    let checkpoints = engine.get(&format!("/jobs/{job}/checkpoints"));
+    let path = checkpoints["latest"]["completed"]["external_path"].as_str().expect("a path");
+    let refused = failure(dispose(path));
+    // It may be gone already.
+    assert!(refused.contains("checkpoint") || refused.contains("no snapshot"), "{refused}");
+    assert_eq!(engine.stop(json!({ "targetDirectory": last })), last);
+    let refused = failure(dispose(&last));
+    assert!(refused.contains("a start needs it"), "{refused}");
+    assert_eq!(dispose(&inner), json!({}));
+    engine.shut_down();
+    let next = place.start(&Start::latest(2, "FLINK-1_18"));
+    input(&place, 1);
+    wait_until("all rows", || place.output().len() as u64 == 2 * FILE_ROWS);
+    next.shut_down();
+    assert_eq!(place.output(), expected(2));
+}
+
 const ALIGNED: &str = "
 CREATE TABLE a (id INT, at_ms BIGINT, ts AS TO_TIMESTAMP_LTZ(at_ms, 3),
   WATERMARK FOR ts AS ts) WITH (

@@ -1,4 +1,5 @@
-//! Flink's own command line against this engine: list, savepoint, stop, and list again.
+//! Flink's own command line against this engine: list, savepoint, its disposal, stop, and
+//! list again.
 
 use std::fs;
 use std::path::Path;
@@ -49,10 +50,11 @@ pub fn check(program: &Path, libraries: &Path, work: &Path) -> Result<String, St
     let job = job.ok_or_else(|| format!("flink list names no running job:\n{listed}"))?.trim();
     let [first, last] = ["first", "last"].map(|name| place.join(name).display().to_string());
     expect(&flink(&["savepoint", job, &first])?, &format!("Savepoint completed. Path: {first}"))?;
+    expect(&flink(&["savepoint", "-d", &first])?, &format!("Savepoint '{first}' disposed"))?;
     let stopped = flink(&["stop", "--savepointPath", &last, job])?;
     expect(&stopped, &format!("Savepoint completed. Path: {last}"))?;
     expect(&flink(&["list", "-a"])?, "cli-check (FINISHED)")?;
-    Ok("list, savepoint, stop work".to_owned())
+    Ok("list, savepoint, savepoint --dispose, stop work".to_owned())
 }
 
 fn expect(output: &str, wanted: &str) -> Result<(), String> {

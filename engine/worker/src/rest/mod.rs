@@ -66,6 +66,8 @@ pub fn router(session: Arc<Session>, shut_down: Arc<Notify>) -> Router {
         .route("/jobs/{job}/checkpoints/{trigger}", get(savepoints::checkpoint_status))
         .route("/jobs/{job}/savepoints", post(savepoints::savepoint))
         .route("/jobs/{job}/savepoints/{trigger}", get(savepoints::status))
+        .route("/savepoint-disposal", post(savepoints::dispose))
+        .route("/savepoint-disposal/{trigger}", get(savepoints::disposal_status))
         .route("/jobs/{job}/stop", post(savepoints::stop))
         .route("/jobs/{job}/release-commits", post(savepoints::release_commits))
         .route("/jobs/{job}/vertices/{vertex}", get(vertices::details))

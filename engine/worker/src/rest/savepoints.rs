@@ -1,5 +1,5 @@
 //! What takes its time: asked for with one request, looked after with another
-//! (rows I1.14, I1.15, I1.18 to I1.20).
+//! (rows I1.14, I1.15, I1.18 to I1.21).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -160,6 +160,33 @@ pub async fn checkpoint_status(
         };
         json!({ "checkpointId": view.checkpoints.history.iter().find(at).map(|r| r.id) })
     })
+}
+
+#[derive(Debug, Deserialize)]
+pub struct DisposalRequest {
+    #[serde(rename = "savepoint-path")]
+    savepoint_path: String,
+}
+
+/// Removes a savepoint, this job's or another's (row I1.21).
+pub async fn dispose(
+    State(engine): State<Engine>,
+    Json(request): Json<DisposalRequest>,
+) -> Accepted {
+    let id = edge::new_id();
+    engine.triggers.set(&id, None);
+    let (triggers, session, trigger) =
+        (Arc::clone(&engine.triggers), Arc::clone(&engine.session), id.clone());
+    tokio::spawn(async move {
+        let disposed = session.store.dispose(&request.savepoint_path).await;
+        let answer = disposed.map(|()| request.savepoint_path);
+        triggers.set(&trigger, Some(answer.map_err(|error| millrace_state::chain(&error))));
+    });
+    Ok((StatusCode::ACCEPTED, Json(json!({ "request-id": id }))))
+}
+
+pub async fn disposal_status(State(engine): State<Engine>, Path(trigger): Path<String>) -> Answer {
+    answer_json(&engine.triggers, &trigger, |_| json!({}))
 }
 
 fn answer_json(triggers: &Triggers, trigger: &str, done: impl FnOnce(&str) -> Value) -> Answer {

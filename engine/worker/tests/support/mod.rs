@@ -176,6 +176,15 @@ impl Engine {
         answer["counts"]["completed"].as_u64().unwrap()
     }
 
+    /// What came of an operation that is asked for and looked after at `path`.
+    pub fn finished(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.request("POST", path, Some(body));
+        assert_eq!(status, 202, "{answer}");
+        let path = format!("{path}/{}", answer["request-id"].as_str().unwrap());
+        wait_until("the operation", || self.get(&path)["status"]["id"] == "COMPLETED");
+        self.get(&path)["operation"].clone()
+    }
+
     /// Stops with a savepoint; answers its location.
     pub fn stop(&self, body: Value) -> String {
         let job = self.job();
