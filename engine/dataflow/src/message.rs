@@ -58,6 +58,9 @@ pub enum BarrierKind {
 pub struct Barrier {
     pub checkpoint: CheckpointId,
     pub kind: BarrierKind,
+    /// Monotonic nanoseconds from which on it may pass the rows queued before it, which
+    /// then become part of the checkpoint (Flink: FLIP-76); `None`: never.
+    pub overtakes_at_ns: Option<u64>,
 }
 
 /// One element of an edge's stream.

@@ -115,8 +115,8 @@ impl<'a> Attempt<'a> {
             TaskEvent::Exhausted(task) => {
                 self.exhausted.insert(task);
             }
-            TaskEvent::Acknowledged { task, checkpoint, snapshots } => {
-                self.on_acknowledged(task, checkpoint, snapshots);
+            TaskEvent::Acknowledged { task, checkpoint, snapshots, alignment } => {
+                return self.on_acknowledged(task, checkpoint, snapshots, alignment);
             }
             TaskEvent::Ended(task) => {
                 self.ended.insert(task);

@@ -80,6 +80,11 @@ impl Chain {
         self.watermark
     }
 
+    /// Whether every output takes more rows: else nothing that makes some should begin.
+    pub fn has_room(&self) -> bool {
+        self.nodes.iter().flat_map(|node| &node.outputs).all(OutputEdge::has_room)
+    }
+
     pub fn on_advance(&mut self, advance: Advance) -> Result<(), TaskStop> {
         match advance {
             Advance::Nothing => Ok(()),
@@ -230,8 +235,7 @@ impl Chain {
     }
 
     fn broadcast_from(&self, position: usize, message: &Message) -> Result<(), TaskStop> {
-        let ctx = send_context(&self.environment);
-        self.nodes[position].outputs.iter().try_for_each(|output| output.broadcast(message, &ctx))
+        self.nodes[position].outputs.iter().try_for_each(|output| output.broadcast(message))
     }
 
     fn snapshot(
@@ -272,7 +276,7 @@ impl TaskEnvironment {
 
 fn send_context(environment: &TaskEnvironment) -> SendContext<'_> {
     SendContext {
-        cancel: &environment.cancel,
+        wake: &environment.wake,
         metrics: &environment.metrics,
         clock: environment.clock.as_ref(),
     }

@@ -18,10 +18,11 @@ use tracing::{debug, info, warn};
 use crate::attempt::Attempt;
 use crate::chain::{NodeSnapshot, ReaderSnapshot};
 use crate::coordinator::{Base, End, Failure};
+use crate::in_flight::{self, AlignmentReport, ChannelRecord};
 use crate::job::Reply;
 use crate::restore::state_layout;
 use crate::task::TaskId;
-use crate::view::{CheckpointRecord, CheckpointState};
+use crate::view::{AlignmentView, CheckpointRecord, CheckpointState};
 
 /// A checkpoint that someone asked for.
 pub(crate) struct Request {
@@ -87,6 +88,8 @@ struct InFlight {
     missing: BTreeSet<TaskId>,
     gathered: Vec<(TaskId, NodeSnapshot)>,
     sources: BTreeMap<usize, SourceState>,
+    /// By receiving subtask.
+    in_flight: Vec<(u16, ChannelRecord)>,
 }
 
 #[derive(Default)]
@@ -165,7 +168,8 @@ impl Attempt<'_> {
         let settings = &self.job.spec.settings;
         let id = CheckpointId(self.job.last_id.0 + 1);
         self.job.last_id = id;
-        let barrier = Barrier { checkpoint: id, kind: request.kind };
+        let overtakes_at_ns = self.overtakes_at_ns(request.kind);
+        let barrier = Barrier { checkpoint: id, kind: request.kind, overtakes_at_ns };
         if let Some(interval) = settings.checkpoint_interval_ms {
             self.checkpoints.next_periodic_ms = Some(now_ms + interval);
         }
@@ -186,7 +190,17 @@ impl Attempt<'_> {
             missing: self.execution.tasks.iter().copied().collect(),
             gathered: vec![],
             sources,
+            in_flight: vec![],
         });
+    }
+
+    /// Only what is for recovery may hold rows in flight: savepoints are for other jobs,
+    /// too, and after a last barrier nothing flows (Flink: both are always aligned).
+    fn overtakes_at_ns(&self, kind: BarrierKind) -> Option<u64> {
+        let after_ms = self.job.spec.settings.overtake_after_ms?;
+        let now = self.job.spec.clock.monotonic_ns();
+        (kind == BarrierKind::Checkpoint)
+            .then(|| now.saturating_add(after_ms.unsigned_abs().saturating_mul(1_000_000)))
     }
 
     fn note_begin(&self, id: CheckpointId, request: &Request) {
@@ -201,6 +215,7 @@ impl Attempt<'_> {
             acknowledged: 0,
             location: None,
             failure: None,
+            alignment: AlignmentView::default(),
         };
         self.job.view.write().checkpoints.begin(record);
     }
@@ -212,7 +227,8 @@ impl Attempt<'_> {
         task: TaskId,
         checkpoint: CheckpointId,
         mut snapshots: Vec<NodeSnapshot>,
-    ) {
+        alignment: AlignmentReport,
+    ) -> Result<(), End> {
         for snapshot in &mut snapshots {
             if let Some(sink) = &mut snapshot.sink {
                 let kept = self.job.uncommitted.entry(snapshot.node).or_default();
@@ -220,20 +236,29 @@ impl Attempt<'_> {
             }
         }
         let Some(flight) = self.checkpoints.flight.as_mut().filter(|f| f.id == checkpoint) else {
-            return;
+            return Ok(());
         };
         if !flight.missing.remove(&task) {
-            return;
+            return Ok(());
         }
+        if let Some(reason) = alignment.refused {
+            return self.give_up(format!("task {}/{}: {reason}", task.chain, task.subtask));
+        }
+        let (seen, records) = (alignment_view(&alignment), alignment.records);
+        flight.in_flight.extend(records.into_iter().map(|record| (task.subtask, record)));
         flight.gathered.extend(snapshots.into_iter().map(|snapshot| (task, snapshot)));
         let acknowledged = self.execution.tasks.len() - flight.missing.len();
         let all = flight.missing.is_empty();
         let mut view = self.job.view.write();
-        view.checkpoints.update(checkpoint.0, |record| record.acknowledged = acknowledged);
+        view.checkpoints.update(checkpoint.0, |record| {
+            record.acknowledged = acknowledged;
+            record.alignment.add(seen);
+        });
         drop(view);
         if all {
             self.upload();
         }
+        Ok(())
     }
 
     /// Writes the snapshot elsewhere, and hears of it by [`Attempt::on_uploaded`].
@@ -244,7 +269,9 @@ impl Attempt<'_> {
         let (id, is_savepoint) = (flight.id, flight.request.is_savepoint());
         let target = flight.request.target.clone();
         let level = flight.request.level.unwrap_or(self.job.spec.graph.level);
-        let content = self.content(id, is_savepoint, level, gathered, sources);
+        let in_flight = std::mem::take(&mut flight.in_flight);
+        let (spec, topology) = (Arc::clone(&self.job.spec), Arc::clone(&self.job.topology));
+        let mut content = self.content(id, is_savepoint, level, gathered, sources);
         let (store, claim) = (self.job.spec.store.clone(), self.claimed.sequence);
         let savepoints = self.job.spec.settings.savepoint_directory.clone();
         let answer = self.job.uploads.0.clone();
@@ -259,7 +286,16 @@ impl Attempt<'_> {
                         store.savepoint_location(claim, id, directory.as_deref()).await?
                     }
                 };
-                let encoded = tokio::task::spawn_blocking(move || write::encode(content)).await;
+                let encode = move || {
+                    let parallelism = |node| topology.parallelism_of(node);
+                    content.operators.extend(in_flight::contents(
+                        &spec.graph,
+                        parallelism,
+                        in_flight,
+                    ));
+                    write::encode(content)
+                };
+                let encoded = tokio::task::spawn_blocking(encode).await;
                 let encoded = encoded.expect("encoding does not panic");
                 let bytes = encoded.manifest.files.iter().map(|file| file.length).sum();
                 store.write_snapshot(&location, encoded).await?;
@@ -503,6 +539,15 @@ impl Attempt<'_> {
         for mut request in std::mem::take(&mut self.checkpoints.requests) {
             request.answer(Err(why.into()));
         }
+    }
+}
+
+fn alignment_view(report: &AlignmentReport) -> AlignmentView {
+    AlignmentView {
+        unaligned: report.unaligned,
+        duration_ms: report.duration_ms,
+        persisted_bytes: report.persisted as u64,
+        processed_bytes: report.processed as u64,
     }
 }
 

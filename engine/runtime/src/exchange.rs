@@ -1,28 +1,43 @@
 //! The sending side of an edge: which channel a row takes.
 
-use arrow::array::{BooleanArray, UInt32Array};
-use arrow::compute::{filter, take_record_batch};
-use crossbeam_channel::{Receiver, Sender, TrySendError, select};
-use millrace_dataflow::graph::Exchange;
-use millrace_dataflow::key_group::subtask_of;
-use millrace_dataflow::{Batch, Message};
-use millrace_state::row;
+mod partition;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::BooleanArray;
+use arrow::compute::filter;
+use millrace_dataflow::graph::Exchange;
+use millrace_dataflow::{Batch, Message};
+
+pub use self::partition::Partition;
+use crate::channel::Sender;
 use crate::clock::Clock;
-use crate::error::{TaskError, TaskStop};
+use crate::error::TaskStop;
 use crate::metrics::SubtaskMetrics;
+use crate::wake::Wake;
+
+/// A sender that waits looks again after this time at the latest.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// One edge as seen by one sending subtask.
 pub struct OutputEdge {
-    exchange: Exchange,
-    senders: Vec<Sender<Message>>,
-    max_parallelism: u16,
-    next: usize,
+    route: Route,
+    senders: Vec<Sender>,
+}
+
+enum Route {
+    /// All rows to the first channel.
+    First,
+    /// Whole batches in turn: rebalance, and forward between different parallelisms.
+    Turn { next: usize },
+    /// By key group; one channel a receiving subtask.
+    Key(Box<Partition>),
 }
 
 /// What sending needs of the task.
 pub struct SendContext<'a> {
-    pub cancel: &'a Receiver<()>,
+    pub wake: &'a Arc<Wake>,
     pub metrics: &'a SubtaskMetrics,
     pub clock: &'a dyn Clock,
 }
@@ -31,90 +46,68 @@ impl OutputEdge {
     /// `senders`: for `Hash` one a receiving subtask, in order; else those connected.
     pub fn new(
         exchange: Exchange,
-        senders: Vec<Sender<Message>>,
+        senders: Vec<Sender>,
         max_parallelism: u16,
         first: usize,
     ) -> OutputEdge {
-        let next = first % senders.len().max(1);
-        OutputEdge { exchange, senders, max_parallelism, next }
+        let route = match exchange {
+            Exchange::Global => Route::First,
+            _ if senders.len() <= 1 => Route::First,
+            Exchange::Hash(columns) => {
+                let receivers = senders.len() as u16;
+                Route::Key(Box::new(Partition::new(columns, max_parallelism, receivers)))
+            }
+            Exchange::Forward | Exchange::Rebalance => Route::Turn { next: first % senders.len() },
+        };
+        OutputEdge { route, senders }
+    }
+
+    /// Whether more rows may be made for this edge.
+    pub fn has_room(&self) -> bool {
+        match self.route {
+            Route::First => self.senders.first().is_none_or(Sender::has_room),
+            Route::Turn { .. } => self.senders.iter().any(Sender::has_room),
+            Route::Key(_) => self.senders.iter().all(Sender::has_room),
+        }
     }
 
     pub fn send_batch(&mut self, batch: Batch, ctx: &SendContext<'_>) -> Result<(), TaskStop> {
-        if self.senders.len() == 1 {
-            return send(&self.senders[0], Message::Batch(batch), ctx);
-        }
-        if self.exchange == Exchange::Global {
-            return send(&self.senders[0], Message::Batch(batch), ctx);
-        }
-        let Exchange::Hash(columns) = &self.exchange else {
-            // Rebalance, and forward between different parallelisms.
-            let at = self.next;
-            self.next = (at + 1) % self.senders.len();
-            return send(&self.senders[at], Message::Batch(batch), ctx);
-        };
-        let parts = partition(&batch, columns, self.max_parallelism, self.senders.len())?;
-        for (sender, part) in self.senders.iter().zip(parts) {
-            if let Some(part) = part {
-                send(sender, Message::Batch(part), ctx)?;
+        match &mut self.route {
+            Route::First => send(&self.senders[0], batch, ctx),
+            Route::Turn { next } => {
+                let count = self.senders.len();
+                // One that has room, else the one whose turn it is.
+                let mut turns = (0..count).map(|step| (*next + step) % count);
+                let at = turns.find(|at| self.senders[*at].has_room()).unwrap_or(*next);
+                *next = (at + 1) % count;
+                send(&self.senders[at], batch, ctx)
+            }
+            Route::Key(partition) => {
+                let senders = &self.senders;
+                partition.split(&batch, |owner, part| send(&senders[owner], part, ctx))
             }
         }
-        Ok(())
     }
 
-    /// Watermarks, barriers and ends go to every receiver.
-    pub fn broadcast(&self, message: &Message, ctx: &SendContext<'_>) -> Result<(), TaskStop> {
-        self.senders.iter().try_for_each(|sender| send(sender, message.clone(), ctx))
+    /// Watermarks, barriers and ends go to every receiver, and wait for no room.
+    pub fn broadcast(&self, message: &Message) -> Result<(), TaskStop> {
+        self.senders
+            .iter()
+            .try_for_each(|sender| sender.push(message.clone()).map_err(|_| TaskStop::Cancelled))
     }
 }
 
-fn send(sender: &Sender<Message>, message: Message, ctx: &SendContext<'_>) -> Result<(), TaskStop> {
-    let message = match sender.try_send(message) {
-        Ok(()) => return Ok(()),
-        Err(TrySendError::Disconnected(_)) => return Err(TaskStop::Cancelled),
-        Err(TrySendError::Full(message)) => message,
-    };
-    let from = ctx.clock.monotonic_ns();
-    let sent = select! {
-        send(sender, message) -> sent => sent.map_err(|_| TaskStop::Cancelled),
-        recv(ctx.cancel) -> _ => Err(TaskStop::Cancelled),
-    };
-    ctx.metrics.add_back_pressured(ctx.clock.monotonic_ns().saturating_sub(from));
-    sent
-}
-
-/// Splits a batch by the key group of `columns`; keeps the order of each part's rows.
-fn partition(
-    batch: &Batch,
-    columns: &[usize],
-    max_parallelism: u16,
-    receivers: usize,
-) -> Result<Vec<Option<Batch>>, TaskError> {
-    let rows = row::encode_column_subset(&batch.record, columns);
-    let mut chosen: Vec<Vec<u32>> = vec![vec![]; receivers];
-    for (index, group) in row::key_groups(&rows, max_parallelism).into_iter().enumerate() {
-        let owner = subtask_of(group, max_parallelism, receivers as u16);
-        chosen[usize::from(owner)].push(index as u32);
+/// Waits only for what goes beyond the overdraft.
+fn send(sender: &Sender, batch: Batch, ctx: &SendContext<'_>) -> Result<(), TaskStop> {
+    while !sender.has_overdraft() {
+        let from = ctx.clock.monotonic_ns();
+        ctx.wake.wait(LOOK_AGAIN);
+        ctx.metrics.add_back_pressured(ctx.clock.monotonic_ns().saturating_sub(from));
+        if ctx.wake.is_cancelled() {
+            return Err(TaskStop::Cancelled);
+        }
     }
-    chosen.into_iter().map(|rows| take_rows(batch, rows)).collect()
-}
-
-fn take_rows(batch: &Batch, rows: Vec<u32>) -> Result<Option<Batch>, TaskError> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    if rows.len() == batch.num_rows() {
-        return Ok(Some(batch.clone()));
-    }
-    let kinds = batch
-        .kinds
-        .as_ref()
-        .map(|kinds| rows.iter().map(|row| kinds[*row as usize]).collect::<Vec<_>>());
-    let record = take_record_batch(&batch.record, &UInt32Array::from(rows))
-        .map_err(|error| TaskError::new("exchange", error.to_string()))?;
-    Ok(Some(match kinds {
-        Some(kinds) => Batch::changelog(record, kinds),
-        None => Batch::insert_only(record),
-    }))
+    sender.push(Message::Batch(batch)).map_err(|_| TaskStop::Cancelled)
 }
 
 /// The rows of a batch where `keep` is true.

@@ -1,10 +1,11 @@
 //! One attempt of a job: its threads and the channels between them.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use millrace_dataflow::graph::{Edge, Exchange, Operator as GraphOperator};
 use millrace_dataflow::sink::WriterContext;
 use millrace_dataflow::source::TaskContext;
@@ -14,23 +15,28 @@ use millrace_state::read::Share;
 
 use crate::alignment::{Aligner, AlignmentGroups};
 use crate::chain::{Body, Chain, ChainNode};
+use crate::channel::{self, Inbox};
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::OutputEdge;
 use crate::gate::{InputChannel, InputGate};
+use crate::in_flight::{self, Receiving};
 use crate::job::JobSpec;
 use crate::metrics::SubtaskMetrics;
 use crate::operator::{Operator, StateEntry};
 use crate::sink_node::SinkNode;
-use crate::source_coordinator::SourceCoordinator;
+use crate::source_coordinator::{Commands, SourceCoordinator};
 use crate::source_task::{Preparation, ReadState, SourceTask};
 use crate::split_watermarks::{Lead, SplitWatermarks};
 use crate::task::{self, SourceCommand, TaskDriver, TaskEnvironment, TaskEvent, TaskId};
 use crate::topology::{Topology, is_connected};
 use crate::view::TaskStatus;
+use crate::wake::Wake;
 
-/// Batches in flight on one channel: enough to keep both ends busy, few enough that
-/// a barrier does not wait long behind them.
-const CHANNEL_BATCHES: usize = 8;
+/// What the channels into one subtask may hold together, in bytes: enough to keep both
+/// ends busy, little enough that a barrier does not wait long behind it.
+const INPUT_BYTES: usize = 4 * 1024 * 1024;
+/// Of that each channel has this much at least.
+const LEAST_CHANNEL_BYTES: usize = 64 * 1024;
 
 /// What an attempt starts from.
 pub struct AttemptSpec {
@@ -52,17 +58,26 @@ pub struct Execution {
     pub metrics: Vec<Vec<Arc<SubtaskMetrics>>>,
     /// Keeps the events' channel open when all tasks have ended.
     _events: Sender<TaskEvent>,
-    cancel: Option<Sender<()>>,
+    wakes: Vec<Arc<Wake>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// The channel ends of one task.
-#[derive(Default)]
 struct Wiring {
+    wake: Arc<Wake>,
+    inbox: Arc<Inbox>,
     inputs: Vec<InputChannel>,
     /// Node and edge.
     outputs: Vec<(usize, OutputEdge)>,
     source: Option<SourceWiring>,
+}
+
+impl Default for Wiring {
+    fn default() -> Wiring {
+        let wake = Wake::shared();
+        let inbox = Inbox::new(Arc::clone(&wake));
+        Wiring { wake, inbox, inputs: vec![], outputs: vec![], source: None }
+    }
 }
 
 /// What a source's subtask shares with others.
@@ -78,7 +93,6 @@ impl Execution {
     pub fn start(attempt: AttemptSpec, now_ms: i64) -> Result<Execution, TaskError> {
         let attempt = Arc::new(attempt);
         let (event_sender, events) = unbounded();
-        let (cancel, cancelled) = bounded::<()>(0);
         let mut wirings = wire(&attempt);
         let mut sources = coordinate_sources(&attempt, &mut wirings)?;
         for source in &mut sources {
@@ -93,7 +107,7 @@ impl Execution {
             tasks: vec![],
             metrics: vec![],
             _events: event_sender.clone(),
-            cancel: Some(cancel),
+            wakes: vec![],
             threads: vec![],
         };
         for (chain, wirings) in wirings.into_iter().enumerate() {
@@ -107,11 +121,12 @@ impl Execution {
                     parallelism: attempt.topology.chains[chain].parallelism,
                     max_parallelism: attempt.max_parallelism,
                     clock: Arc::clone(&attempt.spec.clock),
-                    cancel: cancelled.clone(),
+                    wake: Arc::clone(&wiring.wake),
                     metrics: Arc::clone(&metrics),
                     events: event_sender.clone(),
                 };
                 execution.tasks.push(id);
+                execution.wakes.push(Arc::clone(&wiring.wake));
                 execution.metrics[chain].push(metrics);
                 execution.threads.push(spawn(Arc::clone(&attempt), environment, wiring));
             }
@@ -121,11 +136,17 @@ impl Execution {
 
     /// Ends every thread and waits for it.
     pub fn cancel(&mut self) {
-        self.cancel = None;
         self.sources.clear();
+        self.wakes.iter().for_each(|wake| wake.cancel());
         for thread in std::mem::take(&mut self.threads) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        self.wakes.iter().for_each(|wake| wake.cancel());
     }
 }
 
@@ -136,22 +157,31 @@ fn wire(attempt: &AttemptSpec) -> Vec<Vec<Wiring>> {
         .iter()
         .map(|chain| (0..chain.parallelism).map(|_| Wiring::default()).collect())
         .collect();
-    for edge in graph.edges.iter().filter(|edge| !topology.is_chained(edge)) {
-        wire_edge(attempt, edge, &mut wirings);
+    for (index, edge) in graph.edges.iter().enumerate() {
+        if !topology.is_chained(edge) {
+            wire_edge(attempt, index, &mut wirings);
+        }
     }
     wirings
 }
 
-fn wire_edge(attempt: &AttemptSpec, edge: &Edge, wirings: &mut [Vec<Wiring>]) {
-    let topology = &attempt.topology;
+fn wire_edge(attempt: &AttemptSpec, index: usize, wirings: &mut [Vec<Wiring>]) {
+    let (topology, edge) = (&attempt.topology, &attempt.spec.graph.edges[index]);
     let parallelisms = (topology.parallelism_of(edge.from), topology.parallelism_of(edge.to));
+    // No other subtask could take the rows of a forward edge (Flink: as well).
+    let overtakes = edge.exchange != Exchange::Forward;
+    let limit = (INPUT_BYTES / usize::from(parallelisms.0).max(1))
+        .clamp(LEAST_CHANNEL_BYTES, channel::LIMIT);
     for from in 0..parallelisms.0 {
+        let wake = Arc::clone(&wirings[topology.chain_of[edge.from]][usize::from(from)].wake);
         let mut senders = vec![];
         for to in (0..parallelisms.1).filter(|to| is_connected(edge, parallelisms, from, *to)) {
-            let (sender, receiver) = bounded::<Message>(CHANNEL_BATCHES);
-            senders.push(sender);
             let target = &mut wirings[topology.chain_of[edge.to]][usize::from(to)];
-            target.inputs.push(InputChannel { input: edge.input, receiver });
+            let inbox = Arc::clone(&target.inbox);
+            let (sender, receiver) = channel::channel(Arc::clone(&wake), inbox, limit);
+            senders.push(sender);
+            let (input, edge) = (edge.input, index);
+            target.inputs.push(InputChannel { input, edge, from, overtakes, receiver });
         }
         let output = OutputEdge::new(
             edge.exchange.clone(),
@@ -162,6 +192,31 @@ fn wire_edge(attempt: &AttemptSpec, edge: &Edge, wirings: &mut [Vec<Wiring>]) {
         let source = &mut wirings[topology.chain_of[edge.from]][usize::from(from)];
         source.outputs.push((edge.from, output));
     }
+}
+
+/// What a restored checkpoint had in flight to this subtask, by channel.
+fn backlog(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    inputs: &[InputChannel],
+) -> Result<VecDeque<(usize, Message)>, TaskError> {
+    let mut backlog = VecDeque::new();
+    let Some(snapshot) = &attempt.restored else { return Ok(backlog) };
+    let (graph, topology) = (&attempt.spec.graph, &attempt.topology);
+    let edges: BTreeSet<usize> = inputs.iter().map(|input| input.edge).collect();
+    for index in edges {
+        let edge = &graph.edges[index];
+        let place = Receiving {
+            subtask: environment.subtask,
+            parallelism: (topology.parallelism_of(edge.from), topology.parallelism_of(edge.to)),
+            max_parallelism: attempt.max_parallelism,
+        };
+        for (from, message) in in_flight::restored(snapshot, graph, edge, place)? {
+            let channel = inputs.iter().position(|i| i.edge == index && i.from == from);
+            backlog.extend(channel.map(|channel| (channel, message)));
+        }
+    }
+    Ok(backlog)
 }
 
 fn coordinate_sources(
@@ -175,7 +230,7 @@ fn coordinate_sources(
         for wiring in &mut wirings[chain] {
             // Bounded by its use: splits on demand, or each split once; one barrier.
             let (sender, receiver) = unbounded();
-            commands.push(sender);
+            commands.push(Commands { sender, wake: Arc::clone(&wiring.wake) });
             let (lead, groups) = (lead.clone(), groups.clone());
             wiring.source = Some(SourceWiring { commands: receiver, lead, groups });
         }
@@ -268,7 +323,11 @@ fn build(
             let source = build_source(attempt, environment, nodes[0], shared, chain)?;
             Ok(TaskDriver::Source(Box::new(source)))
         }
-        None => Ok(TaskDriver::Gate(Box::new(InputGate::new(wiring.inputs)), chain)),
+        None => {
+            let backlog = backlog(attempt, environment, &wiring.inputs)?;
+            let gate = InputGate::new(wiring.inputs, wiring.inbox, backlog);
+            Ok(TaskDriver::Gate(Box::new(gate), chain))
+        }
     }
 }
 

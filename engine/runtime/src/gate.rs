@@ -1,150 +1,292 @@
-//! The receiving side of a task: many channels, one stream, barriers aligned.
+//! The receiving side of a task: many channels, one stream, and where a checkpoint
+//! cuts it.
 //!
-//! A channel whose barrier has come is not read until the barriers of all others
-//! have: what it sends meanwhile stays in its bounded channel (Flink: aligned
-//! checkpoints). So a snapshot holds exactly the rows before the barrier.
+//! *Aligned.* A channel whose barrier has come is not read until the barriers of all
+//! others have: what it sends meanwhile stays in its channel. So a snapshot holds
+//! exactly the rows before the barrier.
+//!
+//! *Unaligned* (Flink: FLIP-76). From the time that a barrier names on, nobody waits:
+//! the task's state is snapshotted at once, and what lies between that state and each
+//! channel's barrier is recorded, which is what was queued before the barrier and what
+//! still comes before it. The task goes on with those rows as ever; the record is
+//! replayed after a restore. Channels that may not be recorded (forward edges, whose
+//! rows no other subtask could take) are aligned first.
+//!
+//! ```text
+//! Open ─ barrier read ─► Arrived ─ snapshot, all arrived ─► Open
+//!   └─── snapshot ─────► Recording ─ barrier ─► Arrived
+//! ```
+//!
+//! One checkpoint at a time: the barrier of the next one waits in its channel until
+//! this one has all its barriers. Every channel has every barrier, in one order.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Select, TryRecvError};
 use millrace_dataflow::{Barrier, Batch, Message};
 
+use crate::channel::{Gone, Inbox, Receiver};
 use crate::clock::Clock;
+use crate::coalesce::concatenate;
 use crate::error::TaskStop;
+use crate::in_flight::{AlignmentReport, ChannelRecord};
 use crate::metrics::SubtaskMetrics;
+use crate::size::message_bytes;
 use crate::valve::{Advance, Valve};
+
+/// Small batches that wait are made one of at most so many rows.
+const COALESCED_ROWS: usize = 4_096;
+/// And of at most so many batches.
+const COALESCED_BATCHES: usize = 1_024;
+/// A subtask that would record more bytes than this gives the checkpoint up.
+const MOST_RECORDED: usize = 256 * 1024 * 1024;
 
 /// One sending subtask.
 pub struct InputChannel {
     /// Which input of the operator it feeds.
     pub input: usize,
-    pub receiver: Receiver<Message>,
+    /// Index into the graph's edges.
+    pub edge: usize,
+    pub from: u16,
+    /// Its rows may become part of a checkpoint.
+    pub overtakes: bool,
+    pub receiver: Receiver,
 }
 
+#[derive(Debug)]
 pub enum GateEvent {
     Batch {
         input: usize,
         batch: Batch,
     },
     Watermark(Advance),
-    /// The barrier has come on every channel.
+    /// The state is to be snapshotted now, and the barrier passed on.
     Barrier(Barrier),
+    /// The barrier has come on every channel since: [`InputGate::finished`].
+    Recorded,
     /// All channels have ended.
     End,
     /// Nothing came for the time given.
-    Timeout,
+    Nothing,
+}
+
+/// What waiting needs of the task.
+pub struct GateContext<'a> {
+    pub metrics: &'a SubtaskMetrics,
+    pub clock: &'a dyn Clock,
 }
 
 pub struct InputGate {
     channels: Vec<State>,
+    inbox: Arc<Inbox>,
+    /// Restored messages by channel: before anything else is read.
+    backlog: VecDeque<(usize, Message)>,
     valve: Valve,
     cursor: usize,
-    arrived: usize,
+    alignment: Option<Alignment>,
     ended: usize,
+    /// Bytes taken from the channels so far.
+    consumed: usize,
 }
 
 struct State {
     channel: InputChannel,
-    blocked: bool,
+    status: Status,
     ended: bool,
+    record: Option<ChannelRecord>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Open,
+    Arrived,
+    Recording,
+}
+
+/// The checkpoint whose barriers are coming.
+struct Alignment {
+    barrier: Barrier,
+    began_ns: u64,
+    consumed_before: usize,
+    /// The state was snapshotted.
+    snapshot: bool,
+    /// Bytes recorded.
+    persisted: usize,
 }
 
 impl InputGate {
-    pub fn new(channels: Vec<InputChannel>) -> InputGate {
+    /// `backlog`: what a restored checkpoint had recorded, by channel.
+    pub fn new(
+        channels: Vec<InputChannel>,
+        inbox: Arc<Inbox>,
+        backlog: VecDeque<(usize, Message)>,
+    ) -> InputGate {
         let valve = Valve::new(channels.len());
-        let channels =
-            channels.into_iter().map(|channel| State { channel, blocked: false, ended: false });
-        InputGate { channels: channels.collect(), valve, cursor: 0, arrived: 0, ended: 0 }
+        let channels = channels
+            .into_iter()
+            .map(|channel| State { channel, status: Status::Open, ended: false, record: None })
+            .collect();
+        InputGate {
+            channels,
+            inbox,
+            backlog,
+            valve,
+            cursor: 0,
+            alignment: None,
+            ended: 0,
+            consumed: 0,
+        }
     }
 
-    /// The next event; waits `timeout` at most (`None`: as long as it takes).
-    pub fn next(
-        &mut self,
-        timeout: Option<Duration>,
-        cancel: &Receiver<()>,
-        metrics: &SubtaskMetrics,
-        clock: &dyn Clock,
-    ) -> Result<GateEvent, TaskStop> {
+    /// The next event; waits `timeout` at most.
+    pub fn next(&mut self, timeout: Duration, ctx: &GateContext) -> Result<GateEvent, TaskStop> {
+        let mut waited = false;
         loop {
-            if cancel_requested(cancel) {
+            if self.inbox.wake.is_cancelled() {
                 return Err(TaskStop::Cancelled);
             }
-            if let Some((channel, message)) = self.poll()? {
-                match self.accept(channel, message) {
+            if let Some(event) = self.look_for_barriers(ctx.clock) {
+                return Ok(event);
+            }
+            if let Some((channel, message)) = self.take()? {
+                match self.accept(channel, message, ctx.clock)? {
                     Some(event) => return Ok(event),
                     None => continue,
                 }
             }
-            let from = clock.monotonic_ns();
-            let ready = self.wait(timeout, cancel);
-            metrics.add_idle(clock.monotonic_ns().saturating_sub(from));
-            if !ready {
-                return Ok(GateEvent::Timeout);
+            if waited {
+                return Ok(GateEvent::Nothing);
             }
+            let from = ctx.clock.monotonic_ns();
+            self.inbox.wake.wait(self.until_overtaking(timeout, from));
+            ctx.metrics.add_idle(ctx.clock.monotonic_ns().saturating_sub(from));
+            waited = true;
         }
     }
 
-    /// A message that is there now, taken from the open channels in turn.
-    fn poll(&mut self) -> Result<Option<(usize, Message)>, TaskStop> {
+    /// While the task cannot take rows for want of room in its outputs: only what a
+    /// barrier that overtakes brings about.
+    pub fn next_without_rows(
+        &mut self,
+        timeout: Duration,
+        ctx: &GateContext,
+    ) -> Result<GateEvent, TaskStop> {
+        if let Some(event) = self.look_for_barriers(ctx.clock) {
+            return Ok(event);
+        }
+        let from = ctx.clock.monotonic_ns();
+        self.inbox.wake.wait(self.until_overtaking(timeout, from));
+        ctx.metrics.add_back_pressured(ctx.clock.monotonic_ns().saturating_sub(from));
+        if self.inbox.wake.is_cancelled() {
+            return Err(TaskStop::Cancelled);
+        }
+        Ok(GateEvent::Nothing)
+    }
+
+    /// What became of the checkpoint under way, once all its barriers are here; the next
+    /// one may begin then.
+    pub fn finished(&mut self, clock: &dyn Clock) -> Option<AlignmentReport> {
+        let all = self.alignment.as_ref().is_some_and(|a| a.snapshot) && self.all_arrived();
+        let alignment = self.alignment.take_if(|_| all)?;
+        let records: Vec<ChannelRecord> =
+            self.channels.iter_mut().filter_map(|state| state.record.take()).collect();
+        for state in &mut self.channels {
+            state.status = Status::Open;
+        }
+        let refused = alignment.persisted > MOST_RECORDED;
+        Some(AlignmentReport {
+            unaligned: !records.is_empty(),
+            records: if refused { vec![] } else { records },
+            duration_ms: clock.monotonic_ns().saturating_sub(alignment.began_ns) / 1_000_000,
+            persisted: alignment.persisted,
+            processed: self.consumed - alignment.consumed_before,
+            refused: refused
+                .then(|| format!("more than {} MiB of rows were in flight", MOST_RECORDED >> 20)),
+        })
+    }
+
+    /// A message that is there now: restored ones first, then from the channels in turn.
+    fn take(&mut self) -> Result<Option<(usize, Message)>, TaskStop> {
+        if let Some((channel, message)) = self.backlog.pop_front() {
+            self.record(channel, &message);
+            return Ok(Some((channel, message)));
+        }
         let count = self.channels.len();
         for step in 0..count {
             let at = (self.cursor + step) % count;
-            if self.channels[at].blocked || self.channels[at].ended {
+            if !self.is_readable(at) {
                 continue;
             }
-            match self.channels[at].channel.receiver.try_recv() {
-                Ok(message) => {
+            let state = &self.channels[at];
+            // Barriers of the next checkpoint wait for the end of this one.
+            let hold = state.status == Status::Arrived;
+            match state.channel.receiver.pop(hold) {
+                Ok(Some(message)) => {
                     self.cursor = (at + 1) % count;
+                    self.consumed += message_bytes(&message);
+                    self.record(at, &message);
                     return Ok(Some((at, message)));
                 }
-                Err(TryRecvError::Empty) => {}
+                Ok(None) => {}
                 // Its sender went away without an end: it failed or was cancelled.
-                Err(TryRecvError::Disconnected) => return Err(TaskStop::Cancelled),
+                Err(Gone) => return Err(TaskStop::Cancelled),
             }
         }
         Ok(None)
     }
 
-    /// Whether something came within the time.
-    fn wait(&self, timeout: Option<Duration>, cancel: &Receiver<()>) -> bool {
-        let mut select = Select::new();
-        select.recv(cancel);
-        for state in self.channels.iter().filter(|state| !state.blocked && !state.ended) {
-            select.recv(&state.channel.receiver);
-        }
-        match timeout {
-            Some(timeout) => select.ready_timeout(timeout).is_ok(),
-            None => {
-                select.ready();
-                true
-            }
-        }
+    fn is_readable(&self, channel: usize) -> bool {
+        let state = &self.channels[channel];
+        let blocked = state.status == Status::Arrived
+            && self.alignment.as_ref().is_some_and(|alignment| !alignment.snapshot);
+        !state.ended && !blocked
     }
 
-    fn accept(&mut self, channel: usize, message: Message) -> Option<GateEvent> {
-        match message {
+    fn accept(
+        &mut self,
+        channel: usize,
+        message: Message,
+        clock: &dyn Clock,
+    ) -> Result<Option<GateEvent>, TaskStop> {
+        Ok(match message {
             Message::Batch(batch) => {
                 self.valve.active(channel);
-                Some(GateEvent::Batch { input: self.channels[channel].channel.input, batch })
+                let input = self.channels[channel].channel.input;
+                Some(GateEvent::Batch { input, batch: self.gather(channel, batch)? })
             }
             Message::Watermark(watermark) => advanced(self.valve.watermark(channel, watermark)),
             Message::Idle => advanced(self.valve.idle(channel)),
-            Message::Barrier(barrier) => self.barrier(channel, barrier),
+            Message::Barrier(barrier) => self.barrier(channel, barrier, clock),
             Message::End => self.end(channel),
-        }
+        })
     }
 
-    fn barrier(&mut self, channel: usize, barrier: Barrier) -> Option<GateEvent> {
-        self.channels[channel].blocked = true;
-        self.arrived += 1;
-        if self.arrived + self.ended < self.channels.len() {
-            return None;
+    /// The batch with what else waits for the same input, when it is small: it waits for
+    /// nothing.
+    fn gather(&mut self, first: usize, batch: Batch) -> Result<Batch, TaskStop> {
+        if batch.num_rows() * 2 > COALESCED_ROWS || !self.backlog.is_empty() {
+            return Ok(batch);
         }
-        self.arrived = 0;
-        for state in &mut self.channels {
-            state.blocked = false;
+        let (count, input) = (self.channels.len(), self.channels[first].channel.input);
+        let mut left = COALESCED_ROWS - batch.num_rows();
+        let mut parts = vec![batch];
+        for at in (0..count).map(|step| (first + step) % count) {
+            if self.channels[at].channel.input != input || !self.is_readable(at) {
+                continue;
+            }
+            while parts.len() < COALESCED_BATCHES
+                && let Some(next) = self.channels[at].channel.receiver.pop_batch(left)
+            {
+                left -= next.num_rows();
+                let message = Message::Batch(next.clone());
+                self.consumed += message_bytes(&message);
+                self.record(at, &message);
+                self.valve.active(at);
+                parts.push(next);
+            }
         }
-        Some(GateEvent::Barrier(barrier))
+        Ok(concatenate(parts)?)
     }
 
     // A sender ends only after its last barrier, which all others send too, so an
@@ -154,105 +296,154 @@ impl InputGate {
         self.ended += 1;
         (self.ended == self.channels.len()).then_some(GateEvent::End)
     }
+
+    /// A barrier that was read in its place.
+    fn barrier(
+        &mut self,
+        channel: usize,
+        barrier: Barrier,
+        clock: &dyn Clock,
+    ) -> Option<GateEvent> {
+        self.begin(barrier, clock);
+        self.channels[channel].status = Status::Arrived;
+        if !self.all_arrived() {
+            return None;
+        }
+        let alignment = self.alignment.as_mut()?;
+        if alignment.snapshot {
+            return Some(GateEvent::Recorded);
+        }
+        alignment.snapshot = true;
+        Some(GateEvent::Barrier(alignment.barrier))
+    }
+
+    fn begin(&mut self, barrier: Barrier, clock: &dyn Clock) {
+        let (began_ns, consumed_before) = (clock.monotonic_ns(), self.consumed);
+        self.alignment.get_or_insert(Alignment {
+            barrier,
+            began_ns,
+            consumed_before,
+            snapshot: false,
+            persisted: 0,
+        });
+    }
+
+    fn all_arrived(&self) -> bool {
+        self.channels.iter().all(|state| state.ended || state.status == Status::Arrived)
+    }
+
+    /// What barriers that are not yet read bring about.
+    fn look_for_barriers(&mut self, clock: &dyn Clock) -> Option<GateEvent> {
+        if !self.inbox.has_barriers() && self.alignment.is_none() {
+            return None;
+        }
+        if self.alignment.as_ref().is_some_and(|alignment| alignment.snapshot) {
+            return self.take_late_barriers();
+        }
+        let barrier = self.awaited()?;
+        if barrier.overtakes_at_ns? > clock.monotonic_ns() || !self.forced_arrived() {
+            return None;
+        }
+        self.begin(barrier, clock);
+        self.start_records(barrier);
+        self.alignment.as_mut()?.snapshot = true;
+        Some(GateEvent::Barrier(barrier))
+    }
+
+    /// The barrier under way, read or not.
+    fn awaited(&self) -> Option<Barrier> {
+        if let Some(alignment) = &self.alignment {
+            return Some(alignment.barrier);
+        }
+        let open = self.channels.iter().filter(|state| !state.ended);
+        open.filter_map(|state| state.channel.receiver.first_barrier())
+            .min_by_key(|barrier| barrier.checkpoint)
+    }
+
+    fn forced_arrived(&self) -> bool {
+        let mut forced = self.channels.iter().filter(|state| !state.channel.overtakes);
+        forced.all(|state| state.ended || state.status == Status::Arrived)
+    }
+
+    /// From here on each channel's messages up to its barrier are recorded.
+    fn start_records(&mut self, barrier: Barrier) {
+        for at in 0..self.channels.len() {
+            let (watermark, idle) = self.valve.channel(at);
+            let state = &mut self.channels[at];
+            if state.ended || !state.channel.overtakes {
+                continue;
+            }
+            let (edge, from) = (state.channel.edge, state.channel.from);
+            state.record = Some(ChannelRecord { edge, from, watermark, idle, messages: vec![] });
+            if state.status == Status::Open {
+                state.status = Status::Recording;
+                self.take_late_barrier(at, barrier);
+            }
+        }
+    }
+
+    fn take_late_barriers(&mut self) -> Option<GateEvent> {
+        let barrier = self.alignment.as_ref()?.barrier;
+        for at in 0..self.channels.len() {
+            self.take_late_barrier(at, barrier);
+        }
+        self.all_arrived().then_some(GateEvent::Recorded)
+    }
+
+    /// Ends a channel's record when its barrier is in its queue.
+    fn take_late_barrier(&mut self, at: usize, barrier: Barrier) {
+        if self.channels[at].status != Status::Recording {
+            return;
+        }
+        let overtaken = self.channels[at].channel.receiver.overtake(barrier.checkpoint);
+        let Some(queued) = overtaken else { return };
+        let restored: Vec<Message> = self
+            .backlog
+            .iter()
+            .filter(|(channel, _)| *channel == at)
+            .map(|(_, message)| message.clone())
+            .collect();
+        for message in restored.into_iter().chain(queued) {
+            self.record(at, &message);
+        }
+        self.channels[at].status = Status::Arrived;
+    }
+
+    /// Keeps a copy of a message that lies before the barrier.
+    fn record(&mut self, channel: usize, message: &Message) {
+        let state = &mut self.channels[channel];
+        if state.status != Status::Recording
+            || matches!(message, Message::Barrier(_) | Message::End)
+        {
+            return;
+        }
+        let (Some(record), Some(alignment)) = (&mut state.record, &mut self.alignment) else {
+            return;
+        };
+        alignment.persisted += message_bytes(message);
+        if alignment.persisted > MOST_RECORDED {
+            record.messages.clear();
+        } else {
+            record.messages.push(message.clone());
+        }
+    }
+
+    /// At most until the barrier under way may overtake.
+    fn until_overtaking(&self, timeout: Duration, now_ns: u64) -> Duration {
+        let snapshot = self.alignment.as_ref().is_some_and(|alignment| alignment.snapshot);
+        if snapshot || !(self.inbox.has_barriers() || self.alignment.is_some()) {
+            return timeout;
+        }
+        let at = self.awaited().and_then(|barrier| barrier.overtakes_at_ns);
+        // Once it may, only a barrier that is still missing holds it, and wakes the task.
+        at.filter(|at| *at > now_ns)
+            .map_or(timeout, |at| timeout.min(Duration::from_nanos(at - now_ns)))
+    }
 }
 
 fn advanced(advance: Advance) -> Option<GateEvent> {
     (advance != Advance::Nothing).then_some(GateEvent::Watermark(advance))
 }
 
-/// The coordinator asks by dropping its end.
-pub fn cancel_requested(cancel: &Receiver<()>) -> bool {
-    matches!(cancel.try_recv(), Err(TryRecvError::Disconnected))
-}
-
 #[cfg(test)]
-mod tests {
-    use crossbeam_channel::{Sender, bounded};
-    use millrace_dataflow::{BarrierKind, CheckpointId, Watermark};
-
-    use super::*;
-
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now_ms(&self) -> i64 {
-            0
-        }
-        fn monotonic_ns(&self) -> u64 {
-            0
-        }
-    }
-
-    fn barrier(id: u64) -> Message {
-        let kind = BarrierKind::Checkpoint;
-        Message::Barrier(Barrier { checkpoint: CheckpointId(id), kind })
-    }
-
-    /// Sends the script's messages (channel, message), then reads what comes out.
-    fn check(channels: usize, script: Vec<(usize, Message)>, expected: &[&str]) {
-        let (senders, receivers): (Vec<Sender<Message>>, Vec<_>) =
-            (0..channels).map(|_| bounded(16)).unzip();
-        let inputs = receivers.into_iter().enumerate();
-        let mut gate = InputGate::new(
-            inputs.map(|(input, receiver)| InputChannel { input, receiver }).collect(),
-        );
-        let (_keep, cancel) = bounded(0);
-        for (channel, message) in script {
-            senders[channel].send(message).unwrap();
-        }
-        let mut seen = vec![];
-        loop {
-            let wait = Some(Duration::from_millis(1));
-            match gate.next(wait, &cancel, &SubtaskMetrics::default(), &Stopped).unwrap() {
-                GateEvent::Batch { input, .. } => seen.push(format!("batch {input}")),
-                GateEvent::Watermark(advance) => seen.push(format!("{advance:?}")),
-                GateEvent::Barrier(barrier) => seen.push(format!("barrier {}", barrier.checkpoint)),
-                GateEvent::End => seen.push("end".into()),
-                GateEvent::Timeout => break,
-            }
-        }
-        assert_eq!(seen, expected);
-    }
-
-    fn batch() -> Message {
-        let schema = std::sync::Arc::new(arrow::datatypes::Schema::empty());
-        Message::Batch(Batch::insert_only(arrow::record_batch::RecordBatch::new_empty(schema)))
-    }
-
-    #[test]
-    fn rows_after_a_barrier_wait_until_all_barriers_came() {
-        check(
-            2,
-            vec![(0, barrier(1)), (0, batch()), (1, batch()), (1, barrier(1))],
-            &["batch 1", "barrier 1", "batch 0"],
-        );
-    }
-
-    #[test]
-    fn a_missing_barrier_holds_its_neighbour_back() {
-        check(2, vec![(0, barrier(1)), (0, batch()), (1, batch())], &["batch 1"]);
-    }
-
-    #[test]
-    fn an_ended_channel_counts_as_aligned() {
-        check(
-            2,
-            vec![(1, barrier(1)), (0, barrier(1)), (0, Message::End), (1, barrier(2))],
-            &["barrier 1", "barrier 2"],
-        );
-    }
-
-    #[test]
-    fn watermarks_wait_for_the_least_and_all_ends_are_one_end() {
-        check(
-            2,
-            vec![
-                (0, Message::Watermark(Watermark(5))),
-                (1, Message::Watermark(Watermark(3))),
-                (0, Message::End),
-                (1, Message::End),
-            ],
-            &["To(Watermark(3))", "end"],
-        );
-    }
-}
+mod tests;

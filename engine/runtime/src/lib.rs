@@ -3,8 +3,8 @@
 //! Shape: a coordinator thread (`coordinator`, `attempt`, `checkpoints`) owns the
 //! checkpoint log, the split enumerators and the sinks' committers; each subtask of
 //! each chain of operators has a thread of its own (`task`, `source_task`, `chain`)
-//! that takes messages from bounded channels (`gate`) and sends to others
-//! (`exchange`). What decides is kept pure: `topology`, `valve`, `split_watermarks`,
+//! that takes messages from bounded channels (`gate`, `channel`) and sends to others
+//! (`exchange`), and sleeps on one thing whatever it waits for (`wake`). What decides is kept pure: `topology`, `valve`, `split_watermarks`,
 //! `restart`, `restore`.
 //!
 //! Guarantees: rows of a replayable source reach an exactly-once sink once, across
@@ -16,14 +16,17 @@
 mod alignment;
 mod attempt;
 pub mod chain;
+mod channel;
 mod checkpoints;
 mod clock;
+mod coalesce;
 mod connections;
 mod coordinator;
 mod error;
 mod exchange;
 mod execution;
 mod gate;
+mod in_flight;
 mod job;
 mod metrics;
 pub mod operator;
@@ -32,6 +35,7 @@ mod restart;
 pub mod restore;
 mod settings;
 mod sink_node;
+mod size;
 mod source_coordinator;
 mod source_task;
 mod split_watermarks;
@@ -40,6 +44,7 @@ mod topology;
 mod values;
 mod valve;
 pub mod view;
+mod wake;
 
 pub use chain::OnRows;
 pub use clock::Clock;

@@ -7,6 +7,8 @@ use millrace_dataflow::{JobGraph, OperatorId};
 use millrace_state::Manifest;
 use millrace_state::manifest::{OperatorState, layout_digest};
 
+use crate::in_flight;
+
 /// Of the state of a constant table, which nobody misses.
 pub const VALUES_KIND: &str = "values";
 
@@ -70,7 +72,10 @@ pub fn verdicts(graph: &JobGraph, manifest: &Manifest) -> Vec<OperatorVerdict> {
         })
         .collect();
     let is_in_graph = |id: &OperatorId| graph.nodes.iter().any(|node| node.id == *id);
-    let dropped = manifest.operators.iter().filter(|state| !is_in_graph(&state.id));
+    let dropped = manifest
+        .operators
+        .iter()
+        .filter(|state| !is_in_graph(&state.id) && state.kind != in_flight::KIND);
     verdicts.extend(dropped.filter(|state| state.kind != VALUES_KIND).map(|state| {
         OperatorVerdict {
             id: state.id.clone(),
@@ -79,7 +84,27 @@ pub fn verdicts(graph: &JobGraph, manifest: &Manifest) -> Vec<OperatorVerdict> {
             reason: "the snapshot holds state of it, and the new job has no such operator".into(),
         }
     }));
+    let in_flight = manifest.operators.iter().filter(|state| state.kind == in_flight::KIND);
+    verdicts.extend(in_flight.map(|state| judge_in_flight(graph, state)));
     verdicts
+}
+
+/// Rows in flight fit the same edge only: same ends, same columns, same exchange (rows
+/// H1.4, H1.5).
+fn judge_in_flight(graph: &JobGraph, state: &OperatorState) -> OperatorVerdict {
+    let edge = graph.edges.iter().find(|edge| in_flight::edge_id(graph, edge) == state.id);
+    let layout = edge.map(|edge| in_flight::edge_layout(graph, edge));
+    let (verdict, reason) = match &layout {
+        None => (
+            Verdict::Dropped,
+            "the checkpoint is unaligned, and the new job does not send rows from there to there; take a savepoint with the job as it was".to_owned(),
+        ),
+        Some(layout) if state.layout_digest == layout_digest(layout) => {
+            (Verdict::Restored, String::new())
+        }
+        Some(layout) => (Verdict::Incompatible, incompatible(layout, state)),
+    };
+    OperatorVerdict { id: state.id.clone(), name: state.name.clone(), verdict, reason }
 }
 
 fn judge(node: &Node, layout: &StateLayout, state: Option<&OperatorState>) -> OperatorVerdict {

@@ -21,6 +21,10 @@ pub struct RuntimeSettings {
     pub checkpoint_interval_ms: Option<i64>,
     pub checkpoint_timeout_ms: i64,
     pub min_pause_ms: i64,
+    /// How long after its trigger a checkpoint's barrier may overtake rows
+    /// (`execution.checkpointing.aligned-checkpoint-timeout`); `None`: never, unaligned
+    /// checkpoints are off (rows F4.8, F4.11).
+    pub overtake_after_ms: Option<i64>,
     /// Consecutive failed checkpoints that the job survives.
     pub tolerable_failures: u32,
     pub compress: bool,
@@ -49,6 +53,7 @@ impl RuntimeSettings {
             checkpoint_interval_ms: interval,
             checkpoint_timeout_ms: read.duration("execution.checkpointing.timeout", 600_000)?,
             min_pause_ms: read.duration("execution.checkpointing.min-pause", 0)?,
+            overtake_after_ms: read.overtake_after()?,
             tolerable_failures: read
                 .number("execution.checkpointing.tolerable-failed-checkpoints", 0u32)?,
             compress: read.flag("execution.checkpointing.snapshot-compression")?,
@@ -101,6 +106,31 @@ impl<'a> Reader<'a> {
             return Err(bad(key, "it must be at least 10 ms".into()));
         }
         Ok(Some(interval))
+    }
+
+    /// Rows F4.8 to F4.12. `unaligned.forced` asks for what is so here anyway: an edge
+    /// that cannot hold rows in flight is aligned, and the others overtake.
+    fn overtake_after(&self) -> Result<Option<i64>, BadSetting> {
+        let (key, older) =
+            ("execution.checkpointing.unaligned.enabled", "execution.checkpointing.unaligned");
+        let key = if self.text(&[key]).is_some() { key } else { older };
+        self.flag("execution.checkpointing.unaligned.forced")?;
+        let timeout = "execution.checkpointing.aligned-checkpoint-timeout";
+        let deprecated = "execution.checkpointing.alignment-timeout";
+        let timeout = if self.text(&[timeout]).is_some() { timeout } else { deprecated };
+        let after = self.duration(timeout, 0)?;
+        if !self.flag(key)? {
+            return Ok(None);
+        }
+        if self.number("execution.checkpointing.max-concurrent-checkpoints", 1u32)? > 1 {
+            return Err(bad(
+                key,
+                "execution.checkpointing.max-concurrent-checkpoints must be 1 with it".into(),
+            ));
+        }
+        // Flink: only exactly-once has barriers to overtake with; else it is ignored.
+        let mode = self.text(&["execution.checkpointing.mode"]).map_or("", |(_, mode)| mode);
+        Ok((!mode.eq_ignore_ascii_case("AT_LEAST_ONCE")).then_some(after))
     }
 
     fn retained(&self) -> Result<usize, BadSetting> {
@@ -216,6 +246,25 @@ mod tests {
             RuntimeLevel::Flink1_15,
             RestartStrategy::FixedDelay { attempts: 1, delay_ms: 50 },
         );
+    }
+
+    #[test]
+    fn f4_8_a_barrier_overtakes_only_when_it_is_asked_to() {
+        let check = |pairs: &[(&str, &str)], want: Option<i64>| {
+            assert_eq!(parse(pairs, RuntimeLevel::Flink1_18).unwrap().overtake_after_ms, want);
+        };
+        let on = ("execution.checkpointing.unaligned.enabled", "true");
+        let timeout = ("execution.checkpointing.aligned-checkpoint-timeout", "3 s");
+        check(&[], None);
+        check(&[timeout], None);
+        check(&[on], Some(0));
+        check(&[("execution.checkpointing.unaligned", "true")], Some(0));
+        check(&[on, timeout], Some(3_000));
+        check(&[on, ("execution.checkpointing.alignment-timeout", "1 s")], Some(1_000));
+        check(&[on, ("execution.checkpointing.mode", "AT_LEAST_ONCE")], None);
+        let two = ("execution.checkpointing.max-concurrent-checkpoints", "2");
+        let error = parse(&[on, two], RuntimeLevel::Flink1_18).unwrap_err();
+        assert_eq!(error.key, on.0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The coordinator's side of a source: finds splits and hands each to one reader.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use millrace_dataflow::Barrier;
@@ -8,6 +9,13 @@ use millrace_dataflow::source::{Assignment, Boundedness, Source, SourceError, Sp
 use millrace_state::manifest::{SourceState, SplitPosition};
 
 use crate::task::SourceCommand;
+use crate::wake::Wake;
+
+/// The way to one subtask.
+pub struct Commands {
+    pub sender: Sender<SourceCommand>,
+    pub wake: Arc<Wake>,
+}
 
 pub struct SourceCoordinator {
     pub node: usize,
@@ -22,7 +30,7 @@ pub struct SourceCoordinator {
     pending: VecDeque<SplitPosition>,
     waiting: VecDeque<u16>,
     next_subtask: usize,
-    tasks: Vec<Sender<SourceCommand>>,
+    tasks: Vec<Commands>,
     no_more_told: bool,
 }
 
@@ -35,7 +43,7 @@ impl SourceCoordinator {
         (node, name, chain): (usize, String, usize),
         source: &dyn Source,
         restored: Option<&SourceState>,
-        tasks: Vec<Sender<SourceCommand>>,
+        tasks: Vec<Commands>,
     ) -> Result<SourceCoordinator, SourceError> {
         let parallelism = tasks.len() as u16;
         let state = restored.map(|state| &state.enumerator);
@@ -157,6 +165,8 @@ impl SourceCoordinator {
 
     // A subtask that is gone has reported why, or will.
     fn tell(&self, subtask: u16, command: SourceCommand) {
-        let _ = self.tasks[usize::from(subtask)].send(command);
+        let task = &self.tasks[usize::from(subtask)];
+        let _ = task.sender.send(command);
+        task.wake.wake();
     }
 }

@@ -7,7 +7,7 @@ use arrow::array::{Array, TimestampMillisecondArray};
 use arrow::compute::{cast, max};
 use arrow::datatypes::{DataType as ArrowType, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, select};
+use crossbeam_channel::{Receiver, TryRecvError};
 use millrace_dataflow::graph::WatermarkSpec;
 use millrace_dataflow::source::{Assignment, ReaderEvent, SourceReader, Split};
 use millrace_dataflow::{Barrier, Batch, EvalContext, Expression, Message, Watermark};
@@ -16,13 +16,16 @@ use millrace_state::manifest::SplitPosition;
 use crate::alignment::Aligner;
 use crate::chain::{Chain, ReaderSnapshot};
 use crate::error::{TaskError, TaskStop};
-use crate::gate::cancel_requested;
+use crate::in_flight::AlignmentReport;
 use crate::metrics::SubtaskMetrics;
 use crate::split_watermarks::{SplitWatermarks, Tell};
 use crate::task::{SourceCommand, TaskClock, TaskEnvironment, TaskEvent, acknowledge, report};
 
 /// A subtask without a split looks at the time no more often than this, in milliseconds.
 const LEAST_LOOK_MS: i64 = 20;
+
+/// A subtask without room in its outputs looks again after this time at the latest.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a source operator does to the rows of its reader.
 pub struct Preparation {
@@ -67,18 +70,22 @@ impl SourceTask {
         }
         let mut clock = TaskClock::new(&self.environment);
         while !self.state.ended {
-            if cancel_requested(&self.environment.cancel) {
+            if self.environment.wake.is_cancelled() {
                 return Err(TaskStop::Cancelled);
             }
             self.take_commands()?;
-            clock.tick(&mut self.chain, &self.environment)?;
             if self.state.ended {
                 break;
             }
+            if !self.chain.has_room() {
+                self.wait_for_room();
+                continue;
+            }
+            clock.tick(&mut self.chain, &self.environment)?;
             let patience = self.step()?;
             if let Some(patience) = patience {
                 let until_timer = clock.wait_at_most(&self.chain, &self.environment);
-                self.wait(patience.min(until_timer))?;
+                self.wait(patience.min(until_timer));
             }
         }
         Ok(())
@@ -129,7 +136,13 @@ impl SourceTask {
         }
         let snapshot = self.snapshot();
         let snapshots = self.chain.on_barrier(barrier, Some(snapshot))?;
-        self.state.ended = acknowledge(&self.environment, &self.chain, barrier, snapshots)?;
+        self.state.ended = acknowledge(
+            &self.environment,
+            &self.chain,
+            barrier,
+            snapshots,
+            AlignmentReport::default(),
+        )?;
         Ok(())
     }
 
@@ -296,20 +309,19 @@ impl SourceTask {
     }
 
     /// Waits for a command, the time, or the end of the task.
-    fn wait(&mut self, patience: Duration) -> Result<(), TaskStop> {
+    fn wait(&self, patience: Duration) {
         let clock = &self.environment.clock;
         let from = clock.monotonic_ns();
-        let received = select! {
-            recv(self.commands) -> command => command.map_err(|_| RecvTimeoutError::Disconnected),
-            recv(self.environment.cancel) -> _ => Err(RecvTimeoutError::Disconnected),
-            default(patience) => Err(RecvTimeoutError::Timeout),
-        };
+        self.environment.wake.wait(patience);
         self.environment.metrics.add_idle(clock.monotonic_ns().saturating_sub(from));
-        match received {
-            Ok(command) => self.obey(command),
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            Err(RecvTimeoutError::Disconnected) => Err(TaskStop::Cancelled),
-        }
+    }
+
+    /// Waits for room in the outputs, a command, or the end of the task.
+    fn wait_for_room(&self) {
+        let clock = &self.environment.clock;
+        let from = clock.monotonic_ns();
+        self.environment.wake.wait(LOOK_AGAIN);
+        self.environment.metrics.add_back_pressured(clock.monotonic_ns().saturating_sub(from));
     }
 }
 

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use millrace_dataflow::source::Split;
 use millrace_dataflow::{Barrier, CheckpointId, Message};
 
 use crate::chain::{Chain, NodeSnapshot, ends_task};
 use crate::clock::Clock;
 use crate::error::{TaskError, TaskStop};
-use crate::gate::{GateEvent, InputGate};
+use crate::gate::{GateContext, GateEvent, InputGate};
+use crate::in_flight::AlignmentReport;
 use crate::metrics::SubtaskMetrics;
 use crate::source_task::SourceTask;
 use crate::view::TaskStatus;
+use crate::wake::Wake;
 
 /// A subtask of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,8 +32,8 @@ pub struct TaskEnvironment {
     pub parallelism: u16,
     pub max_parallelism: u16,
     pub clock: Arc<dyn Clock>,
-    /// Disconnected when the task must end.
-    pub cancel: Receiver<()>,
+    /// What the task sleeps on; tells it when it must end.
+    pub wake: Arc<Wake>,
     pub metrics: Arc<SubtaskMetrics>,
     /// To the coordinator. Unbounded, and bounded by its use: a task has at most one
     /// wanted split and one acknowledgement under way.
@@ -52,6 +54,7 @@ pub enum TaskEvent {
         task: TaskId,
         checkpoint: CheckpointId,
         snapshots: Vec<NodeSnapshot>,
+        alignment: AlignmentReport,
     },
     Ended(TaskId),
     Failed {
@@ -103,9 +106,10 @@ pub fn acknowledge(
     chain: &Chain,
     barrier: Barrier,
     snapshots: Vec<NodeSnapshot>,
+    alignment: AlignmentReport,
 ) -> Result<bool, TaskStop> {
     let (task, checkpoint) = (environment.id, barrier.checkpoint);
-    report(environment, TaskEvent::Acknowledged { task, checkpoint, snapshots })?;
+    report(environment, TaskEvent::Acknowledged { task, checkpoint, snapshots, alignment })?;
     let ends = ends_task(barrier.kind);
     if ends {
         chain.broadcast(&Message::End)?;
@@ -119,15 +123,16 @@ fn run_gate(
     environment: &TaskEnvironment,
 ) -> Result<(), TaskStop> {
     let mut clock = TaskClock::new(environment);
+    let ctx = GateContext { metrics: &environment.metrics, clock: environment.clock.as_ref() };
+    // Snapshotted, and not yet acknowledged: barriers are still to come.
+    let mut taken: Option<(Barrier, Vec<NodeSnapshot>)> = None;
     loop {
-        clock.tick(&mut chain, environment)?;
-        let timeout = clock.wait_at_most(&chain, environment);
-        let event = gate.next(
-            Some(timeout),
-            &environment.cancel,
-            &environment.metrics,
-            environment.clock.as_ref(),
-        )?;
+        let event = if chain.has_room() {
+            clock.tick(&mut chain, environment)?;
+            gate.next(clock.wait_at_most(&chain, environment), &ctx)?
+        } else {
+            gate.next_without_rows(TICK, &ctx)?
+        };
         match event {
             GateEvent::Batch { input, batch } => {
                 SubtaskMetrics::add(&environment.metrics.records_in, batch.num_rows());
@@ -135,11 +140,16 @@ fn run_gate(
             }
             GateEvent::Watermark(advance) => chain.on_advance(advance)?,
             GateEvent::Barrier(barrier) => {
-                let snapshots = chain.on_barrier(barrier, None)?;
-                acknowledge(environment, &chain, barrier, snapshots)?;
+                taken = Some((barrier, chain.on_barrier(barrier, None)?))
             }
             GateEvent::End => return Ok(()),
-            GateEvent::Timeout => {}
+            GateEvent::Recorded | GateEvent::Nothing => {}
+        }
+        if taken.is_some()
+            && let Some(alignment) = gate.finished(environment.clock.as_ref())
+            && let Some((barrier, snapshots)) = taken.take()
+        {
+            acknowledge(environment, &chain, barrier, snapshots, alignment)?;
         }
     }
 }

@@ -53,6 +53,11 @@ impl Valve {
         if was_idle && grown.is_none() { Advance::Nothing } else { Advance::Idle(grown) }
     }
 
+    /// A channel's own watermark, and whether it is idle.
+    pub fn channel(&self, channel: usize) -> (Watermark, bool) {
+        self.channels[channel]
+    }
+
     fn settle(&mut self) -> Advance {
         let active = self.channels.iter().filter(|(_, idle)| !idle);
         match active.map(|(watermark, _)| *watermark).min() {

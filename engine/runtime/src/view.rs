@@ -176,6 +176,29 @@ pub struct CheckpointRecord {
     pub acknowledged: usize,
     pub location: Option<String>,
     pub failure: Option<String>,
+    pub alignment: AlignmentView,
+}
+
+/// How a checkpoint's barriers came together, over all subtasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlignmentView {
+    /// At some subtask the barrier overtook rows (Flink: `UNALIGNED_CHECKPOINT`).
+    pub unaligned: bool,
+    /// The longest of any subtask, from its first barrier to its last.
+    pub duration_ms: u64,
+    /// Bytes of rows in flight that are part of the checkpoint.
+    pub persisted_bytes: u64,
+    /// Bytes taken in while barriers were coming.
+    pub processed_bytes: u64,
+}
+
+impl AlignmentView {
+    pub(crate) fn add(&mut self, subtask: AlignmentView) {
+        self.unaligned |= subtask.unaligned;
+        self.duration_ms = self.duration_ms.max(subtask.duration_ms);
+        self.persisted_bytes += subtask.persisted_bytes;
+        self.processed_bytes += subtask.processed_bytes;
+    }
 }
 
 impl JobView {

@@ -16,6 +16,7 @@
 
 mod decode;
 mod encode;
+mod hash;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +24,12 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, TimeUnit};
 use millrace_dataflow::key_group::{KeyGroup, key_group};
 
+pub use self::hash::hash_columns;
+
 /// Hash of an encoded key: what the exchange and the key groups go by.
+#[inline]
 pub fn hash(encoded: &[u8]) -> u64 {
-    twox_hash::XxHash64::oneshot(0, encoded)
+    hash::hash(encoded)
 }
 
 /// Rows of one batch, encoded; row `i` is `bytes[offsets[i]..offsets[i + 1]]`.

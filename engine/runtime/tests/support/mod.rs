@@ -67,9 +67,15 @@ pub struct World {
     pub allowance: AtomicI64,
     /// The number that cannot be counted; 0: none.
     pub fail_on: AtomicI64,
+    /// How long each batch takes in the sink or the counting operator, in microseconds.
+    pub slow_us: AtomicU64,
 }
 
 impl World {
+    fn be_slow(&self) {
+        std::thread::sleep(Duration::from_micros(self.slow_us.load(Ordering::SeqCst)));
+    }
+
     pub fn rows(&self) -> Vec<i64> {
         let mut rows: Vec<i64> = self.visible.lock().values().flatten().copied().collect();
         rows.sort_unstable();
@@ -82,6 +88,7 @@ pub struct Numbers {
     pub world: Arc<World>,
     pub splits: u64,
     pub rows_per_split: i64,
+    pub batch_rows: i64,
     pub assignment: Assignment,
     pub bounded: bool,
 }
@@ -167,7 +174,7 @@ impl SourceReader for NumberReader {
             return Ok(ReaderEvent::Wait(Duration::from_millis(1)));
         }
         let number: i64 = split.id.parse().expect("ids are numbers");
-        let rows = left.min(BATCH);
+        let rows = left.min(source.batch_rows);
         let first = number * source.rows_per_split + position;
         split.state = json!(position + rows);
         let id = split.id.clone();
@@ -206,7 +213,8 @@ impl Sink for Collected {
         _restored: &[Value],
     ) -> Result<Box<dyn SinkWriter>, SinkError> {
         let prefix = format!("g{}-a{}-s{}", ctx.generation, ctx.attempt, ctx.task.subtask);
-        Ok(Box::new(Writer { prefix, count: 0, rows: vec![] }))
+        let world = Arc::clone(&self.world);
+        Ok(Box::new(Writer { world, prefix, count: 0, rows: vec![] }))
     }
 
     fn clean_up(&self, _generation: Generation, _attempt: u32) -> Result<(), SinkError> {
@@ -219,6 +227,7 @@ impl Sink for Collected {
 }
 
 struct Writer {
+    world: Arc<World>,
     prefix: String,
     count: u32,
     rows: Vec<i64>,
@@ -226,6 +235,7 @@ struct Writer {
 
 impl SinkWriter for Writer {
     fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        self.world.be_slow();
         self.rows.extend(numbers(batch));
         Ok(())
     }
@@ -286,6 +296,7 @@ impl Operator for CountByKey {
         ctx: &OperatorContext,
         _out: &mut Output,
     ) -> Result<(), OperatorError> {
+        self.world.be_slow();
         for number in numbers(&batch) {
             if number != 0 && self.world.fail_on.load(Ordering::SeqCst) == number {
                 let message = format!("cannot count {number}");
@@ -461,6 +472,7 @@ pub fn numbers_source(world: &Arc<World>) -> Numbers {
         world: Arc::clone(world),
         splits: 5,
         rows_per_split: 200,
+        batch_rows: BATCH,
         assignment: Assignment::OnDemand,
         bounded: true,
     }

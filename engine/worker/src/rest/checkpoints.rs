@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use millrace_runtime::RuntimeSettings;
 use millrace_runtime::view::{CheckpointRecord, CheckpointState, RestoredView};
 use serde_json::{Value, json};
 
@@ -49,15 +50,19 @@ pub(super) fn record_json(record: &CheckpointRecord) -> Value {
         "status": status,
         "is_savepoint": record.savepoint,
         "savepointFormat": record.savepoint.then_some("NATIVE"),
-        "checkpoint_type": if record.savepoint { "SAVEPOINT" } else { "CHECKPOINT" },
+        "checkpoint_type": match (record.savepoint, record.alignment.unaligned) {
+            (true, _) => "SAVEPOINT",
+            (false, true) => "UNALIGNED_CHECKPOINT",
+            (false, false) => "CHECKPOINT",
+        },
         "trigger_timestamp": record.triggered_at_ms,
         "latest_ack_timestamp": record.ended_at_ms.unwrap_or(-1),
         "end_to_end_duration": record.ended_at_ms.map_or(0, |at| at - record.triggered_at_ms),
         "state_size": record.bytes,
         "checkpointed_size": record.bytes,
         "alignment_buffered": 0,
-        "processed_data": 0,
-        "persisted_data": 0,
+        "processed_data": record.alignment.processed_bytes,
+        "persisted_data": record.alignment.persisted_bytes,
         "num_subtasks": record.subtasks,
         "num_acknowledged_subtasks": record.acknowledged,
         "tasks": {},
@@ -80,15 +85,18 @@ pub(super) fn record_json(record: &CheckpointRecord) -> Value {
 /// Least, greatest, mean and percentiles over the completed checkpoints remembered.
 fn summary<'a>(completed: impl Iterator<Item = &'a CheckpointRecord>) -> Value {
     let (mut sizes, mut durations) = (vec![], vec![]);
+    let (mut processed, mut persisted) = (vec![], vec![]);
     for record in completed {
+        processed.push(record.alignment.processed_bytes as i64);
+        persisted.push(record.alignment.persisted_bytes as i64);
         sizes.push(record.bytes as i64);
         durations.extend(record.ended_at_ms.map(|at| at - record.triggered_at_ms));
     }
-    let none = || statistics(vec![0; sizes.len()]);
     json!({
-        "alignment_buffered": none(),
-        "processed_data": none(),
-        "persisted_data": none(),
+        // Deprecated by Flink itself, which always says 0.
+        "alignment_buffered": statistics(vec![0; sizes.len()]),
+        "processed_data": statistics(processed),
+        "persisted_data": statistics(persisted),
         "end_to_end_duration": statistics(durations),
         "checkpointed_size": statistics(sizes.clone()),
         "state_size": statistics(sizes.clone()),
@@ -127,6 +135,7 @@ fn restored_json(restored: &RestoredView) -> Value {
 pub async fn config(State(session): State<Arc<Session>>, Path(id): Path<String>) -> Answer {
     find_job(&session, &id)?;
     let settings = &session.description.settings;
+    let runtime = RuntimeSettings::parse(settings, session.level).ok();
     let duration = |key: &str, default: i64| {
         let text = settings.get(&format!("execution.checkpointing.{key}"));
         text.and_then(|text| millrace_dataflow::settings::parse_duration_ms(text).ok())
@@ -141,12 +150,12 @@ pub async fn config(State(session): State<Arc<Session>>, Path(id): Path<String>)
         "externalization": { "enabled": true, "delete_on_cancellation": false },
         "state_backend": "embedded",
         "checkpoint_storage": "object store",
-        "unaligned_checkpoints": false,
+        "unaligned_checkpoints": runtime.as_ref().is_some_and(|s| s.overtake_after_ms.is_some()),
         "tolerable_failed_checkpoints": settings
             .get("execution.checkpointing.tolerable-failed-checkpoints")
             .and_then(|text| text.parse::<u32>().ok())
             .unwrap_or(0),
-        "aligned_checkpoint_timeout": 0,
+        "aligned_checkpoint_timeout": runtime.and_then(|s| s.overtake_after_ms).unwrap_or(0),
         "checkpoints_after_tasks_finish": true,
         "state_changelog_enabled": false,
     })))
