@@ -18,14 +18,8 @@ pub(crate) fn explain(
     graph: &JobGraph,
 ) -> String {
     let mut text = String::from("== Optimized Execution Plan ==\n");
-    let mut printer = Printer {
-        plan,
-        changelog,
-        mini_batches,
-        graph,
-        text: &mut text,
-        reused: BTreeMap::new(),
-    };
+    let mut printer =
+        Printer { plan, changelog, mini_batches, graph, text: &mut text, reused: BTreeMap::new() };
     printer.number_reused();
     for (index, node) in plan.nodes.iter().enumerate() {
         if matches!(node.operator, PhysicalOperator::Sink(_) | PhysicalOperator::Collect) {
@@ -92,7 +86,8 @@ impl Printer<'_> {
     fn assigner(&mut self, index: usize, depth: usize) -> usize {
         let Some(assigner) = self.mini_batches.assigner(index) else { return depth };
         let mode = self.changelog.text(index);
-        self.line(depth, &format!("{}, changelogMode={mode})", assigner.text()));
+        let text = format!("{}, changelogMode={mode}){}", assigner.text(), self.reuse(index));
+        self.line(depth, &text);
         depth + 1
     }
 
@@ -113,11 +108,16 @@ impl Printer<'_> {
             _ => self.changelog.text(index),
         };
         name.truncate(name.len() - 1);
-        let reuse = match self.reused.get(&index) {
-            Some((number, _)) => format!("(reuse_id=[{number}])"),
-            None => String::new(),
+        let reuse = match self.mini_batches.assigner(index) {
+            Some(_) => String::new(),
+            None => self.reuse(index),
         };
         format!("{name}, changelogMode={mode}){reuse}")
+    }
+
+    fn reuse(&self, index: usize) -> String {
+        let number = self.reused.get(&index).map(|(number, _)| number);
+        number.map_or_else(String::new, |number| format!("(reuse_id=[{number}])"))
     }
 
     fn exchange(&mut self, index: usize, input: usize, from: usize, depth: usize) -> usize {

@@ -296,9 +296,7 @@ impl SourceTask {
                 self.chain.on_watermark(watermark)
             }
             // Nothing new, but whoever took this subtask for idle must wait for it again.
-            Tell::Watermark(_) => {
-                self.chain.broadcast(&Message::Watermark(self.chain.watermark()))
-            }
+            Tell::Watermark(_) => self.chain.broadcast(&Message::Watermark(self.chain.watermark())),
         }
     }
 

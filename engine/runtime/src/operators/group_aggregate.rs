@@ -20,12 +20,12 @@ use millrace_dataflow::graph::GroupAggregate as Config;
 use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row;
 
+use self::mini_batch::Pending;
 use super::aggregate::{Calls, Steps, Traced};
 use super::calc::filter_kinds;
 use super::keys::KeyTable;
 use super::shape::{Picks, Shape};
 use super::ttl::Ttl;
-use self::mini_batch::Pending;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const GROUPS: u8 = 0;
@@ -198,12 +198,7 @@ impl GroupAggregate {
 
     /// Forgets those of these groups that ended and stayed so, and some whose time is
     /// over: more of them the more rows came.
-    fn forget(
-        &mut self,
-        ended: impl Iterator<Item = u32>,
-        rows: usize,
-        ctx: &OperatorContext,
-    ) {
+    fn forget(&mut self, ended: impl Iterator<Item = u32>, rows: usize, ctx: &OperatorContext) {
         for slot in ended {
             if self.counts[slot as usize] == 0 && self.groups.find_slot(slot) {
                 self.drop_group(slot);

@@ -191,8 +191,7 @@ fn deduplication_in_mini_batches_makes_the_same_table() {
         };
         let mode = if dice.one_in(2) { MiniBatchMode::ProcTime } else { MiniBatchMode::RowTime };
         let gathered = kept(time, keep, Some(mini_batch(1 + dice.roll(20) as usize, mode)));
-        let (mut stage, mut single) =
-            (Stage::new(&gathered), Stage::new(&kept(time, keep, None)));
+        let (mut stage, mut single) = (Stage::new(&gathered), Stage::new(&kept(time, keep, None)));
         for at in 0..80 {
             let row = format!("+I[{}, {at}, {}]", dice.roll(4), dice.roll(30));
             stage.rows(0, &row);

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
 use millrace_dataflow::graph::{
-    AggregateCall, AggregateFunction as F, GroupAggregate, Operator as Node,
+    AggregateCall, AggregateFunction as F, GroupAggregate, MiniBatchMode, Operator as Node,
 };
 use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{Batch, Schema, Watermark};
 
 use super::group_aggregate::call;
+use super::mini_batch::mini_batch;
 use super::naive::Dice;
 use super::text::schema;
 use crate::operator::{OperatorContext, Output};
@@ -34,11 +35,10 @@ fn batches(schema: &Schema, keys: u64, rows: usize) -> Vec<Batch> {
             let (k, v, bidder) = (longs(keys), longs(10_000_000), longs(keys / 10 + 10));
             let channel: Vec<&str> =
                 (0..BATCH_ROWS).map(|_| channels[dice.roll(1000) as usize].as_str()).collect();
-            let prices: Vec<i64> = arrow::array::AsArray::as_primitive::<
-                arrow::datatypes::Int64Type,
-            >(&v)
-            .values()
-            .to_vec();
+            let prices: Vec<i64> =
+                arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&v)
+                    .values()
+                    .to_vec();
             let between = |low: i64, high: i64| -> ArrayRef {
                 let is: Vec<bool> = prices.iter().map(|p| (low..high).contains(p)).collect();
                 Arc::new(BooleanArray::from(is))
@@ -78,7 +78,7 @@ fn measure(name: &str, node: &Node, output: &str, keys: u64, rows: usize) {
         operator.on_batch(0, batch, &ctx, &mut out).expect("runs");
         rows_out += out.batches.drain(..).map(|batch| batch.num_rows()).sum::<usize>();
     }
-    operator.on_watermark(&ctx, &mut out).expect("runs");
+    operator.flush(&ctx, &mut out).expect("runs");
     rows_out += out.batches.drain(..).map(|batch| batch.num_rows()).sum::<usize>();
     let rate = rows as f64 / start.elapsed().as_secs_f64() / 1e6;
     println!("{name:30} {keys:>8} keys: {rate:6.2} M rows/s in, {rows_out} rows out");
@@ -150,6 +150,9 @@ fn speed_aggregate() {
         for keys in [1000, 100_000, 4_000_000] {
             let node = Node::GroupAggregate(config.clone());
             measure(name, &node, &output, keys, 4_000_000);
+            let mini_batch = Some(mini_batch(50_000, MiniBatchMode::ProcTime));
+            let node = Node::GroupAggregate(GroupAggregate { mini_batch, ..config.clone() });
+            measure("- in mini-batches", &node, &output, keys, 4_000_000);
         }
     }
 }
