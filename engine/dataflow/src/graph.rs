@@ -13,6 +13,7 @@ use crate::catalog::ChangelogMode;
 pub use crate::correlate::Correlate;
 use crate::expression::Expression;
 use crate::level::RuntimeLevel;
+pub use crate::mini_batch::{MiniBatch, MiniBatchMode};
 pub use crate::over::{Over, OverFrame};
 use crate::source::ScanSpec;
 use crate::table::TableSpec;
@@ -144,6 +145,9 @@ pub struct SourceOperator {
     /// metadata); `None`: the produced columns as they are.
     pub compute: Option<Vec<Expression>>,
     pub watermark: Option<WatermarkSpec>,
+    /// Watermarks go on only when they pass a multiple of so many milliseconds: event
+    /// time in mini-batches (row E.23).
+    pub watermark_step_ms: Option<i64>,
 }
 
 /// `WATERMARK FOR column AS expression`.
@@ -295,6 +299,8 @@ pub struct GroupAggregate {
     pub emit_update_before: bool,
     /// `table.exec.state.ttl`; 0: for ever.
     pub state_ttl_ms: i64,
+    /// `None`: every change is emitted.
+    pub mini_batch: Option<MiniBatch>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -438,6 +444,8 @@ pub struct Deduplicate {
     pub keep: Keep,
     pub emit_update_before: bool,
     pub state_ttl_ms: i64,
+    /// `None`: every change is emitted.
+    pub mini_batch: Option<MiniBatch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

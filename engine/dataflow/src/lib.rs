@@ -15,6 +15,7 @@ pub mod graph;
 pub mod key_group;
 pub mod level;
 pub mod message;
+mod mini_batch;
 mod over;
 pub mod settings;
 pub mod sink;

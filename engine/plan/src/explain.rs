@@ -6,13 +6,20 @@ use millrace_dataflow::JobGraph;
 
 use crate::changelog::Changelog;
 use crate::graph::distribution;
+use crate::mini_batch::MiniBatches;
 use crate::names;
 use crate::physical::{PhysicalOperator, Plan};
 
 /// One tree for each sink; what several use is shown once and referred to.
-pub(crate) fn explain(plan: &Plan, changelog: &Changelog, graph: &JobGraph) -> String {
+pub(crate) fn explain(
+    plan: &Plan,
+    changelog: &Changelog,
+    mini_batches: &MiniBatches,
+    graph: &JobGraph,
+) -> String {
     let mut text = String::from("== Optimized Execution Plan ==\n");
-    let mut printer = Printer { plan, changelog, graph, text: &mut text, reused: BTreeMap::new() };
+    let mut printer =
+        Printer { plan, changelog, mini_batches, graph, text: &mut text, reused: BTreeMap::new() };
     printer.number_reused();
     for (index, node) in plan.nodes.iter().enumerate() {
         if matches!(node.operator, PhysicalOperator::Sink(_) | PhysicalOperator::Collect) {
@@ -28,6 +35,7 @@ pub(crate) fn explain(plan: &Plan, changelog: &Changelog, graph: &JobGraph) -> S
 struct Printer<'a> {
     plan: &'a Plan,
     changelog: &'a Changelog,
+    mini_batches: &'a MiniBatches,
     graph: &'a JobGraph,
     text: &'a mut String,
     /// Node to its number, and whether it was printed.
@@ -65,12 +73,22 @@ impl Printer<'_> {
             }
             *printed = true;
         }
+        let depth = self.assigner(index, depth);
         let text = self.described(index);
         self.line(depth, &text);
         for (input, from) in self.plan.nodes[index].inputs.iter().enumerate() {
             let depth = self.exchange(index, input, *from, depth + 1);
             self.node(*from, depth);
         }
+    }
+
+    // No operator of ours: what it does, the source and the operators do (row E.23).
+    fn assigner(&mut self, index: usize, depth: usize) -> usize {
+        let Some(assigner) = self.mini_batches.assigner(index) else { return depth };
+        let mode = self.changelog.text(index);
+        let text = format!("{}, changelogMode={mode}){}", assigner.text(), self.reuse(index));
+        self.line(depth, &text);
+        depth + 1
     }
 
     // `Name(..., changelogMode=[I])(reuse_id=[1])`
@@ -90,11 +108,16 @@ impl Printer<'_> {
             _ => self.changelog.text(index),
         };
         name.truncate(name.len() - 1);
-        let reuse = match self.reused.get(&index) {
-            Some((number, _)) => format!("(reuse_id=[{number}])"),
-            None => String::new(),
+        let reuse = match self.mini_batches.assigner(index) {
+            Some(_) => String::new(),
+            None => self.reuse(index),
         };
         format!("{name}, changelogMode={mode}){reuse}")
+    }
+
+    fn reuse(&self, index: usize) -> String {
+        let number = self.reused.get(&index).map(|(number, _)| number);
+        number.map_or_else(String::new, |number| format!("(reuse_id=[{number}])"))
     }
 
     fn exchange(&mut self, index: usize, input: usize, from: usize, depth: usize) -> usize {

@@ -22,6 +22,7 @@ use millrace_sql::{Problem, expressions};
 use crate::build::Built;
 use crate::changelog::Changelog;
 use crate::identity;
+use crate::mini_batch::MiniBatches;
 use crate::names;
 use crate::physical::{
     PhysicalIntervalJoin, PhysicalJoin, PhysicalNode, PhysicalOperator, PhysicalWindowJoin, Plan,
@@ -33,6 +34,7 @@ const BATCH_ROWS: usize = 1024;
 pub(crate) struct Lowering<'a> {
     pub plan: &'a Plan,
     pub changelog: &'a Changelog,
+    pub mini_batches: &'a MiniBatches,
     pub connectors: &'a dyn ConnectorCatalog,
     pub settings: &'a BTreeMap<String, String>,
     pub level: RuntimeLevel,
@@ -118,7 +120,11 @@ impl Lowering<'_> {
         let state_ttl_ms = self.state_ttl_ms();
         Ok(match &node.operator {
             PhysicalOperator::Source { table, columns } => {
-                Operator::Source(self.source(node, table, columns)?)
+                let assigner = self.mini_batches.assigner(index);
+                Operator::Source(SourceOperator {
+                    watermark_step_ms: assigner.and_then(|a| a.watermark_step_ms()),
+                    ..self.source(node, table, columns)?
+                })
             }
             PhysicalOperator::Values(rows) => Operator::Values { rows: self.values(node, rows)? },
             PhysicalOperator::Calc { filter, project } => Operator::Calc {
@@ -148,6 +154,7 @@ impl Lowering<'_> {
                     retracts: self.retracts(index),
                     emit_update_before,
                     state_ttl_ms,
+                    mini_batch: self.mini_batches.of(index),
                 })
             }
             PhysicalOperator::IntervalJoin(join) => {
@@ -173,6 +180,7 @@ impl Lowering<'_> {
                     keep: *keep,
                     emit_update_before,
                     state_ttl_ms,
+                    mini_batch: self.mini_batches.of(index),
                 })
             }
             PhysicalOperator::OverAggregate { partition, time, frame, calls } => {
@@ -323,7 +331,8 @@ impl Lowering<'_> {
             columns: columns_spec.collect(),
             batch_rows: BATCH_ROWS,
         };
-        Ok(SourceOperator { scan, compute, watermark: self.watermark(node, table, columns)? })
+        let watermark = self.watermark(node, table, columns)?;
+        Ok(SourceOperator { scan, compute, watermark, watermark_step_ms: None })
     }
 
     fn descriptor(&self, table: &BoundTable) -> Option<&ConnectorDescriptor> {

@@ -19,6 +19,7 @@ mod explain;
 mod graph;
 mod identity;
 mod join;
+mod mini_batch;
 mod names;
 mod physical;
 mod render;
@@ -140,14 +141,16 @@ fn plan_job(
     let changelog = changelog::infer(&plan, connectors, script.level)?;
     let plan = sink_materialize::added(plan, &changelog, connectors, &script.settings);
     let changelog = changelog::infer(&plan, connectors, script.level)?;
+    let mini_batches = mini_batch::infer(&plan, &script.settings)?;
     let lowering = graph::Lowering {
         plan: &plan,
         changelog: &changelog,
+        mini_batches: &mini_batches,
         connectors,
         settings: &script.settings,
         level: script.level,
     };
     let graph = lowering.job_graph()?;
-    let text = explain::explain(&plan, &changelog, &graph);
+    let text = explain::explain(&plan, &changelog, &mini_batches, &graph);
     Ok((graph, text))
 }

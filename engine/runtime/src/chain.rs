@@ -153,7 +153,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Snapshots every operator, then passes the barrier on. `reader` is the head's
+    /// Has every operator give out what it holds back, snapshots it, then passes the barrier on. `reader` is the head's
     /// when it is a source.
     pub fn on_barrier(
         &mut self,
@@ -161,8 +161,9 @@ impl Chain {
         mut reader: Option<ReaderSnapshot>,
     ) -> Result<Vec<NodeSnapshot>, TaskStop> {
         let ends = ends_input(barrier.kind);
-        if ends {
-            for position in 0..self.nodes.len() {
+        for position in 0..self.nodes.len() {
+            self.call(position, |operator, ctx, out| operator.flush(ctx, out))?;
+            if ends {
                 self.call(position, |operator, ctx, out| operator.on_end(ctx, out))?;
             }
         }

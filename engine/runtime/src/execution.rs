@@ -453,9 +453,11 @@ fn build_source(
     let node = &attempt.spec.graph.nodes[index];
     let source = attempt.spec.connections.sources.get(&index);
     let source = source.ok_or_else(|| TaskError::new(&node.name, "its table was not opened"))?;
-    let (compute, watermark) = match &node.operator {
-        GraphOperator::Source(source) => (source.compute.clone(), source.watermark.clone()),
-        _ => (None, None),
+    let (compute, watermark, watermark_step_ms) = match &node.operator {
+        GraphOperator::Source(source) => {
+            (source.compute.clone(), source.watermark.clone(), source.watermark_step_ms)
+        }
+        _ => (None, None, None),
     };
     let task = TaskContext { subtask: environment.subtask, parallelism: environment.parallelism };
     let reader =
@@ -480,6 +482,7 @@ fn build_source(
             name: node.name.clone(),
             compute,
             watermark,
+            watermark_step_ms,
             output: node.output.to_arrow(),
         },
         watermarks: SplitWatermarks::new(

@@ -1,7 +1,7 @@
 //! The face between the task loop and an operator.
 //!
 //! Flow: the task calls `restore` once, then `on_batch`, `on_watermark` and
-//! `on_processing_time` in any order, `snapshot` between any two of them, and
+//! `on_processing_time` in any order, `flush` and `snapshot` between any two of them, and
 //! `on_end` last. An operator never blocks and never reads a clock.
 
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
@@ -93,6 +93,14 @@ pub trait Operator: Send {
     /// one.
     fn watermark_delay_ms(&self) -> i64 {
         0
+    }
+
+    /// A barrier is about to be handled: gives out the changes that a mini-batch holds
+    /// back, so that a snapshot holds no row that nobody has seen (Flink: a bundle is
+    /// finished before the snapshot). [`Operator::snapshot`] follows with no row between.
+    fn flush(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        let _ = (ctx, out);
+        Ok(())
     }
 
     /// All inputs have ended and the watermark `MAX` was handled.

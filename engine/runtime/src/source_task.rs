@@ -32,6 +32,8 @@ pub struct Preparation {
     pub name: String,
     pub compute: Option<Vec<Expression>>,
     pub watermark: Option<WatermarkSpec>,
+    /// Watermarks go on only when they pass a multiple of it (row E.23).
+    pub watermark_step_ms: Option<i64>,
     pub output: SchemaRef,
 }
 
@@ -301,10 +303,13 @@ impl SourceTask {
         match self.watermarks.tell(now_ms) {
             Tell::Nothing => Ok(()),
             Tell::Idle => self.chain.broadcast(&Message::Idle),
-            Tell::Watermark(watermark) if watermark > self.chain.watermark() => {
+            Tell::Watermark(watermark)
+                if self.preparation.passes_step(self.chain.watermark(), watermark) =>
+            {
                 self.chain.on_watermark(watermark)
             }
-            Tell::Watermark(watermark) => self.chain.broadcast(&Message::Watermark(watermark)),
+            // Nothing new, but whoever took this subtask for idle must wait for it again.
+            Tell::Watermark(_) => self.chain.broadcast(&Message::Watermark(self.chain.watermark())),
         }
     }
 
@@ -331,6 +336,22 @@ struct Prepared {
 }
 
 impl Preparation {
+    /// Whether a watermark is to go on, after `last`. With a step, only the first past
+    /// each multiple of it: mini-batches in event time end at watermarks (Flink:
+    /// `RowTimeMiniBatchAssginerOperator`).
+    fn passes_step(&self, last: Watermark, watermark: Watermark) -> bool {
+        let next_end = |Watermark(ms): Watermark, step: i64| {
+            // The last millisecond of a step belongs to it.
+            ms.saturating_add(1).div_euclid(step)
+        };
+        match self.watermark_step_ms.filter(|step| *step > 0) {
+            Some(step) if last > Watermark::MIN && watermark < Watermark::MAX => {
+                next_end(watermark, step) > next_end(last, step)
+            }
+            _ => watermark > last,
+        }
+    }
+
     /// The rows as the operator's output, with each one's watermark.
     fn prepare(
         &self,

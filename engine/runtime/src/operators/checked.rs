@@ -172,6 +172,12 @@ impl Operator for Checked {
         self.inner.next_processing_timer()
     }
 
+    fn flush(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        let before = out.batches.len();
+        self.inner.flush(ctx, out)?;
+        self.check_output(before, out)
+    }
+
     fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
         self.check_call(ctx)?;
         let before = out.batches.len();

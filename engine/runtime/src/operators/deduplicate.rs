@@ -8,6 +8,8 @@
 //! State: table 0, one entry a key: key -> last write, time, kept row (empty when only
 //! its presence matters).
 
+mod mini_batch;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, UInt32Array};
@@ -17,6 +19,7 @@ use millrace_dataflow::graph::{Deduplicate as Config, Keep, WindowTime};
 use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row::{self, EncodedRows};
 
+use self::mini_batch::Pending;
 use super::keys::KeyTable;
 use super::shape::{Picks, Shape};
 use super::ttl::Ttl;
@@ -32,6 +35,8 @@ pub struct Deduplicate {
     keys: KeyTable,
     kept: Vec<Kept>,
     ttl: Ttl,
+    /// In mini-batches: the keys that changed and were not told of.
+    pending: Option<Pending>,
 }
 
 /// The row that a key shows.
@@ -59,6 +64,7 @@ impl Deduplicate {
             keys: KeyTable::default(),
             kept: Vec::new(),
             ttl: Ttl::new(config.state_ttl_ms),
+            pending: config.mini_batch.map(Pending::new),
         }
     }
 
@@ -133,17 +139,25 @@ impl Deduplicate {
             if known && !self.replaces(kept, times[row], rows.row(row)) {
                 continue;
             }
+            if let Some(pending) = &mut self.pending {
+                pending.replaced(slot, known.then_some(&kept.row));
+                self.keep(slot, times[row], rows.row(row), ctx);
+                continue;
+            }
             let kind = if known { RowKind::UpdateAfter } else { RowKind::Insert };
             if known && self.config.emit_update_before {
                 picks.push(RowKind::UpdateBefore, 1, replaced.len());
                 replaced.push(kept.row.clone());
             }
             picks.push(kind, 0, row);
-            self.kept[slot as usize] =
-                Kept { in_use: true, time_ms: times[row], row: rows.row(row).into() };
-            self.ttl.write(slot, ctx.processing_time_ms);
+            self.keep(slot, times[row], rows.row(row), ctx);
         }
         Ok(Replacements { picks, replaced })
+    }
+
+    fn keep(&mut self, slot: u32, time_ms: i64, row: &[u8], ctx: &OperatorContext) {
+        self.kept[slot as usize] = Kept { in_use: true, time_ms, row: row.into() };
+        self.ttl.write(slot, ctx.processing_time_ms);
     }
 
     fn forget(&mut self, rows: usize, ctx: &OperatorContext) {
@@ -164,6 +178,9 @@ impl Operator for Deduplicate {
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
+        if self.pending.is_some() {
+            return self.take_in(batch, ctx, out);
+        }
         let rows = batch.num_rows();
         if self.is_presence_only() {
             if let Some(batch) = self.first_by_clock(batch, ctx)? {
@@ -178,11 +195,48 @@ impl Operator for Deduplicate {
         Ok(())
     }
 
+    fn on_watermark(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        match &self.pending {
+            Some(pending) if pending.filling.ends_at(ctx.watermark) => self.give_out(ctx, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn next_processing_timer(&self) -> Option<i64> {
+        self.pending.as_ref().and_then(|pending| pending.filling.due_ms())
+    }
+
+    fn on_processing_time(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        match &self.pending {
+            Some(pending) if pending.filling.is_due(ctx) => self.give_out(ctx, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn flush(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.give_out(ctx, out)
+    }
+
+    fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.give_out(ctx, out)
+    }
+
     fn snapshot(
         &mut self,
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
+        if self.pending.as_ref().is_some_and(|pending| !pending.is_empty()) {
+            return Err(self.shape.failed("a snapshot before its mini-batch was given out"));
+        }
         let slots: Vec<u32> =
             self.keys.index.slots().filter(|&slot| !self.ttl.is_expired(slot, ctx)).collect();
         let kept = || slots.iter().map(|&slot| &self.kept[slot as usize]);

@@ -6,7 +6,12 @@
 //! group whose last row is retracted emits `-D` and is forgotten (row B2.3). A
 //! retraction for a group that is not there is dropped.
 //!
+//! In mini-batches it says what became of each group since the last time it spoke: see
+//! [`mini_batch`].
+//!
 //! State: table 0, one entry a group: key -> rows in the group, last write, aggregates.
+
+mod mini_batch;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
 use arrow::compute::{filter_record_batch, kernels::cmp::distinct};
@@ -15,6 +20,7 @@ use millrace_dataflow::graph::GroupAggregate as Config;
 use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row;
 
+use self::mini_batch::Pending;
 use super::aggregate::{Calls, Steps, Traced};
 use super::calc::filter_kinds;
 use super::keys::KeyTable;
@@ -33,6 +39,8 @@ pub struct GroupAggregate {
     /// Rows in each group; 0: the slot is free.
     counts: Vec<i64>,
     ttl: Ttl,
+    /// In mini-batches: the groups that changed and were not told of.
+    pending: Option<Pending>,
 }
 
 /// What the rows of a batch do to their groups.
@@ -67,7 +75,22 @@ impl GroupAggregate {
             groups: KeyTable::default(),
             counts: Vec::new(),
             ttl: Ttl::new(config.state_ttl_ms),
+            pending: config.mini_batch.map(Pending::new),
         })
+    }
+
+    /// The plan of a batch, and the batch without the rows that do nothing.
+    fn planned(
+        &mut self,
+        mut batch: Batch,
+        ctx: &OperatorContext,
+    ) -> Result<(Batch, Plan), OperatorError> {
+        let plan = self.plan(&batch, ctx);
+        if !plan.ignored.is_empty() {
+            batch = without(&batch, &plan.ignored).map_err(|error| self.shape.failed(error))?;
+        }
+        self.calls.resize(self.groups.slab.capacity());
+        Ok((batch, plan))
     }
 
     fn plan(&mut self, batch: &Batch, ctx: &OperatorContext) -> Plan {
@@ -173,14 +196,15 @@ impl GroupAggregate {
         Ok(())
     }
 
-    /// Forgets groups that ended and stayed so, and some whose time is over.
-    fn forget(&mut self, plan: &Plan, ctx: &OperatorContext) {
-        for (&slot, _) in plan.slots.iter().zip(&plan.dies).filter(|(_, dies)| **dies) {
+    /// Forgets those of these groups that ended and stayed so, and some whose time is
+    /// over: more of them the more rows came.
+    fn forget(&mut self, ended: impl Iterator<Item = u32>, rows: usize, ctx: &OperatorContext) {
+        for slot in ended {
             if self.counts[slot as usize] == 0 && self.groups.find_slot(slot) {
                 self.drop_group(slot);
             }
         }
-        for slot in self.ttl.sweep(plan.slots.len(), ctx) {
+        for slot in self.ttl.sweep(rows, ctx) {
             if self.counts[slot as usize] > 0 {
                 self.drop_group(slot);
             }
@@ -201,6 +225,14 @@ impl GroupAggregate {
 }
 
 impl Plan {
+    fn steps(&self, batch: &Batch) -> Steps<'_> {
+        Steps {
+            slots: &self.slots,
+            fresh: Some(&self.fresh),
+            accumulate: batch.kinds.is_some().then_some(self.accumulate.as_slice()),
+        }
+    }
+
     fn push(&mut self, slot: u32, fresh: bool, dies: bool, accumulate: bool) {
         self.slots.push(slot);
         self.fresh.push(fresh);
@@ -237,26 +269,56 @@ impl Operator for GroupAggregate {
     fn on_batch(
         &mut self,
         _: usize,
-        mut batch: Batch,
+        batch: Batch,
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        let plan = self.plan(&batch, ctx);
-        if !plan.ignored.is_empty() {
-            batch = without(&batch, &plan.ignored).map_err(|error| self.shape.failed(error))?;
+        if self.pending.is_some() {
+            return self.take_in(batch, ctx, out);
         }
-        self.calls.resize(self.groups.slab.capacity());
-        let steps = Steps {
-            slots: &plan.slots,
-            fresh: Some(&plan.fresh),
-            accumulate: batch.kinds.is_some().then_some(plan.accumulate.as_slice()),
-        };
+        let (batch, plan) = self.planned(batch, ctx)?;
+        let steps = plan.steps(&batch);
         let traced = self.calls.trace(&batch.record, &steps);
         let changed = self.changed(&traced, plan.slots.len());
         let picks = self.picks(&plan, &changed);
         self.emit(&batch, &traced, picks, out)?;
-        self.forget(&plan, ctx);
+        let ended = plan.slots.iter().zip(&plan.dies).filter(|(_, dies)| **dies);
+        self.forget(ended.map(|(slot, _)| *slot), plan.slots.len(), ctx);
         Ok(())
+    }
+
+    fn on_watermark(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        match &self.pending {
+            Some(pending) if pending.filling.ends_at(ctx.watermark) => self.give_out(ctx, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn next_processing_timer(&self) -> Option<i64> {
+        self.pending.as_ref().and_then(|pending| pending.filling.due_ms())
+    }
+
+    fn on_processing_time(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        match &self.pending {
+            Some(pending) if pending.filling.is_due(ctx) => self.give_out(ctx, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn flush(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.give_out(ctx, out)
+    }
+
+    fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.give_out(ctx, out)
     }
 
     fn snapshot(
@@ -264,6 +326,9 @@ impl Operator for GroupAggregate {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
+        if self.pending.as_ref().is_some_and(|pending| !pending.is_empty()) {
+            return Err(self.shape.failed("a snapshot before its mini-batch was given out"));
+        }
         let slots: Vec<u32> =
             self.groups.index.slots().filter(|&slot| !self.is_gone(slot, ctx)).collect();
         let counts = slots.iter().map(|&slot| self.counts[slot as usize]);

@@ -11,6 +11,7 @@ mod group_aggregate;
 mod interval_join;
 mod join;
 mod keys;
+mod mini_batch;
 mod over;
 mod progress;
 mod rank;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::{
-    AggregateCall, AggregateFunction as F, GroupAggregate, Operator as Node, WindowAggregate,
-    WindowAssigner, WindowInput, WindowKind, WindowTime,
+    AggregateCall, AggregateFunction as F, GroupAggregate, MiniBatchMode, Operator as Node,
+    WindowAggregate, WindowAssigner, WindowInput, WindowKind, WindowTime,
 };
 use millrace_dataflow::{Field, Schema};
 
 use super::group_aggregate::call;
+use super::mini_batch::mini_batch;
 use super::naive::{Dice, KeyedTable};
 use super::stage::{Spec, Stage, check};
 use super::text::{data_type, schema};
@@ -234,6 +235,7 @@ fn spec(calls: &[AggregateCall], retracts: bool) -> Spec {
             retracts,
             emit_update_before: true,
             state_ttl_ms: 0,
+            mini_batch: None,
         }),
         inputs: vec![schema(COLUMNS)],
         output: output(calls),
@@ -244,9 +246,12 @@ fn spec(calls: &[AggregateCall], retracts: bool) -> Spec {
 
 /// Feeds a random changelog with random restores; after every batch the table that
 /// the output makes is the aggregates of the rows that are there.
-fn compare(seed: u64, calls: &[AggregateCall], retracts: bool) {
+fn compare(seed: u64, calls: &[AggregateCall], retracts: bool, mini_batches: bool) {
     let mut dice = Dice::new(seed);
     let mut stage = Stage::new(&spec(calls, retracts));
+    if mini_batches {
+        stage = Stage::new(&gathering(stage.spec, 1 + dice.roll(40) as usize));
+    }
     let mut live = Live::default();
     let mut table = KeyedTable::default();
     for at in 0..40 {
@@ -262,12 +267,29 @@ fn compare(seed: u64, calls: &[AggregateCall], retracts: bool) {
             }
         }
         stage.rows(0, &changes);
-        stage.emitted().iter().for_each(|row| table.apply(row, &[0]));
-        assert_eq!(table.0, recomputed(calls, &live), "seed {seed}, batch {at}");
         if dice.one_in(6) {
+            // A savepoint taken with mini-batches is restored without, and back.
+            match dice.roll(4) {
+                _ if !mini_batches => {}
+                0 => stage.become_spec(&spec(calls, retracts)),
+                1 => stage.become_spec(&gathering(spec(calls, retracts), 10)),
+                _ => {}
+            }
             stage.restore(1 + dice.roll(5) as u16);
         }
+        if !mini_batches || dice.one_in(3) {
+            stage.flush();
+            stage.emitted().iter().for_each(|row| table.apply(row, &[0]));
+            assert_eq!(table.0, recomputed(calls, &live), "seed {seed}, batch {at}");
+        }
     }
+}
+
+fn gathering(mut spec: Spec, rows: usize) -> Spec {
+    if let Node::GroupAggregate(config) = &mut spec.node {
+        config.mini_batch = Some(mini_batch(rows, MiniBatchMode::ProcTime));
+    }
+    spec
 }
 
 fn recomputed(calls: &[AggregateCall], live: &Live) -> BTreeMap<Vec<String>, Vec<String>> {
@@ -290,14 +312,21 @@ fn recomputed(calls: &[AggregateCall], live: &Live) -> BTreeMap<Vec<String>, Vec
 #[test]
 fn every_aggregate_equals_its_recomputation_without_retraction() {
     for seed in 1..12 {
-        compare(seed, &calls(), false);
+        compare(seed, &calls(), false, false);
     }
 }
 
 #[test]
 fn every_aggregate_equals_its_recomputation_with_retraction() {
     for seed in 1..24 {
-        compare(seed, &calls(), true);
+        compare(seed, &calls(), true, false);
+    }
+}
+
+#[test]
+fn f1_2_every_aggregate_equals_its_recomputation_in_mini_batches() {
+    for seed in 1..24 {
+        compare(seed, &calls(), seed % 3 > 0, true);
     }
 }
 

@@ -16,6 +16,7 @@ fn spec(time: WindowTime, keep: Keep, state_ttl_ms: i64) -> Spec {
             keep,
             emit_update_before: true,
             state_ttl_ms,
+            mini_batch: None,
         }),
         inputs: vec![schema("k STRING, v INT, ts TIMESTAMP(3)")],
         output: schema("k STRING, v INT, ts TIMESTAMP(3)"),

@@ -34,6 +34,7 @@ fn spec(change: impl FnOnce(&mut GroupAggregate)) -> Spec {
         retracts: true,
         emit_update_before: true,
         state_ttl_ms: 0,
+        mini_batch: None,
     };
     change(&mut config);
     let keys = config.keys.clone();

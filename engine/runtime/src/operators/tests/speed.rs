@@ -104,6 +104,7 @@ fn speed() {
         retracts: false,
         emit_update_before: true,
         state_ttl_ms: 0,
+        mini_batch: None,
     });
     let rank = Node::Rank(Rank {
         partition: vec![0],
@@ -121,6 +122,7 @@ fn speed() {
         keep: Keep::Last,
         emit_update_before: true,
         state_ttl_ms: 0,
+        mini_batch: None,
     });
     let join = Node::IntervalJoin(IntervalJoin {
         kind: JoinKind::Inner,

@@ -29,7 +29,7 @@ pub struct Spec {
 }
 
 pub struct Stage {
-    spec: Spec,
+    pub spec: Spec,
     subtasks: Vec<Checked>,
     pub now_ms: i64,
     pub watermark: Watermark,
@@ -151,7 +151,19 @@ impl Stage {
         self.now_ms = ms;
     }
 
+    /// What is held back is given out, as before a barrier.
+    pub fn flush(&mut self) {
+        self.each(|subtask, ctx, out| subtask.flush(ctx, out));
+    }
+
+    /// From the next restore on, the operator is another one.
+    pub fn become_spec(&mut self, spec: &Spec) {
+        self.flush();
+        self.spec = spec.clone();
+    }
+
     pub fn snapshot(&mut self) -> Vec<StateEntry> {
+        self.flush();
         let mut entries = Entries::default();
         for at in 0..self.subtasks.len() {
             let ctx = self.context(at);
@@ -208,6 +220,7 @@ impl Stage {
 /// ```text
 /// rows +I[a, 1] +I[b, 2]      left/right for the inputs of a join
 /// watermark 5000              time 5000: the wall clock
+/// flush                       what is held back, as before a barrier
 /// restore 3                   snapshot, restore with three subtasks
 /// late 1                      rows dropped as late so far
 /// end                         watermark MAX and end of input
@@ -225,6 +238,7 @@ pub fn check(spec: &Spec, script: &str) {
             "time" => stage.time(number()),
             "restore" => stage.restore(number() as u16),
             "late" => assert_eq!(stage.late, number() as u64, "at {line:?}"),
+            "flush" => stage.flush(),
             "end" => stage.end(),
             "=>" => expect(&mut stage, rest, line, script),
             other => panic!("no command {other:?}"),
