@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{self as arrow_types, ArrowPrimitiveType, Fields};
-use millrace_dataflow::types::{DataType, TypeRoot};
+use millrace_dataflow::types::{DataType, Field, TypeRoot};
 
 /// One column under construction, laid out as [`DataType::to_arrow`] says.
 #[derive(Debug)]
@@ -47,7 +47,12 @@ pub(crate) enum Values {
         keys: Box<ColumnBuilder>,
         values: Box<ColumnBuilder>,
     },
-    Row(Vec<ColumnBuilder>),
+    Row {
+        members: Vec<ColumnBuilder>,
+        /// So many NULLs are yet to be appended to each member: rows that are NULL
+        /// mostly come in runs.
+        owed: usize,
+    },
 }
 
 impl ColumnBuilder {
@@ -67,11 +72,18 @@ impl ColumnBuilder {
         self.len() == 0
     }
 
+    #[inline]
     pub fn push_null(&mut self) {
         self.nulls.append_null();
-        self.values.push_neutral();
+        self.values.push_neutrals(1);
     }
 
+    fn push_nulls(&mut self, count: usize) {
+        self.nulls.append_n_nulls(count);
+        self.values.push_neutrals(count);
+    }
+
+    #[inline]
     pub fn push_bool(&mut self, value: bool) {
         if let Values::Boolean(values) = &mut self.values {
             values.append(value);
@@ -80,6 +92,7 @@ impl ColumnBuilder {
     }
 
     /// Appends an integer of the column's own width; the caller has checked that it fits.
+    #[inline]
     pub fn push_integer(&mut self, value: i64) {
         match &mut self.values {
             Values::I8(values) => values.push(value as i8),
@@ -91,6 +104,7 @@ impl ColumnBuilder {
         self.nulls.append_non_null();
     }
 
+    #[inline]
     pub fn push_float(&mut self, value: f64) {
         match &mut self.values {
             Values::F32(values) => values.push(value as f32),
@@ -108,6 +122,7 @@ impl ColumnBuilder {
     }
 
     /// Appends the unscaled value of a DECIMAL.
+    #[inline]
     pub fn push_decimal(&mut self, unscaled: i128) {
         if let Values::I128(values) = &mut self.values {
             values.push(unscaled);
@@ -115,11 +130,13 @@ impl ColumnBuilder {
         }
     }
 
+    #[inline]
     pub fn push_bytes(&mut self, value: &[u8]) {
         self.push_with(|bytes| bytes.extend_from_slice(value));
     }
 
     /// Appends what `write` adds to the column's byte store as one value.
+    #[inline]
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if let Values::Bytes { offsets, bytes } = &mut self.values {
             write(bytes);
@@ -128,6 +145,7 @@ impl ColumnBuilder {
         }
     }
 
+    #[inline]
     pub fn push_row(&mut self) {
         self.nulls.append_non_null();
     }
@@ -143,9 +161,13 @@ impl ColumnBuilder {
     }
 
     /// The members of a ROW column; empty for any other.
+    #[inline]
     pub fn members(&mut self) -> &mut [ColumnBuilder] {
         match &mut self.values {
-            Values::Row(members) => members,
+            Values::Row { members, owed } => {
+                pay(members, owed);
+                members
+            }
             _ => &mut [],
         }
     }
@@ -211,9 +233,10 @@ impl Values {
             }
             TypeRoot::Map(key, value) => Values::map(key, value),
             TypeRoot::Multiset(element) => Values::map(element, &TypeRoot::Int.not_null()),
-            TypeRoot::Row(fields) => Values::Row(
-                fields.iter().map(|field| ColumnBuilder::new(&field.data_type)).collect(),
-            ),
+            TypeRoot::Row(fields) => {
+                let member = |field: &Field| ColumnBuilder::new(&field.data_type);
+                Values::Row { members: fields.iter().map(member).collect(), owed: 0 }
+            }
         }
     }
 
@@ -225,21 +248,24 @@ impl Values {
         }
     }
 
-    fn push_neutral(&mut self) {
+    fn push_neutrals(&mut self, count: usize) {
+        fn more<T: Clone>(values: &mut Vec<T>, count: usize, value: T) {
+            values.resize(values.len() + count, value);
+        }
         match self {
             Values::Null => {}
-            Values::Boolean(values) => values.append(false),
-            Values::I8(values) => values.push(0),
-            Values::I16(values) => values.push(0),
-            Values::I32(values) => values.push(0),
-            Values::I64(values) => values.push(0),
-            Values::F32(values) => values.push(0.0),
-            Values::F64(values) => values.push(0.0),
-            Values::I128(values) => values.push(0),
-            Values::Bytes { offsets, bytes } => offsets.push(offset(bytes.len())),
-            Values::List { offsets, child } => offsets.push(offset(child.len())),
-            Values::Map { offsets, keys, .. } => offsets.push(offset(keys.len())),
-            Values::Row(members) => members.iter_mut().for_each(ColumnBuilder::push_null),
+            Values::Boolean(values) => values.append_n(count, false),
+            Values::I8(values) => more(values, count, 0),
+            Values::I16(values) => more(values, count, 0),
+            Values::I32(values) => more(values, count, 0),
+            Values::I64(values) => more(values, count, 0),
+            Values::F32(values) => more(values, count, 0.0),
+            Values::F64(values) => more(values, count, 0.0),
+            Values::I128(values) => more(values, count, 0),
+            Values::Bytes { offsets, bytes } => more(offsets, count, offset(bytes.len())),
+            Values::List { offsets, child } => more(offsets, count, offset(child.len())),
+            Values::Map { offsets, keys, .. } => more(offsets, count, offset(keys.len())),
+            Values::Row { owed, .. } => *owed += count,
         }
     }
 
@@ -267,7 +293,10 @@ impl Values {
                 keys.truncate(last(offsets));
                 values.truncate(last(offsets));
             }
-            Values::Row(members) => members.iter_mut().for_each(|member| member.truncate(len)),
+            Values::Row { members, owed } => {
+                pay(members, owed);
+                members.iter_mut().for_each(|member| member.truncate(len));
+            }
         }
     }
 
@@ -314,13 +343,21 @@ impl Values {
                 let offsets = take_offsets(offsets);
                 Arc::new(MapArray::new(entries.clone(), offsets, structs, nulls, false))
             }
-            Values::Row(members) => {
+            Values::Row { members, owed } => {
+                pay(members, owed);
                 let A::Struct(fields) = arrow_type else {
                     unreachable!("a row is laid out as Struct")
                 };
                 row_array(fields, members, len, nulls)
             }
         }
+    }
+}
+
+fn pay(members: &mut [ColumnBuilder], owed: &mut usize) {
+    let count = std::mem::take(owed);
+    if count > 0 {
+        members.iter_mut().for_each(|member| member.push_nulls(count));
     }
 }
 
@@ -409,8 +446,6 @@ pub fn repeat(value: &ArrayRef, rows: usize) -> ArrayRef {
 
 #[cfg(test)]
 mod tests {
-    use millrace_dataflow::types::Field;
-
     use super::*;
 
     #[test]

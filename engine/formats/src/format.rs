@@ -51,7 +51,7 @@ pub enum Framing {
     /// Ended by `\n`; such a file can be read from any line on.
     Lines,
     /// Ended by a `\n` that is not between quotes; only readable from its start.
-    QuotedLines { quote: u8, delimiter: u8, escape: Option<u8> },
+    QuotedLines,
 }
 
 /// What became of one record.
@@ -62,6 +62,14 @@ pub enum Decoded {
     Skipped,
 }
 
+/// How far [`RowDecoder::decode_lines`] came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Where the next record starts; on an error, where the bad one does.
+    pub bytes: usize,
+    pub result: Result<(), FormatError>,
+}
+
 /// Turns records into columns.
 pub trait RowDecoder: Send {
     /// Appends the row of one record (without its line end).
@@ -69,6 +77,22 @@ pub trait RowDecoder: Send {
     /// # Errors
     /// The record does not fit the table; nothing was appended.
     fn decode(&mut self, record: &[u8]) -> Result<Decoded, FormatError>;
+
+    /// Appends the rows of the records at the start of `bytes`, each ended by a `\n` as
+    /// the format's [`Framing`] says,
+    /// until one starts at `stop_at` or later, there are `most_rows` rows, or the next
+    /// record has no end here.
+    fn decode_lines(&mut self, bytes: &[u8], stop_at: usize, most_rows: usize) -> Stretch {
+        let mut at = 0;
+        while at < stop_at.min(bytes.len()) && self.rows() < most_rows {
+            let Some(length) = memchr::memchr(b'\n', &bytes[at..]) else { break };
+            if let Err(error) = self.decode(&bytes[at..at + length]) {
+                return Stretch { bytes: at, result: Err(error) };
+            }
+            at += length + 1;
+        }
+        Stretch { bytes: at, result: Ok(()) }
+    }
 
     /// Rows appended since the last [`RowDecoder::finish`].
     fn rows(&self) -> usize;

@@ -13,9 +13,14 @@ pub mod column;
 pub mod csv;
 pub mod error;
 pub mod format;
+#[cfg(test)]
+mod fuzz;
 pub mod json;
+mod lanes;
 pub mod numbers;
 pub mod options;
+mod page;
+mod quick;
 pub mod raw;
 pub mod time;
 
@@ -23,5 +28,5 @@ pub use cells::Cells;
 pub use column::ColumnBuilder;
 pub use error::FormatError;
 pub use format::{
-    Decoded, Encoded, Format, FormatDescriptor, Framing, RowDecoder, RowEncoder, formats,
+    Decoded, Encoded, Format, FormatDescriptor, Framing, RowDecoder, RowEncoder, Stretch, formats,
 };

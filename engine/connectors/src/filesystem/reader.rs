@@ -47,8 +47,7 @@ impl FileReader {
     fn open(&self, id: String, split: FileSplit) -> Result<OpenFile, SourceError> {
         let constants = constants(&self.plan, &split)?;
         let path = split.path.clone();
-        let records = RecordFile::open(split, self.plan.format.framing())
-            .map_err(|error| unreadable(&path, error))?;
+        let records = RecordFile::open(split).map_err(|error| unreadable(&path, error))?;
         Ok(OpenFile { id, records, constants })
     }
 }
@@ -100,17 +99,36 @@ fn decode_some(
 ) -> Result<bool, SourceError> {
     let stop_at = records.split.offset + BATCH_BYTES;
     while decoder.rows() < batch_rows && records.split.offset < stop_at {
-        let at = records.split.offset;
-        let next = records.next().map_err(|error| unreadable(&records.split.path, error))?;
-        let Some(range) = next else { return Ok(true) };
-        decoder
-            .decode(records.bytes(range))
-            .map_err(|error| bad_record(&records.split.path, at, &error.message))?;
+        if records.is_at_end() {
+            return Ok(true);
+        }
+        let left = stop_at.min(records.split.end) - records.split.offset;
+        let stretch = decoder.decode_lines(records.unread(), left as usize, batch_rows);
+        records.advance(stretch.bytes);
+        stretch.result.map_err(|error| bad_record(&records.split, &error.message))?;
+        let filled = stretch.bytes > 0
+            || records.fill().map_err(|error| unreadable(&records.split.path, error))?;
+        if !filled {
+            return decode_rest(records, decoder).map(|()| true);
+        }
     }
     Ok(false)
 }
 
-fn bad_record(path: &str, offset: u64, reason: &str) -> SourceError {
+// What follows the last line end of the file.
+fn decode_rest(records: &mut RecordFile, decoder: &mut dyn RowDecoder) -> Result<(), SourceError> {
+    let rest = records.unread();
+    if !rest.is_empty() {
+        decoder.decode(rest).map_err(|error| bad_record(&records.split, &error.message))?;
+        records.advance(rest.len());
+    }
+    Ok(())
+}
+
+/// The record at the position of the split is bad.
+fn bad_record(split: &FileSplit, reason: &str) -> SourceError {
+    let FileSplit { path, offset, .. } = split;
+    let offset = *offset;
     let line = match line_of(path, offset) {
         Ok(line) => format!("line {line}, "),
         Err(_) => String::new(),

@@ -1,11 +1,7 @@
-//! The records of a file range, read in large blocks and handed out in place.
+//! The bytes of a file range, read in large blocks and handed out in place.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Range;
-
-use millrace_formats::Framing;
-use millrace_formats::csv::open_quote;
 
 use super::split::FileSplit;
 
@@ -13,20 +9,21 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// A record longer than this is taken for a file that is not what it should be.
 const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;
 
-/// A file open at the position of a split, which it moves on record by record.
+/// A file open at the position of a split, which it moves on.
 pub struct RecordFile {
     file: File,
-    framing: Framing,
+    /// `buffer[start..end]` is what was read of the file from `split.offset` on and is
+    /// not yet decoded; what is behind it is to be written over.
     buffer: Vec<u8>,
-    /// Start of what is unread in `buffer`, which is at `split.offset` of the file.
     start: usize,
+    end: usize,
     pub split: FileSplit,
 }
 
 impl RecordFile {
     /// # Errors
     /// The file is gone, or shorter than when it was listed.
-    pub fn open(mut split: FileSplit, framing: Framing) -> io::Result<RecordFile> {
+    pub fn open(mut split: FileSplit) -> io::Result<RecordFile> {
         let mut file = File::open(&split.path)?;
         let length = file.metadata()?.len();
         if length < split.size {
@@ -37,90 +34,63 @@ impl RecordFile {
         file.seek(SeekFrom::Start(from))?;
         let skip_first = !split.aligned;
         split.offset = from;
-        let buffer = Vec::with_capacity(BLOCK_BYTES);
-        let mut records = RecordFile { file, framing, buffer, start: 0, split };
+        let mut records = RecordFile { file, buffer: Vec::new(), start: 0, end: 0, split };
         if skip_first {
-            records.next()?;
+            records.skip_line()?;
             records.split.aligned = true;
         }
         Ok(records)
     }
 
-    /// The next record of the range as a range of [`RecordFile::bytes`] without its
-    /// line end; the split's offset is behind it afterwards.
-    pub fn next(&mut self) -> io::Result<Option<Range<usize>>> {
-        if self.split.aligned && self.split.offset >= self.split.end {
-            return Ok(None);
-        }
-        let mut scanned = 0;
-        loop {
-            match self.line_end(scanned) {
-                Some(length) => {
-                    let line = self.start..self.start + length;
-                    if self.goes_on(&self.buffer[line.clone()]) {
-                        scanned = length + 1;
-                        continue;
-                    }
-                    self.advance(length + 1);
-                    return Ok(Some(line));
-                }
-                None => scanned = self.buffer.len() - self.start,
-            }
-            if !self.fill()? {
-                return Ok(self.rest());
-            }
-        }
+    /// Whether the next record, if there is one, belongs to another split.
+    pub fn is_at_end(&self) -> bool {
+        self.split.offset >= self.split.end
     }
 
-    pub fn bytes(&self, range: Range<usize>) -> &[u8] {
-        &self.buffer[range]
+    /// What was read and not yet decoded; a record starts here.
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
     }
 
-    fn line_end(&self, from: usize) -> Option<usize> {
-        let unread = &self.buffer[self.start..];
-        memchr::memchr(b'\n', &unread[from..]).map(|at| from + at)
-    }
-
-    fn goes_on(&self, line: &[u8]) -> bool {
-        match self.framing {
-            Framing::Lines => false,
-            Framing::QuotedLines { quote, delimiter, escape } => {
-                open_quote(line, quote, delimiter, escape)
-            }
-        }
-    }
-
-    fn advance(&mut self, bytes: usize) {
+    /// Steps over some of [`RecordFile::unread`].
+    pub fn advance(&mut self, bytes: usize) {
         self.start += bytes;
         self.split.offset += bytes as u64;
     }
 
-    // What follows the last line end of the file.
-    fn rest(&mut self) -> Option<Range<usize>> {
-        let rest = self.start..self.buffer.len();
-        self.advance(rest.len());
-        (!rest.is_empty()).then_some(rest)
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            if let Some(length) = memchr::memchr(b'\n', self.unread()) {
+                self.advance(length + 1);
+                return Ok(());
+            }
+            self.advance(self.unread().len());
+            if !self.fill()? {
+                return Ok(());
+            }
+        }
     }
 
     /// Reads a block more; `false` at the end of what was listed.
-    fn fill(&mut self) -> io::Result<bool> {
-        let unread = self.buffer.len() - self.start;
+    pub fn fill(&mut self) -> io::Result<bool> {
+        let unread = self.end - self.start;
         if unread > MAX_RECORD_BYTES {
             return Err(io::Error::other("a record is longer than 64 MiB"));
         }
-        self.buffer.drain(..self.start);
-        self.start = 0;
         let left = self.split.size - (self.split.offset + unread as u64);
         let wanted = (BLOCK_BYTES as u64).min(left) as usize;
         if wanted == 0 {
             return Ok(false);
         }
-        self.buffer.resize(unread + wanted, 0);
-        let mut filled = unread;
-        while filled < unread + wanted {
-            match self.file.read(&mut self.buffer[filled..])? {
-                0 => return Err(shrank(self.split.size, self.split.offset + filled as u64)),
-                read => filled += read,
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, unread);
+        if self.buffer.len() < unread + wanted {
+            self.buffer.resize(unread + wanted, 0);
+        }
+        while self.end < unread + wanted {
+            match self.file.read(&mut self.buffer[self.end..unread + wanted])? {
+                0 => return Err(shrank(self.split.size, self.split.offset + self.end as u64)),
+                read => self.end += read,
             }
         }
         Ok(true)

@@ -6,12 +6,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use millrace_dataflow::types::{DataType, Field, Schema, TypeRoot};
 
 use super::CsvOptions;
-use super::split::{FieldSpan, clean, split};
+use super::quick::{Known, Place};
+use super::split::{FieldSpan, clean, record_end, split};
 use crate::column::ColumnBuilder;
 use crate::error::FormatError;
-use crate::format::{Decoded, RowDecoder};
+use crate::format::{Decoded, RowDecoder, Stretch};
 use crate::json::parse_integer;
 use crate::numbers::{DecimalText, parse_decimal, parse_f32, parse_f64};
+use crate::quick::Timestamps;
 use crate::time::{TimestampStandard, parse_date, parse_time, parse_timestamp};
 
 /// Decodes records into the columns it was made for.
@@ -19,32 +21,98 @@ use crate::time::{TimestampStandard, parse_date, parse_time, parse_timestamp};
 pub struct CsvDecoder {
     /// Number of fields a record should have.
     width: usize,
-    wanted: Vec<Wanted>,
-    options: CsvOptions,
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) options: CsvOptions,
     rows: usize,
     spans: Vec<FieldSpan>,
     scratch: Vec<u8>,
+    /// Of each field of a record, which of `wanted` it is for; empty when records are
+    /// always read the long way.
+    pub(super) fields: Vec<Option<usize>>,
+    pub(super) timestamps: Timestamps,
 }
 
 #[derive(Debug)]
-struct Wanted {
+pub(super) struct Wanted {
     position: usize,
-    field: Field,
-    column: ColumnBuilder,
+    pub field: Field,
+    pub known: Known,
+    pub column: ColumnBuilder,
 }
 
 impl CsvDecoder {
     pub fn new(schema: &Schema, columns: &[usize], options: CsvOptions) -> CsvDecoder {
-        let wanted = columns
+        let wanted: Vec<Wanted> = columns
             .iter()
             .map(|position| {
                 let field = schema.fields[*position].clone();
                 let column = ColumnBuilder::new(&field.data_type);
-                Wanted { position: *position, field, column }
+                let known = Known::of(&field.data_type);
+                Wanted { position: *position, field, known, column }
             })
             .collect();
-        let width = schema.len();
-        CsvDecoder { width, wanted, options, rows: 0, spans: Vec::new(), scratch: Vec::new() }
+        let wanted_at = |at: usize| wanted.iter().position(|wanted| wanted.position == at);
+        let fields = if options.has_quick_way() { schema.len() } else { 0 };
+        CsvDecoder {
+            width: schema.len(),
+            fields: (0..fields).map(wanted_at).collect(),
+            wanted,
+            options,
+            rows: 0,
+            spans: Vec::new(),
+            scratch: Vec::new(),
+            timestamps: Timestamps::default(),
+        }
+    }
+
+    /// Reads every record the long way: what the other way is compared with.
+    #[cfg(test)]
+    pub fn without_quick_way(mut self) -> CsvDecoder {
+        self.fields.clear();
+        self
+    }
+
+    /// Where the record that starts here ends, when its row could be appended the
+    /// quick way.
+    #[inline]
+    fn quickly(&mut self, place: Place<'_>) -> Option<usize> {
+        if self.fields.is_empty() {
+            return None;
+        }
+        let end = self.quick_row(place);
+        match end {
+            Some(_) => self.rows += 1,
+            None => self.cut_back(),
+        }
+        end
+    }
+
+    #[cold]
+    fn cut_back(&mut self) {
+        let rows = self.rows;
+        self.wanted.iter_mut().for_each(|wanted| wanted.column.truncate(rows));
+    }
+
+    /// `record` has no line end, also no `\r`.
+    fn long_way(&mut self, record: &[u8]) -> Result<Decoded, FormatError> {
+        // In a table of one column an empty line is a value.
+        let blank = record.is_empty() && self.width > 1;
+        if blank || (self.options.comments && record.starts_with(b"#")) {
+            return Ok(Decoded::Skipped);
+        }
+        match self.row(record) {
+            Ok(()) => {
+                self.rows += 1;
+                Ok(Decoded::Row)
+            }
+            Err(reason) => {
+                self.cut_back();
+                if self.options.ignore_parse_errors {
+                    return Ok(Decoded::Skipped);
+                }
+                Err(FormatError::new(reason))
+            }
+        }
     }
 
     fn row(&mut self, record: &[u8]) -> Result<(), String> {
@@ -87,26 +155,27 @@ impl CsvDecoder {
 
 impl RowDecoder for CsvDecoder {
     fn decode(&mut self, record: &[u8]) -> Result<Decoded, FormatError> {
-        let record = record.strip_suffix(b"\r").unwrap_or(record);
-        // In a table of one column an empty line is a value.
-        let blank = record.is_empty() && self.width > 1;
-        if blank || (self.options.comments && record.starts_with(b"#")) {
-            return Ok(Decoded::Skipped);
+        let record = without_return(record);
+        match self.quickly(Place { bytes: record, start: 0, whole: true }) {
+            Some(_) => Ok(Decoded::Row),
+            None => self.long_way(record),
         }
-        match self.row(record) {
-            Ok(()) => {
-                self.rows += 1;
-                Ok(Decoded::Row)
+    }
+
+    fn decode_lines(&mut self, bytes: &[u8], stop_at: usize, most_rows: usize) -> Stretch {
+        let mut at = 0;
+        while at < stop_at.min(bytes.len()) && self.rows < most_rows {
+            if let Some(end) = self.quickly(Place { bytes, start: at, whole: false }) {
+                at = end + 1;
+                continue;
             }
-            Err(reason) => {
-                let rows = self.rows;
-                self.wanted.iter_mut().for_each(|wanted| wanted.column.truncate(rows));
-                if self.options.ignore_parse_errors {
-                    return Ok(Decoded::Skipped);
-                }
-                Err(FormatError::new(reason))
+            let Some(length) = record_end(&bytes[at..], &self.options) else { break };
+            if let Err(error) = self.long_way(without_return(&bytes[at..at + length])) {
+                return Stretch { bytes: at, result: Err(error) };
             }
+            at += length + 1;
         }
+        Stretch { bytes: at, result: Ok(()) }
     }
 
     fn rows(&self) -> usize {
@@ -119,6 +188,10 @@ impl RowDecoder for CsvDecoder {
     }
 }
 
+fn without_return(record: &[u8]) -> &[u8] {
+    record.strip_suffix(b"\r").unwrap_or(record)
+}
+
 /// Appends the value of a text that stands alone, such as a partition's name;
 /// `false` when the text is not of the type.
 pub fn push_text(text: &[u8], data_type: &DataType, column: &mut ColumnBuilder) -> bool {
@@ -126,7 +199,7 @@ pub fn push_text(text: &[u8], data_type: &DataType, column: &mut ColumnBuilder) 
 }
 
 // Whether the text could be read as the type and was appended.
-fn push(
+pub(super) fn push(
     text: &[u8],
     data_type: &DataType,
     options: &CsvOptions,

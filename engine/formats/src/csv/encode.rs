@@ -10,6 +10,7 @@ use crate::cells::{Cells, element_range, moment};
 use crate::error::FormatError;
 use crate::format::{Encoded, RowEncoder};
 use crate::numbers::{write_decimal_stripped, write_f32, write_f64};
+use crate::quick::TimestampTexts;
 use crate::time::{TimestampStandard, write_date, write_time, write_timestamp};
 
 /// Text longer than this is quoted without a look at it (Jackson:
@@ -25,12 +26,14 @@ pub struct CsvEncoder {
     /// one past the greater of delimiter, quote and line end.
     min_safe: u8,
     scratch: Vec<u8>,
+    timestamps: TimestampTexts,
 }
 
 impl CsvEncoder {
     pub fn new(schema: Schema, options: CsvOptions) -> CsvEncoder {
         let greatest = options.delimiter.max(options.quote.unwrap_or(0)).max(b'\n');
-        CsvEncoder { schema, options, min_safe: greatest + 1, scratch: Vec::new() }
+        let (scratch, timestamps) = (Vec::new(), TimestampTexts::default());
+        CsvEncoder { schema, options, min_safe: greatest + 1, scratch, timestamps }
     }
 
     fn write_field(&mut self, cells: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
@@ -42,22 +45,36 @@ impl CsvEncoder {
         if write_number(cells, row, out) {
             return;
         }
-        self.scratch.clear();
-        write_text(cells, row, &self.options, &mut self.scratch);
-        self.write_quoted(out);
+        match cells {
+            Cells::Text(array) => return self.write_quoted(array.value(row).as_bytes(), out),
+            Cells::Timestamp { values, precision, zoned, .. } => {
+                let standard = TimestampStandard::Sql;
+                let short = self.timestamps.text(values[row], *precision, standard, *zoned);
+                if let Some(short) = short {
+                    return self.write_quoted(short.text(), out);
+                }
+            }
+            _ => {}
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        write_text(cells, row, &self.options, &mut scratch);
+        self.write_quoted(&scratch, out);
+        self.scratch = scratch;
     }
 
-    fn write_quoted(&self, out: &mut Vec<u8>) {
-        let Some(quote) = self.options.quote.filter(|_| self.needs_quotes()) else {
-            return out.extend_from_slice(&self.scratch);
+    fn write_quoted(&self, text: &[u8], out: &mut Vec<u8>) {
+        let Some(quote) = self.options.quote.filter(|_| self.needs_quotes(text)) else {
+            return out.extend_from_slice(text);
         };
+        out.reserve(text.len() + 2);
         out.push(quote);
-        let inside = |byte| memchr::memchr(byte, &self.scratch).is_some();
+        let inside = |byte| memchr::memchr(byte, text).is_some();
         if !inside(quote) && !self.options.escape.is_some_and(inside) {
-            out.extend_from_slice(&self.scratch);
+            out.extend_from_slice(text);
             return out.push(quote);
         }
-        for byte in &self.scratch {
+        for byte in text {
             if *byte == quote {
                 out.push(quote);
             } else if Some(*byte) == self.options.escape {
@@ -68,13 +85,12 @@ impl CsvEncoder {
         out.push(quote);
     }
 
-    fn needs_quotes(&self) -> bool {
-        self.scratch.len() > MAX_QUOTE_CHECK && long(&self.scratch)
-            || self.scratch.iter().any(|byte| {
-                *byte < self.min_safe
-                    || Some(*byte) == self.options.escape
-                    || Some(*byte) == self.options.quote
-            })
+    fn needs_quotes(&self, text: &[u8]) -> bool {
+        // The quote itself is below the first safe character.
+        let least = text.iter().fold(u8::MAX, |least, byte| least.min(*byte));
+        least < self.min_safe
+            || text.len() > MAX_QUOTE_CHECK && long(text)
+            || self.options.escape.is_some_and(|escape| memchr::memchr(escape, text).is_some())
     }
 }
 

@@ -2,13 +2,13 @@
 
 mod decode;
 mod encode;
+mod quick;
 mod split;
 
 use millrace_dataflow::types::{DataType, Schema, TypeRoot};
 
 pub use decode::{CsvDecoder, push_text};
 pub use encode::{CsvEncoder, write_plain};
-pub use split::open_quote;
 
 use crate::error::FormatError;
 use crate::format::{Format, FormatDescriptor, FormatOptions, Framing, RowDecoder, RowEncoder};
@@ -117,14 +117,7 @@ fn check_type(column: &str, data_type: &DataType) -> Result<(), FormatError> {
 
 impl Format for Csv {
     fn framing(&self) -> Framing {
-        match self.options.quote {
-            None => Framing::Lines,
-            Some(quote) => Framing::QuotedLines {
-                quote,
-                delimiter: self.options.delimiter,
-                escape: self.options.escape,
-            },
-        }
+        if self.options.quote.is_some() { Framing::QuotedLines } else { Framing::Lines }
     }
 
     fn decoder(&self, columns: &[usize]) -> Box<dyn RowDecoder> {
@@ -136,5 +129,7 @@ impl Format for Csv {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -105,37 +105,48 @@ pub(super) fn clean(field: &[u8], options: &CsvOptions, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a line leaves a quoted field open, so that the record goes on in the
-/// next line.
-pub fn open_quote(line: &[u8], quote: u8, delimiter: u8, escape: Option<u8>) -> bool {
-    if escape.is_some_and(|escape| escape != quote) {
-        return open_quote_with_escapes(line, quote, delimiter, escape);
-    }
-    let mut open = false;
-    let mut quotes = memchr::memchr_iter(quote, line);
-    while let Some(at) = quotes.next() {
-        if !open {
-            // A quote within a plain field is text.
-            open = at == 0 || line[at - 1] == delimiter;
-        } else if line.get(at + 1) == Some(&quote) {
-            quotes.next();
-        } else {
-            open = false;
+/// Where the first of the records in `bytes` ends: at a `\n` that is not between
+/// quotes. `None` when that is not among the bytes.
+pub(super) fn record_end(bytes: &[u8], options: &CsvOptions) -> Option<usize> {
+    match (options.quote, options.escape) {
+        (None, _) => memchr::memchr(b'\n', bytes),
+        (Some(quote), Some(escape)) if escape != quote => {
+            record_end_with_escapes(bytes, quote, options.delimiter, escape)
         }
+        (Some(quote), _) => quoted_record_end(bytes, quote, options.delimiter),
     }
-    open
 }
 
-fn open_quote_with_escapes(line: &[u8], quote: u8, delimiter: u8, escape: Option<u8>) -> bool {
+fn quoted_record_end(bytes: &[u8], quote: u8, delimiter: u8) -> Option<usize> {
+    let mut open = false;
+    let mut found = memchr::memchr2_iter(quote, b'\n', bytes);
+    while let Some(at) = found.next() {
+        match (bytes[at] == b'\n', open) {
+            (true, false) => return Some(at),
+            (true, true) => {}
+            // A quote within a plain field is text.
+            (false, false) => open = at == 0 || bytes[at - 1] == delimiter,
+            (false, true) if bytes.get(at + 1) == Some(&quote) => drop(found.next()),
+            (false, true) => open = false,
+        }
+    }
+    None
+}
+
+fn record_end_with_escapes(bytes: &[u8], quote: u8, delimiter: u8, escape: u8) -> Option<usize> {
     let (mut at, mut field_start, mut open) = (0, true, false);
-    while let Some(byte) = line.get(at).copied() {
-        if Some(byte) == escape {
-            at += 2;
+    while let Some(byte) = bytes.get(at).copied() {
+        if byte == b'\n' && !open {
+            return Some(at);
+        }
+        if byte == escape {
+            // A line end is no less one behind an escape.
+            at += if bytes.get(at + 1) == Some(&b'\n') { 1 } else { 2 };
             field_start = false;
             continue;
         }
         match (open, byte == quote) {
-            (true, true) if line.get(at + 1) == Some(&quote) => at += 1,
+            (true, true) if bytes.get(at + 1) == Some(&quote) => at += 1,
             (true, true) => open = false,
             (false, true) if field_start => open = true,
             _ => {}
@@ -143,5 +154,5 @@ fn open_quote_with_escapes(line: &[u8], quote: u8, delimiter: u8, escape: Option
         field_start = !open && byte == delimiter;
         at += 1;
     }
-    open
+    None
 }

@@ -192,7 +192,13 @@ fn g11_9_and_g11_12_numbers_and_times() {
 
 #[test]
 fn a_quoted_line_break_keeps_the_record_open() {
+    let ends_with_its_line = |line: &str, options: &CsvOptions| {
+        let text = format!("{line}\nnext\n");
+        split::record_end(text.as_bytes(), options) == Some(line.len())
+    };
+    let plain = CsvOptions::default();
     for (line, open) in [
+        ("", false),
         ("a,b", false),
         ("a,\"b", true),
         ("\"a\"\"", true),
@@ -200,8 +206,13 @@ fn a_quoted_line_break_keeps_the_record_open() {
         ("a\"b", false),
         ("\"a,b\",c", false),
         ("\"a\",\"", true),
+        ("\"a\nb\",c", false),
     ] {
-        assert_eq!(open_quote(line.as_bytes(), b'"', b',', None), open, "{line}");
+        assert_eq!(ends_with_its_line(line, &plain), !open, "{line}");
     }
-    assert!(open_quote(b"\"a\\\"", b'"', b',', Some(b'\\')));
+    let escapes = CsvOptions { escape: Some(b'\\'), ..CsvOptions::default() };
+    for (line, open) in [("\"a\\\"", true), ("a\\", false), ("\"a\\\nb\"", false)] {
+        assert_eq!(ends_with_its_line(line, &escapes), !open, "{line}");
+    }
+    assert_eq!(split::record_end(b"no end", &plain), None);
 }

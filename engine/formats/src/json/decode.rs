@@ -1,5 +1,6 @@
 //! JSON to columns, straight from the bytes: no tree is built, fields that nobody
-//! asked for are stepped over.
+//! asked for are stepped over. This is the long way, which can read anything; records
+//! that look like earlier ones go by `predict`.
 
 use arrow::array::ArrayRef;
 use base64::Engine as _;
@@ -8,11 +9,13 @@ use millrace_dataflow::types::{DataType, Field, TypeRoot};
 
 use super::JsonOptions;
 use super::encode::write_string;
+use super::predict::{Place, Predictor};
 use super::scan::{Cursor, Kind, RawString, SyntaxError};
 use crate::column::ColumnBuilder;
 use crate::error::FormatError;
-use crate::format::{Decoded, RowDecoder};
+use crate::format::{Decoded, RowDecoder, Stretch};
 use crate::numbers::{DecimalText, parse_decimal, parse_f32, parse_f64, write_f64};
+use crate::quick::Timestamps;
 use crate::time::{parse_date, parse_time, parse_timestamp};
 
 /// Decodes records into the columns it was made for.
@@ -22,18 +25,21 @@ pub struct JsonDecoder {
     columns: Vec<ColumnBuilder>,
     rows: usize,
     reader: Reader,
+    /// `None`: every record is read the long way.
+    predictor: Option<Predictor>,
 }
 
 /// The options and a scratch space, shared by all columns.
 #[derive(Debug)]
-struct Reader {
-    options: JsonOptions,
+pub(super) struct Reader {
+    pub options: JsonOptions,
+    pub timestamps: Timestamps,
     scratch: Vec<u8>,
 }
 
 /// Why a value could not be read.
 #[derive(Debug)]
-enum Fail {
+pub(super) enum Fail {
     Syntax(SyntaxError),
     /// The text is JSON, the value is not of the column's type.
     Value {
@@ -59,7 +65,65 @@ impl From<SyntaxError> for Fail {
 impl JsonDecoder {
     pub fn new(fields: Vec<Field>, options: JsonOptions) -> JsonDecoder {
         let columns = fields.iter().map(|field| ColumnBuilder::new(&field.data_type)).collect();
-        JsonDecoder { fields, columns, rows: 0, reader: Reader { options, scratch: Vec::new() } }
+        let reader = Reader { options, timestamps: Timestamps::default(), scratch: Vec::new() };
+        JsonDecoder { fields, columns, rows: 0, reader, predictor: Some(Predictor::default()) }
+    }
+
+    /// Reads every record the long way: what the other way is compared with.
+    #[cfg(test)]
+    pub fn without_prediction(mut self) -> JsonDecoder {
+        self.predictor = None;
+        self
+    }
+
+    /// How many records were read the long way without an error.
+    #[cfg(test)]
+    pub fn misses(&self) -> u32 {
+        self.predictor.as_ref().map_or(0, |predictor| predictor.misses)
+    }
+
+    /// Where the record that starts here ends, when it looked like an earlier one and
+    /// its row was appended.
+    #[inline]
+    fn predicted(&mut self, place: Place<'_>) -> Option<usize> {
+        let predictor = self.predictor.as_mut()?;
+        let end = predictor.row(place, &mut self.columns, &mut self.reader);
+        match end {
+            Some(_) => self.rows += 1,
+            None => self.cut_back(),
+        }
+        end
+    }
+
+    #[cold]
+    fn cut_back(&mut self) {
+        let rows = self.rows;
+        self.columns.iter_mut().for_each(|column| column.truncate(rows));
+    }
+
+    fn long_way(&mut self, record: &[u8]) -> Result<Decoded, FormatError> {
+        if record.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Decoded::Skipped); // rows G8.29, G10.15
+        }
+        let result = match std::str::from_utf8(record) {
+            Ok(_) => self.row(record),
+            Err(error) => {
+                let at = error.valid_up_to();
+                Err(Fail::Syntax(SyntaxError { at, wanted: "valid UTF-8" }))
+            }
+        };
+        let Err(fail) = result else {
+            self.rows += 1;
+            if let Some(predictor) = &mut self.predictor {
+                predictor.learn(record, &self.fields, &self.reader);
+            }
+            return Ok(Decoded::Row);
+        };
+        self.cut_back();
+        if self.reader.options.ignore_parse_errors {
+            return Ok(Decoded::Skipped); // row G10.2
+        }
+        Err(explain(fail))
     }
 
     fn row(&mut self, record: &[u8]) -> Result<(), Fail> {
@@ -74,26 +138,26 @@ impl JsonDecoder {
 
 impl RowDecoder for JsonDecoder {
     fn decode(&mut self, record: &[u8]) -> Result<Decoded, FormatError> {
-        if record.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Decoded::Skipped); // rows G8.29, G10.15
+        match self.predicted(Place { bytes: record, start: 0, whole: true }) {
+            Some(_) => Ok(Decoded::Row),
+            None => self.long_way(record),
         }
-        let result = match std::str::from_utf8(record) {
-            Ok(_) => self.row(record),
-            Err(error) => {
-                let at = error.valid_up_to();
-                Err(Fail::Syntax(SyntaxError { at, wanted: "valid UTF-8" }))
+    }
+
+    fn decode_lines(&mut self, bytes: &[u8], stop_at: usize, most_rows: usize) -> Stretch {
+        let mut at = 0;
+        while at < stop_at.min(bytes.len()) && self.rows < most_rows {
+            if let Some(end) = self.predicted(Place { bytes, start: at, whole: false }) {
+                at = end + 1;
+                continue;
             }
-        };
-        let Err(fail) = result else {
-            self.rows += 1;
-            return Ok(Decoded::Row);
-        };
-        let rows = self.rows;
-        self.columns.iter_mut().for_each(|column| column.truncate(rows));
-        if self.reader.options.ignore_parse_errors {
-            return Ok(Decoded::Skipped); // row G10.2
+            let Some(length) = memchr::memchr(b'\n', &bytes[at..]) else { break };
+            if let Err(error) = self.long_way(&bytes[at..at + length]) {
+                return Stretch { bytes: at, result: Err(error) };
+            }
+            at += length + 1;
         }
-        Err(explain(fail))
+        Stretch { bytes: at, result: Ok(()) }
     }
 
     fn rows(&self) -> usize {
@@ -200,7 +264,7 @@ impl Reader {
 
     /// Reads a value of a column; a value of another type becomes NULL when parse
     /// errors are ignored (row G10.2).
-    fn field(
+    pub fn field(
         &mut self,
         cursor: &mut Cursor<'_>,
         data_type: &DataType,

@@ -1,6 +1,8 @@
-//! Columns to JSON (row G10.14).
+//! Columns to JSON (row G10.14). The values of the common types go from their columns
+//! straight into the page that is written; all others by `write_cell`.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
+use arrow::buffer::NullBuffer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use millrace_dataflow::types::Schema;
@@ -11,18 +13,107 @@ use crate::cells::{Cells, element_range, moment};
 use crate::error::FormatError;
 use crate::format::{Encoded, RowEncoder};
 use crate::numbers::{write_decimal_stripped, write_f32, write_f64};
-use crate::time::{write_date, write_time, write_timestamp};
+use crate::page::{Page, Piece};
+use crate::quick::TimestampTexts;
+use crate::time::{Moment, write_date, write_time, write_timestamp};
 
 /// Writes one object a row: fields in the table's order, NULLs written.
 #[derive(Debug)]
 pub struct JsonEncoder {
     schema: Schema,
     options: JsonOptions,
+    timestamps: TimestampTexts,
+    scratch: Vec<u8>,
+}
+
+/// A field of an object: what stands before its value, and its values.
+struct Member<'a> {
+    before: Piece,
+    /// `None`: there are none.
+    nulls: Option<&'a NullBuffer>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Long(&'a [i64]),
+    Int(&'a [i32]),
+    Text { bytes: &'a [u8], offsets: &'a [i32] },
+    Timestamp { values: &'a [i64], precision: u8, zoned: bool },
+    Row(Vec<Member<'a>>),
+    Other(&'a Cells<'a>),
 }
 
 impl JsonEncoder {
     pub fn new(schema: Schema, options: JsonOptions) -> JsonEncoder {
-        JsonEncoder { schema, options }
+        let (timestamps, scratch) = (TimestampTexts::default(), Vec::new());
+        JsonEncoder { schema, options, timestamps, scratch }
+    }
+
+    fn object(
+        &mut self,
+        members: &[Member<'_>],
+        row: usize,
+        page: &mut Page,
+    ) -> Result<(), FormatError> {
+        if members.is_empty() {
+            page.byte(b'{');
+        }
+        for member in members {
+            page.piece(&member.before);
+            if member.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                page.push(b"null");
+            } else {
+                self.value(&member.values, row, page)?;
+            }
+        }
+        page.byte(b'}');
+        Ok(())
+    }
+
+    #[inline]
+    fn value(
+        &mut self,
+        values: &Values<'_>,
+        row: usize,
+        page: &mut Page,
+    ) -> Result<(), FormatError> {
+        match values {
+            Values::Long(values) => page.integer(values[row]),
+            Values::Int(values) => page.integer(values[row].into()),
+            Values::Text { bytes, offsets } => {
+                let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+                if !page.plain_text(bytes, from, to) {
+                    self.scratch.clear();
+                    write_string(&bytes[from..to], &mut self.scratch);
+                    page.push(&self.scratch);
+                }
+            }
+            Values::Timestamp { values, precision, zoned } => {
+                self.timestamp(values[row], *precision, *zoned, page);
+            }
+            Values::Row(members) => self.object(members, row, page)?,
+            Values::Other(cells) => {
+                self.scratch.clear();
+                write_cell(cells, row, &self.options, &mut self.scratch)?;
+                page.push(&self.scratch);
+            }
+        }
+        Ok(())
+    }
+
+    fn timestamp(&mut self, value: i64, precision: u8, zoned: bool, page: &mut Page) {
+        let standard = self.options.standard;
+        page.byte(b'"');
+        match self.timestamps.text(value, precision, standard, zoned) {
+            Some(short) => page.push(short.text()),
+            None => {
+                self.scratch.clear();
+                let moment = Moment::of(value, precision);
+                write_timestamp(moment, standard, zoned, &mut self.scratch);
+                page.push(&self.scratch);
+            }
+        }
+        page.byte(b'"');
     }
 }
 
@@ -33,46 +124,58 @@ impl RowEncoder for JsonEncoder {
         rows: usize,
         out: &mut Encoded,
     ) -> Result<(), FormatError> {
-        let cells = Cells::of_columns(&self.schema.fields, columns)?;
-        let members: Vec<(Vec<u8>, Cells<'_>)> = self
-            .schema
-            .fields
-            .iter()
-            .zip(cells)
-            .map(|(field, cells)| (quoted(&field.name), cells))
-            .collect();
-        for row in 0..rows {
-            write_members(&members, row, &self.options, &mut out.bytes)?;
-            out.bytes.push(b'\n');
-            out.ends.push(out.bytes.len());
-        }
-        Ok(())
+        let schema = std::mem::take(&mut self.schema);
+        let result = Cells::of_columns(&schema.fields, columns).and_then(|cells| {
+            let names = schema.fields.iter().map(|field| field.name.as_str());
+            let members = members(names.zip(&cells));
+            let mut page = Page::new(std::mem::take(&mut out.bytes));
+            let written = (0..rows).try_for_each(|row| {
+                self.object(&members, row, &mut page)?;
+                page.byte(b'\n');
+                out.ends.push(page.len());
+                Ok(())
+            });
+            out.bytes = page.into_bytes();
+            written
+        });
+        self.schema = schema;
+        result
     }
 }
 
-fn quoted(name: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len() + 3);
-    write_string(name.as_bytes(), &mut out);
-    out.push(b':');
-    out
+fn members<'a>(fields: impl Iterator<Item = (&'a str, &'a Cells<'a>)>) -> Vec<Member<'a>> {
+    let member = |(at, (name, cells)): (usize, (&str, &'a Cells<'a>))| {
+        let mut before = vec![if at == 0 { b'{' } else { b',' }];
+        write_string(name.as_bytes(), &mut before);
+        before.push(b':');
+        let (values, nulls) = values(cells);
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        Member { before: Piece::new(before), nulls, values }
+    };
+    fields.enumerate().map(member).collect()
 }
 
-fn write_members(
-    members: &[(Vec<u8>, Cells<'_>)],
-    row: usize,
-    options: &JsonOptions,
-    out: &mut Vec<u8>,
-) -> Result<(), FormatError> {
-    out.push(b'{');
-    for (position, (name, cells)) in members.iter().enumerate() {
-        if position > 0 {
-            out.push(b',');
+// With the nulls; those of other values are looked at as each is written.
+fn values<'a>(cells: &'a Cells<'a>) -> (Values<'a>, Option<&'a NullBuffer>) {
+    match cells {
+        Cells::BigInt(array) | Cells::Millis(array) => {
+            (Values::Long(array.values()), array.nulls())
         }
-        out.extend_from_slice(name);
-        write_cell(cells, row, options, out)?;
+        Cells::Int(array) | Cells::Months(array) => (Values::Int(array.values()), array.nulls()),
+        Cells::Text(array) => {
+            let (bytes, offsets) = (array.value_data(), array.value_offsets());
+            (Values::Text { bytes, offsets }, array.nulls())
+        }
+        Cells::Timestamp { array, values, precision, zoned } => {
+            let (precision, zoned) = (*precision, *zoned);
+            (Values::Timestamp { values, precision, zoned }, array.nulls())
+        }
+        Cells::Row { array, members: inner } => {
+            let inner = inner.iter().map(|(name, cells)| (*name, cells));
+            (Values::Row(members(inner)), array.nulls())
+        }
+        other => (Values::Other(other), None),
     }
-    out.push(b'}');
-    Ok(())
 }
 
 fn write_cell(

@@ -2,7 +2,9 @@
 
 mod decode;
 mod encode;
+mod predict;
 mod scan;
+mod shape;
 
 use millrace_dataflow::types::{DataType, Schema, TypeRoot};
 
@@ -141,5 +143,7 @@ impl Format for Json {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! A cursor over the bytes of one JSON text.
 
+use crate::lanes;
+
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
@@ -200,28 +202,34 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// How many leading bytes are neither quote, backslash nor control character.
-pub(super) fn plain_length(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
-        let special = special_bytes(u64::from_le_bytes(*chunk));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    at + bytes[at..].iter().position(is_special).unwrap_or(bytes.len() - at)
+/// Where text without quotes, backslashes and control characters ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plain {
+    pub end: usize,
+    pub ascii: bool,
 }
 
-// Eight bytes at a time: the lowest bit set is the high bit of the first special byte.
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    zero_bytes(word ^ (ONES * u64::from(b'"')))
-        | zero_bytes(word ^ (ONES * u64::from(b'\\')))
-        | zero_bytes(word & (ONES * 0xE0))
+/// The plain text from `at` on.
+#[inline]
+pub(super) fn plain_text(bytes: &[u8], mut at: usize) -> Plain {
+    let mut high = 0;
+    loop {
+        // Behind the end come zeros, which are control characters.
+        let found = lanes::ends_of_text(lanes::chunk(bytes, at));
+        if found.special != 0 {
+            let before = found.special.trailing_zeros();
+            high |= found.high & ((1 << before) - 1);
+            return Plain { end: at + before as usize, ascii: high == 0 };
+        }
+        high |= found.high;
+        at += lanes::WIDTH;
+    }
+}
+
+/// How many leading bytes are neither quote, backslash nor control character.
+#[inline]
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    plain_text(bytes, 0).end
 }
 
 impl RawString<'_> {
