@@ -1,0 +1,11 @@
+-- tables: nexmark
+-- parallelism: 1 2
+SELECT p.id, p.name, CAST(p.starttime AS STRING) AS s FROM (
+  SELECT id, name, window_start AS starttime, window_end AS endtime
+  FROM TABLE(TUMBLE(TABLE person, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
+  GROUP BY id, name, window_start, window_end) p
+JOIN (
+  SELECT seller, window_start AS starttime, window_end AS endtime
+  FROM TABLE(TUMBLE(TABLE auction, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
+  GROUP BY seller, window_start, window_end) a
+ON p.id = a.seller AND p.starttime = a.starttime AND p.endtime = a.endtime;
