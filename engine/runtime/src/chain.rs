@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{Barrier, BarrierKind, Batch, Message, Watermark};
-use millrace_state::EntryBuffer;
 use millrace_state::manifest::{SinkState, SplitPosition};
+use millrace_state::{EntryBuffer, RunSet};
 
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::{OutputEdge, SendContext};
@@ -45,6 +45,8 @@ pub struct ChainNode {
 pub struct NodeSnapshot {
     pub node: usize,
     pub entries: EntryBuffer,
+    /// The pages of an operator that keeps some, frozen.
+    pub runs: Option<RunSet>,
     pub source: Option<ReaderSnapshot>,
     pub sink: Option<SinkState>,
 }
@@ -245,7 +247,7 @@ impl Chain {
         let mut snapshot = NodeSnapshot { node: node.node, source: reader, ..Default::default() };
         match &mut node.body {
             Body::Operator(operator) => operator
-                .snapshot(&ctx, &mut BufferWriter(&mut snapshot.entries))
+                .snapshot(&ctx, &mut NodeWriter(&mut snapshot))
                 .map_err(|error| TaskError::from_operator(&node.name, &error))?,
             Body::Sink(sink) => snapshot.sink = Some(sink.snapshot(ends)?),
             Body::Head | Body::Collect(_) => {}
@@ -288,10 +290,14 @@ pub fn ends_task(kind: BarrierKind) -> bool {
     matches!(kind, BarrierKind::Final | BarrierKind::StopWithSavepoint { .. })
 }
 
-struct BufferWriter<'a>(&'a mut EntryBuffer);
+struct NodeWriter<'a>(&'a mut NodeSnapshot);
 
-impl StateWriter for BufferWriter<'_> {
+impl StateWriter for NodeWriter<'_> {
     fn put(&mut self, entry: StateEntry) {
-        self.0.put(entry.key_group, entry.table, &entry.key, &entry.value);
+        self.0.entries.put(entry.key_group, entry.table, &entry.key, &entry.value);
+    }
+
+    fn put_runs(&mut self, runs: RunSet) {
+        self.0.runs = Some(runs);
     }
 }

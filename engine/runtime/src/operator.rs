@@ -6,6 +6,7 @@
 
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 use millrace_dataflow::{Batch, EvalError, Watermark};
+use millrace_state::{PageStore, RunSet};
 
 /// What an operator may know of where and when it runs.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,11 @@ pub struct StateEntry {
 
 pub trait StateWriter {
     fn put(&mut self, entry: StateEntry);
+
+    /// Hands over the frozen pages of the operator's store: at most once a snapshot,
+    /// beside the entries that are in no page. A key group's entries without a key of
+    /// their own (progress) stay entries.
+    fn put_runs(&mut self, runs: RunSet);
 }
 
 pub trait Operator: Send {
@@ -99,6 +105,20 @@ pub trait Operator: Send {
     fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
         let _ = (ctx, out);
         Ok(())
+    }
+
+    /// Whether it keeps its keyed state in pages: then [`Operator::use_pages`] is called
+    /// once, before `restore`, and `restore` gets only the entries that lie in no run.
+    /// Asked only under `state.backend.type = rocksdb`; otherwise `restore` gets all.
+    fn keeps_pages(&self) -> bool {
+        false
+    }
+
+    /// The store for its pages, with those restored from runs already in it. State
+    /// that was written as plain entries (by the hashmap backend, or a savepoint)
+    /// comes by `restore`, and the operator puts it into pages.
+    fn use_pages(&mut self, store: Box<dyn PageStore>) {
+        drop(store);
     }
 
     /// Writes all state. The order of entries does not matter.

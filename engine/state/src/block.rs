@@ -174,7 +174,7 @@ fn visit_entries(
     if rest.is_empty() { Ok(()) } else { Err("a block has bytes after its last entry".into()) }
 }
 
-fn take_part(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
+pub(crate) fn take_part(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or("a block ends within an entry")?;
     let length = u32::from_le_bytes(*length) as usize;
     rest.split_at_checked(length).ok_or_else(|| "a block ends within an entry".into())

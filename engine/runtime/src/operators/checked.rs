@@ -5,6 +5,7 @@ use arrow::datatypes::SchemaRef;
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::{self, Keep, WindowTime};
 use millrace_dataflow::{Batch, RowKind, Schema, Watermark};
+use millrace_state::PageStore;
 
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
@@ -178,6 +179,14 @@ impl Operator for Checked {
         self.inner.on_end(ctx, out)?;
         self.ended = true;
         self.check_output(before, out)
+    }
+
+    fn keeps_pages(&self) -> bool {
+        self.inner.keeps_pages()
+    }
+
+    fn use_pages(&mut self, store: Box<dyn PageStore>) {
+        self.inner.use_pages(store);
     }
 
     /// A checkpoint may follow the end: it makes the last rows visible.

@@ -5,9 +5,10 @@ use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::Operator as Node;
-use millrace_dataflow::key_group::{KeyGroupRange, subtask_of};
+use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange, subtask_of};
 use millrace_dataflow::{Batch, Schema, Watermark};
-use millrace_state::row;
+use millrace_state::pages::visit_entries;
+use millrace_state::{RunSet, row};
 
 use super::text;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -43,6 +44,19 @@ struct Entries(Vec<StateEntry>);
 impl StateWriter for Entries {
     fn put(&mut self, entry: StateEntry) {
         self.0.push(entry);
+    }
+
+    /// As a savepoint does: pages become plain entries.
+    fn put_runs(&mut self, runs: RunSet) {
+        let all = KeyGroupRange { start: 0, end: MAX_PARALLELISM };
+        let mut visit = |group: KeyGroup, _: &[u8], page: &[u8]| {
+            let put = |table, key: &[u8], value: &[u8]| {
+                let (key, value) = (key.to_vec(), value.to_vec());
+                self.0.push(StateEntry { key_group: Some(group), table, key, value });
+            };
+            visit_entries(page, put).expect("a page is a list of entries");
+        };
+        runs.pages(all, &mut visit).expect("frozen runs are read");
     }
 }
 
