@@ -18,6 +18,7 @@ use crate::error::{TaskError, TaskStop};
 use crate::exchange::OutputEdge;
 use crate::gate::{InputChannel, InputGate};
 use crate::job::JobSpec;
+use crate::memory::{Account, StateBytes, StateMemory};
 use crate::metrics::SubtaskMetrics;
 use crate::operator::{Operator, StateEntry};
 use crate::sink_node::SinkNode;
@@ -96,6 +97,7 @@ impl Execution {
             cancel: Some(cancel),
             threads: vec![],
         };
+        let memory = StateMemory::shared(attempt.spec.memory);
         for (chain, wirings) in wirings.into_iter().enumerate() {
             execution.metrics.push(vec![]);
             for (subtask, wiring) in wirings.into_iter().enumerate() {
@@ -109,6 +111,7 @@ impl Execution {
                     clock: Arc::clone(&attempt.spec.clock),
                     cancel: cancelled.clone(),
                     metrics: Arc::clone(&metrics),
+                    memory: Arc::clone(&memory),
                     events: event_sender.clone(),
                 };
                 execution.tasks.push(id);
@@ -253,10 +256,13 @@ fn build(
         let (own, others) = outputs.into_iter().partition(|(from, _)| from == node);
         outputs = others;
         let edges: Vec<(usize, OutputEdge)> = own;
+        let (body, account) = build_body(attempt, environment, *node)?;
         chain_nodes.push(ChainNode {
             node: *node,
             name: attempt.spec.graph.nodes[*node].name.clone(),
-            body: build_body(attempt, environment, *node)?,
+            body,
+            account,
+            state: StateBytes::default(),
             watermark: Watermark::MIN,
             children: children(attempt, nodes, *node),
             outputs: edges.into_iter().map(|(_, edge)| edge).collect(),
@@ -286,32 +292,36 @@ fn build_body(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-) -> Result<Body, TaskStop> {
+) -> Result<(Body, Option<Arc<Account>>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
-    match &node.operator {
-        GraphOperator::Source(_) | GraphOperator::Values { .. } => Ok(Body::Head),
-        GraphOperator::Collect => Ok(Body::Collect(Arc::clone(&attempt.spec.on_rows))),
-        GraphOperator::Sink(_) => {
-            Ok(Body::Sink(Box::new(build_sink(attempt, environment, index)?)))
+    let body = match &node.operator {
+        GraphOperator::Source(_) | GraphOperator::Values { .. } => Body::Head,
+        GraphOperator::Collect => Body::Collect(Arc::clone(&attempt.spec.on_rows)),
+        GraphOperator::Sink(_) => Body::Sink(Box::new(build_sink(attempt, environment, index)?)),
+        _ => {
+            let (operator, account) = build_operator(attempt, environment, index)?;
+            return Ok((Body::Operator(operator), Some(account)));
         }
-        _ => Ok(Body::Operator(build_operator(attempt, environment, index)?)),
-    }
+    };
+    Ok((body, None))
 }
 
 fn build_operator(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-) -> Result<Box<dyn Operator>, TaskStop> {
+) -> Result<(Box<dyn Operator>, Arc<Account>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
     let inputs = input_schemas(attempt, index);
     let failed = |error: &_| TaskError::from_operator(&node.name, error);
     let mut operator =
         (attempt.spec.create_operator)(node, &inputs).map_err(|error| failed(&error))?;
+    let account = environment.memory.open(&node.name, operator.keeps_pages());
+    operator.account_for(&account);
     let entries = restored_entries(attempt, environment, index)?;
     let ctx = environment.operator_context(Watermark::MIN);
     operator.restore(&ctx, entries).map_err(|error| failed(&error))?;
-    Ok(operator)
+    Ok((operator, account))
 }
 
 fn input_schemas(attempt: &AttemptSpec, index: usize) -> Vec<Schema> {

@@ -97,7 +97,7 @@ fn a_state_with_a_time_to_live_shrinks_by_itself() {
 }
 
 #[test]
-fn rows_kept_equal_a_recomputation_over_random_input_with_restores() {
+pub fn rows_kept_equal_a_recomputation_over_random_input_with_restores() {
     for seed in 1..40 {
         for keep in [Keep::First, Keep::Last] {
             let mut dice = Dice::new(seed);

@@ -11,6 +11,7 @@ mod interval_join;
 mod join;
 mod naive;
 mod over;
+mod paged;
 mod rank;
 mod restore;
 mod session;
