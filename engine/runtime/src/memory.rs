@@ -90,6 +90,13 @@ pub struct StateBytes {
     pub stored: u64,
 }
 
+impl StateBytes {
+    /// Of an operator without pages.
+    pub fn in_memory(bytes: usize) -> StateBytes {
+        StateBytes { memory: bytes as u64, stored: 0 }
+    }
+}
+
 /// The accounts of one process.
 #[derive(Debug)]
 pub struct StateMemory {
