@@ -1,61 +1,30 @@
 //! Pages in memory: for tests, and as the model that the store on disk must equal.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 
+use super::block::split_key;
+use super::memtable::Memtable;
+use super::set::{Frozen, RunSet, Source};
 use super::{Change, PageError, PageStore};
 
-type Pages = BTreeMap<(u16, Vec<u8>), Vec<u8>>;
-
-/// A [`PageStore`] that keeps everything in memory.
+/// A [`PageStore`] that keeps everything in memory. What it freezes can be read, and
+/// not be uploaded.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryPages {
-    pages: Pages,
-}
-
-/// Pages as of one moment, which never change.
-#[derive(Clone, Debug, Default)]
-pub struct RunSet {
-    pages: Arc<Pages>,
-}
-
-impl RunSet {
-    /// Gives the pages of `range` to `visit(group, key, value)`, in order of group and key.
-    ///
-    /// # Errors
-    /// As [`PageStore::read`].
-    pub fn pages(
-        &self,
-        range: KeyGroupRange,
-        visit: &mut dyn FnMut(KeyGroup, &[u8], &[u8]),
-    ) -> Result<(), PageError> {
-        for ((group, key), value) in &*self.pages {
-            if range.contains(KeyGroup(*group)) {
-                visit(KeyGroup(*group), key, value);
-            }
-        }
-        Ok(())
-    }
+    pages: Memtable,
 }
 
 impl PageStore for MemoryPages {
     fn apply(&mut self, changes: &mut dyn Iterator<Item = Change>) -> Result<(), PageError> {
-        for (group, key, value) in changes {
-            match value {
-                Some(value) => self.pages.insert((group.0, key), value),
-                None => self.pages.remove(&(group.0, key)),
-            };
-        }
+        changes.for_each(|(group, key, value)| self.pages.put(group, key, value));
         Ok(())
     }
 
     fn read(&mut self, group: KeyGroup, key: &[u8], out: &mut Vec<u8>) -> Result<bool, PageError> {
-        let page = self.pages.get(&(group.0, key.to_vec()));
-        if let Some(page) = page {
-            out.extend_from_slice(page);
-        }
+        let page = self.pages.get(group, key).flatten();
+        out.extend_from_slice(page.unwrap_or_default());
         Ok(page.is_some())
     }
 
@@ -65,7 +34,7 @@ impl PageStore for MemoryPages {
         found: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<(), PageError> {
         for (index, (group, key)) in keys.iter().enumerate() {
-            if let Some(page) = self.pages.get(&(group.0, key.to_vec())) {
+            if let Some(page) = self.pages.get(*group, key).flatten() {
                 found(index, page);
             }
         }
@@ -78,21 +47,22 @@ impl PageStore for MemoryPages {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<(), PageError> {
-        let from = (group.0, prefix.to_vec());
-        let of_prefix = self
-            .pages
-            .range(from..)
-            .take_while(|((at, key), _)| *at == group.0 && key.starts_with(prefix));
-        of_prefix.for_each(|((_, key), value)| visit(key, value));
+        let range = KeyGroupRange { start: group.0, end: group.0 + 1 };
+        for (full, value) in self.pages.select(range, prefix) {
+            if let Some(value) = value {
+                visit(split_key(&full).1, value);
+            }
+        }
         Ok(())
     }
 
     fn freeze(&mut self) -> Result<RunSet, PageError> {
-        Ok(RunSet { pages: Arc::new(self.pages.clone()) })
+        let frozen = Frozen::in_memory(self.pages.clone());
+        Ok(RunSet { sources: vec![Source::Frozen(Arc::new(frozen))] })
     }
 
     fn bytes(&self) -> u64 {
-        self.pages.iter().map(|((_, key), value)| (key.len() + value.len()) as u64).sum()
+        self.pages.bytes() as u64
     }
 }
 

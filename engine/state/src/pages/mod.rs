@@ -7,13 +7,30 @@
 //! Caveats: a store belongs to one subtask and is no database: what was applied and
 //! not frozen is lost with the process, and comes back by replay from the checkpoint.
 
+mod block;
+mod bloom;
+mod cache;
+mod compact;
 mod memory;
+mod memtable;
+mod merge;
+mod run;
+mod runs;
+mod set;
+mod tier;
+mod write;
 
 use std::io;
 
 use millrace_dataflow::key_group::KeyGroup;
 
-pub use memory::{MemoryPages, RunSet};
+pub use compact::Background;
+pub use memory::MemoryPages;
+pub use run::Run;
+pub use runs::{RunOptions, Runs};
+pub use set::RunSet;
+pub use tier::{RunRef, Tier};
+pub use write::RunFormat;
 
 /// A change of one page: its key group and key, and its new value; `None` removes it.
 pub type Change = (KeyGroup, Vec<u8>, Option<Vec<u8>>);
