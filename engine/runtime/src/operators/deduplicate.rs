@@ -144,13 +144,17 @@ impl Deduplicate {
                 replaced.push(kept.row.clone());
             }
             picks.push(kind, 0, row);
-            self.keep(slot, times[row], rows.row(row));
-            self.ttl.write(slot, ctx.processing_time_ms);
+            self.keep(slot, times[row], rows.row(row), ctx);
         }
         Ok(Replacements { picks, replaced })
     }
 
-    fn keep(&mut self, slot: u32, time_ms: i64, row: &[u8]) {
+    fn keep(&mut self, slot: u32, time_ms: i64, row: &[u8], ctx: &OperatorContext) {
+        self.put(slot, time_ms, row);
+        self.ttl.write(slot, ctx.processing_time_ms);
+    }
+
+    fn put(&mut self, slot: u32, time_ms: i64, row: &[u8]) {
         let kept = &mut self.kept[slot as usize];
         self.held_bytes = self.held_bytes + row.len() - kept.row.len();
         *kept = Kept { in_use: true, time_ms, row: row.into() };
@@ -221,7 +225,7 @@ impl Operator for Deduplicate {
                 return Err(self.shape.damaged(format!("unknown table {}", entry.table)));
             }
             let (slot, _) = self.slot(&entry.key, ctx);
-            self.keep(slot, times.value(at), rows.value(at));
+            self.put(slot, times.value(at), rows.value(at));
             self.ttl.write(slot, written.value(at));
         }
         Ok(())

@@ -19,15 +19,13 @@ pub fn find_vertex<'a>(view: &'a JobView, id: &str) -> Result<&'a VertexView, Er
         .ok_or_else(|| Error::not_found(format!("JobVertex {id} not found")))
 }
 
-/// Flink's `metrics` of a vertex or subtask, and ours of its state. Bytes that are
-/// read and written are not counted.
+/// Flink's `metrics` of a vertex or subtask. Bytes are not counted.
 pub fn io_metrics<'a>(
     session: &Session,
     subtasks: impl Iterator<Item = &'a SubtaskMetrics>,
 ) -> Value {
     let now = session.clock.monotonic_ns();
     let (mut read, mut written, mut busy, mut idle, mut held) = (0, 0, 0, 0, 0);
-    let (mut in_memory, mut stored) = (0, 0);
     for subtask in subtasks {
         let time = subtask.time_spent(now);
         read += subtask.records_in.load(Ordering::Relaxed);
@@ -35,9 +33,6 @@ pub fn io_metrics<'a>(
         busy += time.busy_ms;
         idle += time.idle_ms;
         held += time.back_pressured_ms;
-        let state = subtask.state_bytes();
-        in_memory += state.memory;
-        stored += state.stored;
     }
     json!({
         "read-bytes": 0, "read-bytes-complete": false,
@@ -47,8 +42,6 @@ pub fn io_metrics<'a>(
         "accumulated-backpressured-time": held,
         "accumulated-idle-time": idle,
         "accumulated-busy-time": busy,
-        "state-memory-bytes": in_memory,
-        "state-stored-bytes": stored,
     })
 }
 

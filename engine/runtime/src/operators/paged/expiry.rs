@@ -20,6 +20,11 @@ pub struct Expiry {
 }
 
 impl Expiry {
+    /// The time from which on groups are due.
+    pub fn begin(&mut self, now_ms: i64) {
+        self.since_ms.get_or_insert(now_ms);
+    }
+
     /// The removals of expired pages in the key groups whose turn it is.
     ///
     /// # Errors
@@ -47,7 +52,7 @@ impl Expiry {
     /// As many groups as the time since the last look is worth, at most all.
     fn due(&mut self, ttl_ms: i64, ctx: &OperatorContext) -> Vec<KeyGroup> {
         let now_ms = ctx.processing_time_ms;
-        let since_ms = *self.since_ms.get_or_insert(now_ms);
+        let since_ms = self.since_ms.unwrap_or(now_ms);
         let groups = i64::from(ctx.key_groups.end) - i64::from(ctx.key_groups.start);
         let each_ms = (ttl_ms / groups.max(1)).max(1);
         let turns = ((now_ms - since_ms) / each_ms).clamp(0, groups);

@@ -62,6 +62,12 @@ pub trait Pageable: Operator {
         true
     }
 
+    /// Whether the slot must stay where it is: what it is to emit is held back.
+    fn is_pinned(&self, slot: u32) -> bool {
+        let _ = slot;
+        false
+    }
+
     /// How long an entry lives after its last write, in ms, and the place of that time
     /// among the BIGINTs that the entry's value begins with; `None`: for ever.
     fn life_of(&self, table: u8) -> Option<(i64, usize)>;
@@ -78,6 +84,14 @@ pub struct Paged<O> {
 impl<O: Pageable> Paged<O> {
     pub fn new(inner: O, name: &str) -> Paged<O> {
         Paged { inner, name: name.to_owned(), pages: None, account: None }
+    }
+
+    /// After what may have let slots go.
+    fn shrink(&mut self, ctx: &OperatorContext) -> Result<(), OperatorError> {
+        match &mut self.pages {
+            Some(pages) => pages.shrink(&mut self.inner, self.account.as_deref(), ctx),
+            None => Ok(()),
+        }
     }
 }
 
@@ -120,7 +134,8 @@ impl<O: Pageable> Operator for Paged<O> {
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        self.inner.on_watermark(ctx, out)
+        self.inner.on_watermark(ctx, out)?;
+        self.shrink(ctx)
     }
 
     fn on_processing_time(
@@ -128,7 +143,8 @@ impl<O: Pageable> Operator for Paged<O> {
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        self.inner.on_processing_time(ctx, out)
+        self.inner.on_processing_time(ctx, out)?;
+        self.shrink(ctx)
     }
 
     fn next_processing_timer(&self) -> Option<i64> {

@@ -47,6 +47,7 @@ impl Pages {
         batch: &Batch,
         ctx: &OperatorContext,
     ) -> Result<(), OperatorError> {
+        self.expiry.begin(ctx.processing_time_ms);
         let keys = row::encode_column_subset(&batch.record, operator.key_columns(input));
         let dirty = operator.changes_what_it_touches();
         let table = operator.table_mut();
@@ -118,7 +119,8 @@ impl Pages {
             return Ok(());
         }
         while operator.memory_bytes() > allowance / 4 * 3 {
-            let victims = operator.table_mut().victims(SLOTS_AT_ONCE);
+            let mut victims = operator.table_mut().victims(SLOTS_AT_ONCE);
+            victims.retain(|&slot| !operator.is_pinned(slot));
             if victims.is_empty() {
                 break;
             }
@@ -213,6 +215,7 @@ impl Pages {
         ctx: &OperatorContext,
         mut entries: Vec<StateEntry>,
     ) -> Result<(), OperatorError> {
+        self.expiry.begin(ctx.processing_time_ms);
         let prefix = operator.prefix_bytes();
         let key = |entry: &StateEntry| entry.key.len().min(prefix);
         entries.sort_by(|a, b| a.key[key(a)..].cmp(&b.key[key(b)..]));

@@ -17,6 +17,7 @@ mod restore;
 mod session;
 mod sink_materialize;
 mod speed;
+mod speed_paged;
 mod stage;
 mod temporal_join;
 mod temporal_sort;
