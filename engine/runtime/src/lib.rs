@@ -15,7 +15,8 @@
 
 mod alignment;
 mod attempt;
-pub mod chain;
+pub mod backend;
+mod chain;
 mod checkpoints;
 mod clock;
 mod connections;
@@ -49,4 +50,4 @@ pub use error::TaskError;
 pub use job::{Command, CreateOperator, JobHandle, JobSpec, Outcome, Reply};
 pub use metrics::{SubtaskMetrics, TimeSpent};
 pub use restart::RestartStrategy;
-pub use settings::{BadSetting, RuntimeSettings};
+pub use settings::{BackendKind, BackendSettings, BadSetting, RuntimeSettings};

@@ -101,6 +101,8 @@ impl StateBytes {
 #[derive(Debug)]
 pub struct StateMemory {
     limits: MemoryLimits,
+    /// What the buffers and the cache of each page store may take.
+    store_bytes: u64,
     used: AtomicU64,
     /// Part of `used`: operators that keep pages, and how many those are.
     paged: AtomicU64,
@@ -119,13 +121,26 @@ pub struct Account {
 
 impl StateMemory {
     pub fn shared(limits: MemoryLimits) -> Arc<StateMemory> {
+        StateMemory::with_stores(limits, 0, 0)
+    }
+
+    /// With page stores that want so many bytes each: together they get at most a
+    /// quarter of the budget.
+    pub fn with_stores(limits: MemoryLimits, stores: u64, wanted: u64) -> Arc<StateMemory> {
+        let store_bytes = wanted.min(limits.budget_bytes / 4 / stores.max(1));
+        let budget_bytes = limits.budget_bytes.saturating_sub(store_bytes * stores);
         Arc::new(StateMemory {
-            limits,
+            limits: MemoryLimits { budget_bytes, ..limits },
+            store_bytes,
             used: AtomicU64::new(0),
             paged: AtomicU64::new(0),
             pagers: AtomicU64::new(0),
             accounts: Mutex::new(Vec::new()),
         })
+    }
+
+    pub fn store_bytes(&self) -> usize {
+        usize::try_from(self.store_bytes).unwrap_or(usize::MAX)
     }
 
     pub fn open(self: &Arc<StateMemory>, name: &str, keeps_pages: bool) -> Arc<Account> {
@@ -258,6 +273,18 @@ mod tests {
         }
         drop(a);
         c.set(710 << 10).unwrap();
+    }
+
+    #[test]
+    fn the_buffers_of_page_stores_are_part_of_the_budget() {
+        let check = |stores, wanted, each: usize, left: u64| {
+            let limits = MemoryLimits { budget_bytes: 1000, limit_bytes: 2000 };
+            let all = StateMemory::with_stores(limits, stores, wanted);
+            assert_eq!((all.store_bytes(), all.open("a", true).allowance()), (each, left));
+        };
+        check(0, 48, 48, 1000);
+        check(2, 48, 48, 904);
+        check(2, 480, 125, 750);
     }
 
     #[test]

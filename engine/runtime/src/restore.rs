@@ -196,6 +196,7 @@ mod tests {
             parallelism: 1,
             entries: 0,
             sections: vec![],
+            runs: vec![],
             source: None,
             sink: None,
         });
@@ -211,6 +212,8 @@ mod tests {
             held: false,
             operators: operators.collect(),
             files: vec![],
+            shared: None,
+            runs: vec![],
         }
     }
 

@@ -20,6 +20,7 @@ pub mod pages;
 pub mod read;
 pub mod retention;
 pub mod row;
+pub mod shared;
 pub mod store;
 pub mod write;
 

@@ -61,10 +61,17 @@ pub(super) fn frame(body: &[u8], entries: u32, compress: bool, out: &mut Vec<u8>
 /// # Errors
 /// What is wrong with the frame, in words.
 pub(super) fn unframe(mut bytes: Vec<u8>) -> Result<(Vec<u8>, u32), String> {
+    let (from, entries) = unpack_frame(&mut bytes)?;
+    bytes.drain(..from);
+    Ok((bytes, entries))
+}
+
+/// Puts the body of a frame into `bytes`; where it begins, and its number of entries.
+fn unpack_frame(bytes: &mut Vec<u8>) -> Result<(usize, u32), String> {
     if bytes.len() < HEADER {
         return Err("a block is shorter than its header".into());
     }
-    let word = |at: usize| word(&bytes, at).expect("within the header");
+    let word = |at: usize| word(bytes, at).expect("within the header");
     let (checksum, length, entries) = (word(0), word(4) as usize, word(8));
     if checksum != crc32fast::hash(&bytes[4..]) {
         return Err("the checksum of a block does not fit its bytes".into());
@@ -72,18 +79,18 @@ pub(super) fn unframe(mut bytes: Vec<u8>) -> Result<(Vec<u8>, u32), String> {
     if length > MAX_BODY {
         return Err(format!("a block claims {length} bytes"));
     }
-    let body = match bytes[12] {
-        0 => {
-            bytes.drain(..HEADER);
-            bytes
+    let from = match bytes[12] {
+        0 => HEADER,
+        1 => {
+            *bytes = unpack(&bytes[HEADER..], length)?;
+            0
         }
-        1 => unpack(&bytes[HEADER..], length)?,
         other => return Err(format!("a block has the unknown codec {other}")),
     };
-    if body.len() != length {
-        return Err(format!("a block has {} bytes instead of {length}", body.len()));
+    if bytes.len() - from != length {
+        return Err(format!("a block has {} bytes instead of {length}", bytes.len() - from));
     }
-    Ok((body, entries))
+    Ok((from, entries))
 }
 
 fn unpack(stored: &[u8], length: usize) -> Result<Vec<u8>, String> {
@@ -135,7 +142,9 @@ impl BlockBuilder {
 /// A data block as read.
 #[derive(Debug)]
 pub(super) struct Block {
-    body: Vec<u8>,
+    bytes: Vec<u8>,
+    /// Where the body begins: a plain one stays behind its header.
+    from: usize,
     entries: usize,
     /// Where the starts begin.
     table: usize,
@@ -147,13 +156,13 @@ pub(super) type EntryOf<'a> = (&'a [u8], Option<&'a [u8]>);
 impl Block {
     /// # Errors
     /// What is wrong with the block, in words.
-    pub fn read(bytes: Vec<u8>) -> Result<Block, String> {
-        let (body, entries) = unframe(bytes)?;
+    pub fn read(mut bytes: Vec<u8>) -> Result<Block, String> {
+        let (from, entries) = unpack_frame(&mut bytes)?;
         let entries = entries as usize;
         let table = (entries.checked_mul(4))
-            .and_then(|table| body.len().checked_sub(table))
+            .and_then(|table| (bytes.len() - from).checked_sub(table))
             .ok_or("a block is too short for its entries")?;
-        let block = Block { body, entries, table };
+        let block = Block { bytes, from, entries, table };
         // Whatever the checksum says: nothing below may point outside.
         let whole = (0..entries).all(|at| block.try_entry(at).is_some());
         if whole { Ok(block) } else { Err("an entry reaches beyond its block".into()) }
@@ -164,7 +173,11 @@ impl Block {
     }
 
     pub fn bytes(&self) -> usize {
-        self.body.len()
+        self.bytes.len()
+    }
+
+    fn body(&self) -> &[u8] {
+        &self.bytes[self.from..]
     }
 
     pub fn entry(&self, at: usize) -> EntryOf<'_> {
@@ -172,8 +185,8 @@ impl Block {
     }
 
     fn try_entry(&self, at: usize) -> Option<EntryOf<'_>> {
-        let start = word(&self.body, self.table + 4 * at)? as usize;
-        let entry = self.body.get(start..self.table)?;
+        let start = word(self.body(), self.table + 4 * at)? as usize;
+        let entry = self.body().get(start..self.table)?;
         let key_length = word(entry, 0)? as usize;
         let (key, rest) = entry.get(8..)?.split_at_checked(key_length)?;
         let value = match word(entry, 4)? {

@@ -40,6 +40,9 @@ impl Cursor<'_> {
     }
 }
 
+/// Takes a full key and its value; false ends the walk.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<bool, PageError>;
+
 /// Reads past a cache: for what is read once and in order.
 pub(super) fn read_past_cache(run: &Run, block: usize) -> Result<Arc<Block>, PageError> {
     run.read_block(block).map(Arc::new)
@@ -63,7 +66,7 @@ pub(super) fn cursors(
 pub(super) fn merge(
     mut cursors: Vec<Cursor<'_>>,
     load: Load<'_>,
-    visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<bool, PageError>,
+    visit: Visit<'_>,
 ) -> Result<(), PageError> {
     // Those that are not at their end, the least key last, of equal keys the newest last.
     let mut order: Vec<usize> = vec![];

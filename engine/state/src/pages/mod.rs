@@ -28,7 +28,8 @@ pub use compact::Background;
 pub use memory::MemoryPages;
 pub use run::Run;
 pub use runs::{RunOptions, Runs};
-pub use set::RunSet;
+pub use set::{RunSet, VisitPage};
+pub(crate) use tier::intersection;
 pub use tier::{RunRef, Tier};
 pub use write::RunFormat;
 

@@ -228,6 +228,21 @@ impl Run {
         self.footer.entries
     }
 
+    /// All bytes of the file, compared with its checksum; they stay readable when its
+    /// directory has gone.
+    ///
+    /// # Errors
+    /// The disk fails, or the file has changed.
+    pub fn read_whole(&self) -> Result<Vec<u8>, PageError> {
+        let mut bytes = vec![0; self.length as usize];
+        let read = self.file.read_exact_at(&mut bytes, 0);
+        read.map_err(|source| disk_error("read", &self.path, source))?;
+        if crc32fast::hash(&bytes) != self.crc32 {
+            return Err(PageError::damaged(&self.name, "its checksum does not fit its bytes"));
+        }
+        Ok(bytes)
+    }
+
     pub(super) fn last_key(&self) -> &[u8] {
         self.index.last_key(self.index.blocks() - 1)
     }

@@ -57,7 +57,7 @@ impl RunOptions {
             write_buffer_bytes: 64 << 20,
             write_buffers: 2,
             cache_bytes: 32 << 20,
-            file_bytes: 256 << 20,
+            file_bytes: 64 << 20,
             merge_at: 8,
         }
     }

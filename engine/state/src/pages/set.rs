@@ -11,6 +11,9 @@ use super::memtable::Memtable;
 use super::merge::{Cursor, cursors, merge, read_past_cache};
 use super::tier::Tier;
 
+/// Takes the group, the key and the value of a page.
+pub type VisitPage<'a> = &'a mut dyn FnMut(KeyGroup, &[u8], &[u8]);
+
 /// The immutable runs that hold all pages as of the moment of a freeze. Some of them
 /// may still be on their way to the disk: whoever asks for them waits.
 #[derive(Clone, Debug, Default)]
@@ -118,11 +121,7 @@ impl RunSet {
     ///
     /// # Errors
     /// The disk fails, or what it holds is damaged.
-    pub fn pages(
-        &self,
-        range: KeyGroupRange,
-        visit: &mut dyn FnMut(KeyGroup, &[u8], &[u8]),
-    ) -> Result<(), PageError> {
+    pub fn pages(&self, range: KeyGroupRange, visit: VisitPage<'_>) -> Result<(), PageError> {
         let from = range.start.to_be_bytes();
         let mut load = read_past_cache;
         let selected = self.sources.iter().map(|source| match source {

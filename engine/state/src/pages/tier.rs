@@ -26,15 +26,16 @@ pub struct Tier {
 pub(super) type Load<'a> = &'a mut dyn FnMut(&Run, usize) -> Result<Arc<Block>, PageError>;
 
 impl RunRef {
+    /// The groups that count, no more than those that the run has something of.
+    pub(crate) fn span(&self) -> KeyGroupRange {
+        let (first, last) = (split_key(&self.run.index.first).0, split_key(self.run.last_key()).0);
+        intersection(self.groups, KeyGroupRange { start: first, end: last.saturating_add(1) })
+    }
+
     /// Only the groups of `range`; `None` when the run has nothing of them.
     pub fn restricted(&self, range: KeyGroupRange) -> Option<RunRef> {
-        let (first, last) = (split_key(&self.run.index.first).0, split_key(self.run.last_key()).0);
-        let groups = KeyGroupRange {
-            start: self.groups.start.max(range.start),
-            end: self.groups.end.min(range.end),
-        };
-        let overlaps = groups.start < groups.end && first < groups.end && last >= groups.start;
-        overlaps.then(|| RunRef { run: Arc::clone(&self.run), groups })
+        let groups = intersection(self.span(), range);
+        (groups.start < groups.end).then(|| RunRef { run: Arc::clone(&self.run), groups })
     }
 
     /// Where the restriction begins, as a full key.
@@ -45,6 +46,10 @@ impl RunRef {
     fn holds(&self, key: &[u8]) -> bool {
         self.groups.contains(KeyGroup(split_key(key).0))
     }
+}
+
+pub(crate) fn intersection(one: KeyGroupRange, other: KeyGroupRange) -> KeyGroupRange {
+    KeyGroupRange { start: one.start.max(other.start), end: one.end.min(other.end) }
 }
 
 impl Tier {

@@ -53,7 +53,7 @@ pub(super) fn record_json(record: &CheckpointRecord) -> Value {
         "trigger_timestamp": record.triggered_at_ms,
         "latest_ack_timestamp": record.ended_at_ms.unwrap_or(-1),
         "end_to_end_duration": record.ended_at_ms.map_or(0, |at| at - record.triggered_at_ms),
-        "state_size": record.bytes,
+        "state_size": record.state_bytes,
         "checkpointed_size": record.bytes,
         "alignment_buffered": 0,
         "processed_data": 0,
@@ -79,9 +79,10 @@ pub(super) fn record_json(record: &CheckpointRecord) -> Value {
 
 /// Least, greatest, mean and percentiles over the completed checkpoints remembered.
 fn summary<'a>(completed: impl Iterator<Item = &'a CheckpointRecord>) -> Value {
-    let (mut sizes, mut durations) = (vec![], vec![]);
+    let (mut written, mut sizes, mut durations) = (vec![], vec![], vec![]);
     for record in completed {
-        sizes.push(record.bytes as i64);
+        written.push(record.bytes as i64);
+        sizes.push(record.state_bytes as i64);
         durations.extend(record.ended_at_ms.map(|at| at - record.triggered_at_ms));
     }
     let none = || statistics(vec![0; sizes.len()]);
@@ -90,8 +91,8 @@ fn summary<'a>(completed: impl Iterator<Item = &'a CheckpointRecord>) -> Value {
         "processed_data": none(),
         "persisted_data": none(),
         "end_to_end_duration": statistics(durations),
-        "checkpointed_size": statistics(sizes.clone()),
-        "state_size": statistics(sizes.clone()),
+        "checkpointed_size": statistics(written),
+        "state_size": statistics(sizes),
     })
 }
 

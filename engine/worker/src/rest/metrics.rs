@@ -84,7 +84,7 @@ pub(super) fn job_metrics(view: &JobView, now_ms: i64) -> Vec<Metric> {
         metric("totalNumberOfCheckpoints", &in_all),
         metric("lastCheckpointDuration", &duration.unwrap_or(-1)),
         metric("lastCheckpointSize", &last.map_or(-1, |record| record.bytes as i64)),
-        metric("lastCheckpointFullSize", &last.map_or(-1, |record| record.bytes as i64)),
+        metric("lastCheckpointFullSize", &last.map_or(-1, |record| record.state_bytes as i64)),
         // Ours: 1 while the sinks keep back what they prepared.
         metric("commitsHeld", &u8::from(view.holding_commits)),
         metric("lastCompletedCheckpointId", &last.map_or(-1, |record| record.id as i64)),
