@@ -8,6 +8,7 @@ use crossbeam_channel::select;
 use millrace_state::{Claimed, LoadedSnapshot};
 use tracing::info;
 
+use crate::backend::Backend;
 use crate::checkpoints::{Checkpoints, Request};
 use crate::coordinator::{Coordinator, End, Failure, refuse};
 use crate::error::TaskError;
@@ -26,6 +27,8 @@ pub(crate) struct Attempt<'a> {
     pub execution: Execution,
     pub writer_attempt: u32,
     pub checkpoints: Checkpoints,
+    /// Its working directory stays as long as the attempt.
+    _backend: Arc<Backend>,
     pub running: BTreeSet<TaskId>,
     exhausted: BTreeSet<TaskId>,
     ended: BTreeSet<TaskId>,
@@ -40,7 +43,18 @@ impl<'a> Attempt<'a> {
         writer_attempt: u32,
     ) -> Result<Attempt<'a>, End> {
         let now = job.spec.clock.now_ms();
+        let settings = &job.spec.settings.backend;
+        let has_runs = restored.as_ref().is_some_and(|loaded| !loaded.manifest.runs.is_empty());
+        let (id, claim) = (&job.spec.id, claimed.sequence);
+        let backend = Backend::start(settings, id, claim, job.attempt, has_runs);
+        let backend = backend.map(Arc::new).map_err(|error| {
+            let message = format!(
+                "cannot make a working directory for state (state.backend.rocksdb.localdir): {error}"
+            );
+            End::Failed(Failure { task: None, message })
+        })?;
         let spec = AttemptSpec {
+            backend: Arc::clone(&backend),
             spec: Arc::clone(&job.spec),
             topology: Arc::clone(&job.topology),
             max_parallelism: job.max_parallelism,
@@ -57,6 +71,7 @@ impl<'a> Attempt<'a> {
             execution,
             writer_attempt,
             checkpoints: Checkpoints::default(),
+            _backend: backend,
             running: BTreeSet::new(),
             exhausted: BTreeSet::new(),
             ended: BTreeSet::new(),

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{Barrier, BarrierKind, Batch, Message, Watermark};
-use millrace_state::EntryBuffer;
 use millrace_state::manifest::{SinkState, SplitPosition};
+use millrace_state::{EntryBuffer, RunSet};
 
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::{OutputEdge, SendContext};
+use crate::memory::{Account, StateBytes};
 use crate::metrics::SubtaskMetrics;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::sink_node::SinkNode;
@@ -38,6 +39,10 @@ pub struct ChainNode {
     /// Positions in this chain that are called with what it emits.
     pub children: Vec<usize>,
     pub outputs: Vec<OutputEdge>,
+    /// For an operator: where its state is counted.
+    pub account: Option<Arc<Account>>,
+    /// What its state took when last asked.
+    pub state: StateBytes,
 }
 
 /// What one node of one subtask puts into a checkpoint.
@@ -45,6 +50,8 @@ pub struct ChainNode {
 pub struct NodeSnapshot {
     pub node: usize,
     pub entries: EntryBuffer,
+    /// The pages of an operator that keeps some, frozen.
+    pub runs: Option<RunSet>,
     pub source: Option<ReaderSnapshot>,
     pub sink: Option<SinkState>,
 }
@@ -207,11 +214,26 @@ impl Chain {
         let mut out = Output::default();
         call(operator.as_mut(), &ctx, &mut out)
             .map_err(|error| TaskError::from_operator(&node.name, &error))?;
+        let state = operator.state_bytes();
+        self.count_state(position, state)?;
         if out.late_records_dropped > 0 {
             let late = &self.environment.metrics.late_records_dropped;
             SubtaskMetrics::add(late, out.late_records_dropped as usize);
         }
         self.emit(position, out.batches)
+    }
+
+    /// # Errors
+    /// The state of the job takes more memory than it may.
+    fn count_state(&mut self, position: usize, state: StateBytes) -> Result<(), TaskStop> {
+        let node = &mut self.nodes[position];
+        if state == node.state {
+            return Ok(());
+        }
+        self.environment.metrics.change_state(node.state, state);
+        node.state = state;
+        let counted = node.account.as_ref().map_or(Ok(()), |account| account.set(state.memory));
+        Ok(counted.map_err(|message| TaskError::new(&node.name, message))?)
     }
 
     fn emit(&mut self, position: usize, batches: Vec<Batch>) -> Result<(), TaskStop> {
@@ -250,7 +272,7 @@ impl Chain {
         let mut snapshot = NodeSnapshot { node: node.node, source: reader, ..Default::default() };
         match &mut node.body {
             Body::Operator(operator) => operator
-                .snapshot(&ctx, &mut BufferWriter(&mut snapshot.entries))
+                .snapshot(&ctx, &mut NodeWriter(&mut snapshot))
                 .map_err(|error| TaskError::from_operator(&node.name, &error))?,
             Body::Sink(sink) => snapshot.sink = Some(sink.snapshot(ends)?),
             Body::Head | Body::Collect(_) => {}
@@ -293,10 +315,14 @@ pub fn ends_task(kind: BarrierKind) -> bool {
     matches!(kind, BarrierKind::Final | BarrierKind::StopWithSavepoint { .. })
 }
 
-struct BufferWriter<'a>(&'a mut EntryBuffer);
+struct NodeWriter<'a>(&'a mut NodeSnapshot);
 
-impl StateWriter for BufferWriter<'_> {
+impl StateWriter for NodeWriter<'_> {
     fn put(&mut self, entry: StateEntry) {
-        self.0.put(entry.key_group, entry.table, &entry.key, &entry.value);
+        self.0.entries.put(entry.key_group, entry.table, &entry.key, &entry.value);
+    }
+
+    fn put_runs(&mut self, runs: RunSet) {
+        self.0.runs = Some(runs);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use millrace_dataflow::graph::Operator;
 use millrace_dataflow::{Barrier, BarrierKind, CheckpointId, RuntimeLevel};
 use millrace_state::manifest::{SinkState, SourceState};
-use millrace_state::store::NewCheckpoint;
+use millrace_state::store::{NewCheckpoint, Written};
 use millrace_state::write::{OperatorContent, SnapshotContent};
 use millrace_state::{SnapshotKind, StateError, write};
 use tracing::{debug, info, warn};
@@ -76,8 +76,8 @@ impl Request {
 #[derive(Debug)]
 pub(crate) struct Uploaded {
     id: CheckpointId,
-    /// Location and bytes.
-    result: Result<(String, u64), StateError>,
+    /// Location, and what was written.
+    result: Result<(String, Written), StateError>,
 }
 
 /// The checkpoint under way.
@@ -211,6 +211,7 @@ impl Attempt<'_> {
             triggered_at_ms: self.job.spec.clock.now_ms(),
             ended_at_ms: None,
             bytes: 0,
+            state_bytes: 0,
             subtasks: self.execution.tasks.len(),
             acknowledged: 0,
             location: None,
@@ -296,10 +297,9 @@ impl Attempt<'_> {
                     write::encode(content)
                 };
                 let encoded = tokio::task::spawn_blocking(encode).await;
-                let encoded = encoded.expect("encoding does not panic");
-                let bytes = encoded.manifest.files.iter().map(|file| file.length).sum();
-                store.write_snapshot(&location, encoded).await?;
-                Ok((location, bytes))
+                let encoded = encoded.expect("encoding does not panic")?;
+                let written = store.write_snapshot(&location, encoded).await?;
+                Ok((location, written))
             };
             let result = write.await;
             // The coordinator may have ended.
@@ -319,6 +319,7 @@ impl Attempt<'_> {
         SnapshotContent {
             format: level.snapshot_format(),
             compress: spec.settings.compress,
+            incremental: spec.settings.backend.incremental,
             application: spec.application.clone(),
             generation: spec.generation,
             checkpoint,
@@ -355,6 +356,10 @@ impl Attempt<'_> {
                 layout,
                 state_ttl_ms: state_ttl_ms(&node.operator),
                 parallelism: self.job.topology.parallelism_of(index),
+                runs: snapshots
+                    .iter_mut()
+                    .filter_map(|(subtask, s)| Some((*subtask, s.runs.take()?)))
+                    .collect(),
                 subtasks: snapshots.into_iter().map(|(subtask, s)| (subtask, s.entries)).collect(),
                 source,
                 sink,
@@ -383,7 +388,7 @@ impl Attempt<'_> {
             return Ok(());
         };
         match uploaded.result {
-            Ok((location, bytes)) => self.publish(flight, location, bytes),
+            Ok((location, written)) => self.publish(flight, location, written),
             Err(error) => {
                 self.checkpoints.flight = Some(flight);
                 self.give_up(millrace_state::chain(&error))
@@ -404,7 +409,12 @@ impl Attempt<'_> {
     }
 
     /// The one conditional create, and what it permits.
-    fn publish(&mut self, mut flight: InFlight, location: String, bytes: u64) -> Result<(), End> {
+    fn publish(
+        &mut self,
+        mut flight: InFlight,
+        location: String,
+        written: Written,
+    ) -> Result<(), End> {
         let spec = Arc::clone(&self.job.spec);
         let new = NewCheckpoint {
             checkpoint: flight.id,
@@ -435,8 +445,9 @@ impl Attempt<'_> {
             }
             self.retire();
         }
-        self.note_end(flight.id, Ok((location.clone(), bytes)));
-        info!(checkpoint = %flight.id, kind = ?flight.request.kind, bytes, entry = published.sequence, "checkpoint completed");
+        let Written { bytes, state_bytes, .. } = written;
+        self.note_end(flight.id, Ok((location.clone(), bytes, state_bytes)));
+        info!(checkpoint = %flight.id, kind = ?flight.request.kind, bytes, state_bytes, entry = published.sequence, "checkpoint completed");
         flight.request.answer(Ok(location));
         self.after_completed(&flight.request);
         Ok(())
@@ -480,7 +491,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    fn note_end(&self, id: CheckpointId, result: Result<(String, u64), String>) {
+    fn note_end(&self, id: CheckpointId, result: Result<(String, u64, u64), String>) {
         let now = self.job.spec.clock.now_ms();
         self.job.view.write().checkpoints.end(id.0, result, now);
     }

@@ -10,10 +10,12 @@ use millrace_dataflow::graph::{Edge, Exchange, Operator as GraphOperator};
 use millrace_dataflow::sink::WriterContext;
 use millrace_dataflow::source::TaskContext;
 use millrace_dataflow::{Message, Schema, Watermark};
-use millrace_state::LoadedSnapshot;
+use millrace_state::pages::visit_entries;
 use millrace_state::read::Share;
+use millrace_state::{LoadedSnapshot, PageError, RunSet};
 
 use crate::alignment::{Aligner, AlignmentGroups};
+use crate::backend::Backend;
 use crate::chain::{Body, Chain, ChainNode};
 use crate::channel::{self, Inbox};
 use crate::error::{TaskError, TaskStop};
@@ -21,6 +23,7 @@ use crate::exchange::OutputEdge;
 use crate::gate::{InputChannel, InputGate};
 use crate::in_flight::{self, Receiving};
 use crate::job::JobSpec;
+use crate::memory::{Account, StateBytes, StateMemory};
 use crate::metrics::SubtaskMetrics;
 use crate::operator::{Operator, StateEntry};
 use crate::sink_node::SinkNode;
@@ -46,6 +49,7 @@ pub struct AttemptSpec {
     /// In the names that writers give.
     pub writer_attempt: u32,
     pub restored: Option<Arc<LoadedSnapshot>>,
+    pub backend: Arc<Backend>,
 }
 
 /// The running threads. Dropping it without [`Execution::cancel`] leaves them to end
@@ -110,6 +114,7 @@ impl Execution {
             wakes: vec![],
             threads: vec![],
         };
+        let memory = state_memory(&attempt);
         for (chain, wirings) in wirings.into_iter().enumerate() {
             execution.metrics.push(vec![]);
             for (subtask, wiring) in wirings.into_iter().enumerate() {
@@ -123,6 +128,7 @@ impl Execution {
                     clock: Arc::clone(&attempt.spec.clock),
                     wake: Arc::clone(&wiring.wake),
                     metrics: Arc::clone(&metrics),
+                    memory: Arc::clone(&memory),
                     events: event_sender.clone(),
                 };
                 execution.tasks.push(id);
@@ -148,6 +154,16 @@ impl Drop for Execution {
     fn drop(&mut self) {
         self.wakes.iter().for_each(|wake| wake.cancel());
     }
+}
+
+/// The accounts of the attempt, with room for as many page stores as operators with
+/// state may have.
+fn state_memory(attempt: &AttemptSpec) -> Arc<StateMemory> {
+    let nodes =
+        attempt.spec.graph.nodes.iter().enumerate().filter(|(_, node)| node.state.is_some());
+    let subtasks = nodes.map(|(index, _)| u64::from(attempt.topology.parallelism_of(index)));
+    let stores = if attempt.backend.has_pages() { subtasks.sum() } else { 0 };
+    StateMemory::with_stores(attempt.spec.memory, stores, attempt.backend.store_bytes() as u64)
 }
 
 fn wire(attempt: &AttemptSpec) -> Vec<Vec<Wiring>> {
@@ -308,10 +324,13 @@ fn build(
         let (own, others) = outputs.into_iter().partition(|(from, _)| from == node);
         outputs = others;
         let edges: Vec<(usize, OutputEdge)> = own;
+        let (body, account) = build_body(attempt, environment, *node)?;
         chain_nodes.push(ChainNode {
             node: *node,
             name: attempt.spec.graph.nodes[*node].name.clone(),
-            body: build_body(attempt, environment, *node)?,
+            body,
+            account,
+            state: StateBytes::default(),
             watermark: Watermark::MIN,
             children: children(attempt, nodes, *node),
             outputs: edges.into_iter().map(|(_, edge)| edge).collect(),
@@ -345,32 +364,37 @@ fn build_body(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-) -> Result<Body, TaskStop> {
+) -> Result<(Body, Option<Arc<Account>>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
-    match &node.operator {
-        GraphOperator::Source(_) | GraphOperator::Values { .. } => Ok(Body::Head),
-        GraphOperator::Collect => Ok(Body::Collect(Arc::clone(&attempt.spec.on_rows))),
-        GraphOperator::Sink(_) => {
-            Ok(Body::Sink(Box::new(build_sink(attempt, environment, index)?)))
+    let body = match &node.operator {
+        GraphOperator::Source(_) | GraphOperator::Values { .. } => Body::Head,
+        GraphOperator::Collect => Body::Collect(Arc::clone(&attempt.spec.on_rows)),
+        GraphOperator::Sink(_) => Body::Sink(Box::new(build_sink(attempt, environment, index)?)),
+        _ => {
+            let (operator, account) = build_operator(attempt, environment, index)?;
+            return Ok((Body::Operator(operator), Some(account)));
         }
-        _ => Ok(Body::Operator(build_operator(attempt, environment, index)?)),
-    }
+    };
+    Ok((body, None))
 }
 
 fn build_operator(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-) -> Result<Box<dyn Operator>, TaskStop> {
+) -> Result<(Box<dyn Operator>, Arc<Account>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
     let inputs = input_schemas(attempt, index);
     let failed = |error: &_| TaskError::from_operator(&node.name, error);
     let mut operator =
         (attempt.spec.create_operator)(node, &inputs).map_err(|error| failed(&error))?;
-    let entries = restored_entries(attempt, environment, index)?;
+    let keeps_pages = attempt.backend.has_pages() && operator.keeps_pages();
+    let account = environment.memory.open(&node.name, keeps_pages);
+    operator.account_for(&account);
+    let entries = restored_state(attempt, environment, index, operator.as_mut())?;
     let ctx = environment.operator_context(Watermark::MIN);
     operator.restore(&ctx, entries).map_err(|error| failed(&error))?;
-    Ok(operator)
+    Ok((operator, account))
 }
 
 fn input_schemas(attempt: &AttemptSpec, index: usize) -> Vec<Schema> {
@@ -378,6 +402,66 @@ fn input_schemas(attempt: &AttemptSpec, index: usize) -> Vec<Schema> {
         attempt.spec.graph.edges.iter().filter(|edge| edge.to == index).collect();
     edges.sort_by_key(|edge| edge.input);
     edges.iter().map(|edge| attempt.spec.graph.nodes[edge.from].output.clone()).collect()
+}
+
+/// Gives an operator the store for its pages, if it keeps any; the entries that it is
+/// to restore beside them.
+fn restored_state(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+    operator: &mut dyn Operator,
+) -> Result<Vec<StateEntry>, TaskStop> {
+    let name = &attempt.spec.graph.nodes[index].name;
+    let mut entries = restored_entries(attempt, environment, index)?;
+    let runs = restored_runs(attempt, environment, index)?;
+    let opened = if operator.keeps_pages() {
+        let most_bytes = environment.memory.store_bytes();
+        attempt.backend.open(index, environment.subtask, &runs, most_bytes)
+    } else {
+        Ok(None)
+    };
+    match opened.map_err(|error| TaskError::from_error(name, &error))? {
+        Some(store) => operator.use_pages(store),
+        None => entries_of_runs(&runs, environment, &mut entries)
+            .map_err(|error| TaskError::from_error(name, &error))?,
+    }
+    Ok(entries)
+}
+
+/// The pages that this subtask takes over, fetched into its working directory.
+fn restored_runs(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+) -> Result<RunSet, TaskStop> {
+    let node = &attempt.spec.graph.nodes[index];
+    let Some(snapshot) = &attempt.restored else { return Ok(RunSet::default()) };
+    let Some(state) = snapshot.operator(&node.id).filter(|state| !state.runs.is_empty()) else {
+        return Ok(RunSet::default());
+    };
+    let groups = environment.operator_context(Watermark::MIN).key_groups;
+    let directory = attempt.backend.directory_of(index, environment.subtask);
+    let (spec, manifest) = (&attempt.spec, &snapshot.manifest);
+    let fetched = spec.store.fetch_runs(&snapshot.location, manifest, state, groups, &directory);
+    Ok(spec.io.block_on(fetched).map_err(|error| TaskError::from_error(&node.name, &error))?)
+}
+
+/// Pages as entries, for an operator that has all its state in memory.
+fn entries_of_runs(
+    runs: &RunSet,
+    environment: &TaskEnvironment,
+    entries: &mut Vec<StateEntry>,
+) -> Result<(), PageError> {
+    let (groups, mut odd) = (environment.operator_context(Watermark::MIN).key_groups, None);
+    runs.pages(groups, &mut |group, _, page| {
+        let put = |table, key: &[u8], value: &[u8]| {
+            let (key, value) = (key.to_vec(), value.to_vec());
+            entries.push(StateEntry { key_group: Some(group), table, key, value });
+        };
+        odd = odd.take().or(visit_entries(page, put).err());
+    })?;
+    odd.map_or(Ok(()), |reason| Err(PageError::Damaged { file: "a page".into(), reason }))
 }
 
 fn restored_entries(

@@ -15,6 +15,7 @@
 
 mod alignment;
 mod attempt;
+pub mod backend;
 pub mod chain;
 mod channel;
 mod checkpoints;
@@ -28,6 +29,7 @@ mod execution;
 mod gate;
 mod in_flight;
 mod job;
+pub mod memory;
 mod metrics;
 pub mod operator;
 pub mod operators;
@@ -53,4 +55,4 @@ pub use error::TaskError;
 pub use job::{Command, CreateOperator, JobHandle, JobSpec, Outcome, Reply};
 pub use metrics::{SubtaskMetrics, TimeSpent};
 pub use restart::RestartStrategy;
-pub use settings::{BadSetting, RuntimeSettings};
+pub use settings::{BackendKind, BackendSettings, BadSetting, RuntimeSettings};

@@ -4,8 +4,13 @@
 //! `on_processing_time` in any order, `flush` and `snapshot` between any two of them, and
 //! `on_end` last. An operator never blocks and never reads a clock.
 
+use std::sync::Arc;
+
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 use millrace_dataflow::{Batch, EvalError, Watermark};
+use millrace_state::{PageStore, RunSet};
+
+use crate::memory::{Account, StateBytes};
 
 /// What an operator may know of where and when it runs.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +55,11 @@ pub struct StateEntry {
 
 pub trait StateWriter {
     fn put(&mut self, entry: StateEntry);
+
+    /// Hands over the frozen pages of the operator's store: at most once a snapshot,
+    /// beside the entries that are in no page. A key group's entries without a key of
+    /// their own (progress) stay entries.
+    fn put_runs(&mut self, runs: RunSet);
 }
 
 pub trait Operator: Send {
@@ -107,6 +117,31 @@ pub trait Operator: Send {
     fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
         let _ = (ctx, out);
         Ok(())
+    }
+
+    /// Whether it keeps its keyed state in pages: then [`Operator::use_pages`] is called
+    /// once, before `restore`, and `restore` gets only the entries that lie in no run.
+    /// Asked only under `state.backend.type = rocksdb`; otherwise `restore` gets all.
+    fn keeps_pages(&self) -> bool {
+        false
+    }
+
+    /// The store for its pages, with those restored from runs already in it. State
+    /// that was written as plain entries (by the hashmap backend, or a savepoint)
+    /// comes by `restore`, and the operator puts it into pages.
+    fn use_pages(&mut self, store: Box<dyn PageStore>) {
+        drop(store);
+    }
+
+    /// Whose allowance bounds the memory of an operator that keeps pages; called once,
+    /// before `restore`.
+    fn account_for(&mut self, account: &Arc<Account>) {
+        let _ = account;
+    }
+
+    /// What its state takes, from counters: asked after every call.
+    fn state_bytes(&self) -> StateBytes {
+        StateBytes::default()
     }
 
     /// Writes all state. The order of entries does not matter.

@@ -221,6 +221,7 @@ mod tests {
             parallelism: 1,
             entries: 0,
             sections: vec![],
+            runs: vec![],
             source: None,
             sink: None,
         });
@@ -236,6 +237,8 @@ mod tests {
             held: false,
             operators: operators.collect(),
             files: vec![],
+            shared: None,
+            runs: vec![],
         }
     }
 

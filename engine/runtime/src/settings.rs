@@ -1,9 +1,10 @@
 //! The settings that the runtime obeys (sections F.3, F.4 and F.6).
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use millrace_dataflow::RuntimeLevel;
-use millrace_dataflow::settings::parse_duration_ms;
+use millrace_dataflow::settings::{parse_duration_ms, parse_size_bytes};
 
 use crate::restart::{Exponential, RestartStrategy};
 
@@ -38,6 +39,34 @@ pub struct RuntimeSettings {
     pub restart: RestartStrategy,
     /// `jobmanager.execution.attempts-history-size`.
     pub exception_history: usize,
+    pub backend: BackendSettings,
+}
+
+/// Where operators keep their state (`state.backend.type`, row F5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    /// In memory.
+    HashMap,
+    /// On a local disk, in this engine's own store.
+    RocksDb,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSettings {
+    pub kind: BackendKind,
+    /// A checkpoint writes only what the last ones have not (row F5.2); of the
+    /// `rocksdb` backend.
+    pub incremental: bool,
+    /// `state.backend.rocksdb.localdir`; `None`: the system's temporary directory.
+    pub local_directory: Option<PathBuf>,
+    /// `state.backend.rocksdb.writebuffer.size`: of each operator's subtask.
+    pub write_buffer_bytes: usize,
+    /// `state.backend.rocksdb.writebuffer.count`.
+    pub write_buffers: usize,
+    /// `state.backend.rocksdb.block.cache-size`: of each operator's subtask.
+    pub cache_bytes: usize,
+    /// `state.backend.rocksdb.thread.num`: that write and merge, of the whole job.
+    pub threads: usize,
 }
 
 impl RuntimeSettings {
@@ -65,6 +94,7 @@ impl RuntimeSettings {
             max_parallelism: read.max_parallelism()?,
             restart: read.restart(interval.is_some(), level)?,
             exception_history: read.number("jobmanager.execution.attempts-history-size", 16)?,
+            backend: read.backend()?,
         })
     }
 }
@@ -94,6 +124,58 @@ impl<'a> Reader<'a> {
             Some("true") => Ok(true),
             Some(other) => Err(bad(key, format!("'{other}' is neither true nor false"))),
         }
+    }
+
+    fn size(&self, key: &'static str, default: usize) -> Result<usize, BadSetting> {
+        let Some((_, text)) = self.text(&[key]) else { return Ok(default) };
+        let bytes = parse_size_bytes(text).map_err(|error| bad(key, error.to_string()))?;
+        match usize::try_from(bytes) {
+            Ok(bytes) if bytes >= 1024 => Ok(bytes),
+            _ => Err(bad(key, "it must be at least 1 kb".into())),
+        }
+    }
+
+    fn backend(&self) -> Result<BackendSettings, BadSetting> {
+        let incremental = ["execution.checkpointing.incremental", "state.backend.incremental"];
+        let incremental = incremental.into_iter().find(|key| self.text(&[key]).is_some());
+        let (buffers, threads) =
+            ("state.backend.rocksdb.writebuffer.count", "state.backend.rocksdb.thread.num");
+        let at_least_one = |key: &'static str| match self.number(key, 2usize)? {
+            0 => Err(bad(key, "it must be at least 1".into())),
+            number => Ok(number),
+        };
+        Ok(BackendSettings {
+            kind: self.backend_kind()?,
+            incremental: incremental.map_or(Ok(false), |key| self.flag(key))?,
+            local_directory: self.local_directory()?,
+            write_buffer_bytes: self.size("state.backend.rocksdb.writebuffer.size", 16 << 20)?,
+            write_buffers: at_least_one(buffers)?,
+            cache_bytes: self.size("state.backend.rocksdb.block.cache-size", 16 << 20)?,
+            threads: at_least_one(threads)?,
+        })
+    }
+
+    /// Flink's names before 1.13 mean the heap, too.
+    fn backend_kind(&self) -> Result<BackendKind, BadSetting> {
+        let Some((key, kind)) = self.text(&["state.backend.type", "state.backend"]) else {
+            return Ok(BackendKind::HashMap);
+        };
+        match kind.to_ascii_lowercase().as_str() {
+            "hashmap" | "jobmanager" | "filesystem" => Ok(BackendKind::HashMap),
+            "rocksdb" => Ok(BackendKind::RocksDb),
+            _ => Err(bad(key, format!("'{kind}' is neither hashmap nor rocksdb"))),
+        }
+    }
+
+    /// Flink takes a list of directories; the first one serves.
+    fn local_directory(&self) -> Result<Option<PathBuf>, BadSetting> {
+        let key = "state.backend.rocksdb.localdir";
+        let Some((_, text)) = self.text(&[key]) else { return Ok(None) };
+        let first = text.split([',', ':']).next().unwrap_or_default().trim();
+        if !first.starts_with('/') {
+            return Err(bad(key, format!("'{text}' is no absolute directory")));
+        }
+        Ok(Some(first.into()))
     }
 
     fn checkpoint_interval(&self) -> Result<Option<i64>, BadSetting> {
@@ -268,6 +350,33 @@ mod tests {
     }
 
     #[test]
+    fn f5_1_the_backend_and_what_it_is_told() {
+        let check = |pairs: &[(&str, &str)], kind, incremental| {
+            let backend = parse(pairs, RuntimeLevel::Flink1_20).unwrap().backend;
+            assert_eq!((backend.kind, backend.incremental), (kind, incremental), "{pairs:?}");
+        };
+        check(&[], BackendKind::HashMap, false);
+        check(&[("state.backend", "filesystem")], BackendKind::HashMap, false);
+        let rocksdb = ("state.backend.type", "RocksDB");
+        check(&[rocksdb, ("state.backend", "hashmap")], BackendKind::RocksDb, false);
+        check(&[rocksdb, ("state.backend.incremental", "true")], BackendKind::RocksDb, true);
+        let newer = ("execution.checkpointing.incremental", "true");
+        check(
+            &[rocksdb, newer, ("state.backend.incremental", "false")],
+            BackendKind::RocksDb,
+            true,
+        );
+        let told = [
+            ("state.backend.rocksdb.localdir", "/fast/disk, /other"),
+            ("state.backend.rocksdb.writebuffer.size", "1 mb"),
+            ("state.backend.rocksdb.block.cache-size", "2 mb"),
+        ];
+        let backend = parse(&told, RuntimeLevel::Flink1_20).unwrap().backend;
+        assert_eq!(backend.local_directory, Some("/fast/disk".into()));
+        assert_eq!((backend.write_buffer_bytes, backend.cache_bytes), (1 << 20, 2 << 20));
+    }
+
+    #[test]
     fn a_bad_value_is_named_with_its_option() {
         let check = |key: &str, value: &str| {
             let error = parse(&[(key, value)], RuntimeLevel::Flink1_18).unwrap_err();
@@ -279,5 +388,11 @@ mod tests {
         check("pipeline.max-parallelism", "0");
         check("state.checkpoints.num-retained", "0");
         check("execution.checkpointing.snapshot-compression", "yes");
+        check("state.backend.type", "forst");
+        check("state.backend", "com.example.Factory");
+        check("state.backend.incremental", "sometimes");
+        check("state.backend.rocksdb.localdir", "tmp");
+        check("state.backend.rocksdb.writebuffer.size", "much");
+        check("state.backend.rocksdb.writebuffer.count", "0");
     }
 }

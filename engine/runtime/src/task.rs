@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::error::{TaskError, TaskStop};
 use crate::gate::{GateContext, GateEvent, InputGate};
 use crate::in_flight::AlignmentReport;
+use crate::memory::StateMemory;
 use crate::metrics::SubtaskMetrics;
 use crate::source_task::SourceTask;
 use crate::view::TaskStatus;
@@ -35,6 +36,8 @@ pub struct TaskEnvironment {
     /// What the task sleeps on; tells it when it must end.
     pub wake: Arc<Wake>,
     pub metrics: Arc<SubtaskMetrics>,
+    /// Of the attempt.
+    pub memory: Arc<StateMemory>,
     /// To the coordinator. Unbounded, and bounded by its use: a task has at most one
     /// wanted split and one acknowledgement under way.
     pub events: Sender<TaskEvent>,

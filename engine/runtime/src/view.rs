@@ -171,7 +171,10 @@ pub struct CheckpointRecord {
     pub savepoint: bool,
     pub triggered_at_ms: i64,
     pub ended_at_ms: Option<i64>,
+    /// Written for it (Flink: `checkpointed_size`).
     pub bytes: u64,
+    /// Of the whole state that it refers to (Flink: `state_size`).
+    pub state_bytes: u64,
     pub subtasks: usize,
     pub acknowledged: usize,
     pub location: Option<String>,
@@ -250,7 +253,7 @@ impl CheckpointsView {
         }
     }
 
-    pub(crate) fn end(&mut self, id: u64, result: Result<(String, u64), String>, now_ms: i64) {
+    pub(crate) fn end(&mut self, id: u64, result: Result<(String, u64, u64), String>, now_ms: i64) {
         self.in_progress = self.in_progress.saturating_sub(1);
         match result {
             Ok(_) => self.completed += 1,
@@ -259,10 +262,11 @@ impl CheckpointsView {
         self.update(id, |record| {
             record.ended_at_ms = Some(now_ms);
             match result {
-                Ok((location, bytes)) => {
+                Ok((location, bytes, state_bytes)) => {
                     record.state = CheckpointState::Completed;
                     record.location = Some(location);
                     record.bytes = bytes;
+                    record.state_bytes = state_bytes;
                 }
                 Err(failure) => {
                     record.state = CheckpointState::Failed;

@@ -16,7 +16,9 @@
 
 use std::collections::BTreeMap;
 
-use millrace_dataflow::key_group::KeyGroup;
+use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
+
+use crate::pages::{self, PageError, RunSet};
 
 pub(crate) const HEADER: usize = 20;
 const NO_GROUP: u16 = u16::MAX;
@@ -76,20 +78,75 @@ impl EntryBuffer {
     }
 
     /// Appends the blocks to `out`, in order of key group, those without one last.
-    pub(crate) fn encode(&self, compress: bool, out: &mut Vec<u8>) -> Vec<BlockMeta> {
-        let start = out.len();
-        let mut blocks = Vec::with_capacity(self.groups.len());
-        for (group, body) in &self.groups {
-            let at = out.len();
-            body.encode(*group, compress, out);
-            blocks.push(BlockMeta {
-                group: (*group != NO_GROUP).then_some(*group),
-                offset: (at - start) as u64,
-                length: (out.len() - at) as u64,
-                entries: body.entries,
-            });
+    #[cfg(test)]
+    fn encode(&self, compress: bool, out: &mut Vec<u8>) -> Vec<BlockMeta> {
+        let all = KeyGroupRange { start: 0, end: NO_GROUP };
+        self.encode_with(&RunSet::default(), all, compress, out).expect("no runs to read")
+    }
+
+    /// Appends the blocks of these entries and of the pages of `range` to `out`, in
+    /// order of key group, those without one last. Pages are read group by group.
+    ///
+    /// # Errors
+    /// The pages cannot be read, or are no lists of entries.
+    pub(crate) fn encode_with(
+        &self,
+        runs: &RunSet,
+        range: KeyGroupRange,
+        compress: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<Vec<BlockMeta>, PageError> {
+        let mut blocks = Blocks { start: out.len(), compress, out, metas: vec![] };
+        let mut rest = self.groups.iter().peekable();
+        let mut current: Option<(u16, Body)> = None;
+        let mut odd = None;
+        runs.pages(range, &mut |group, _, page| {
+            if current.as_ref().is_none_or(|(of, _)| *of != group.0) {
+                if let Some((of, body)) = current.take() {
+                    blocks.put(of, &body);
+                }
+                while let Some((of, body)) = rest.next_if(|(of, _)| **of < group.0) {
+                    blocks.put(*of, body);
+                }
+                let own = rest.next_if(|(of, _)| **of == group.0);
+                current = Some((group.0, own.map_or_else(Body::default, |own| own.1.clone())));
+            }
+            let Some((_, body)) = &mut current else { return };
+            match pages::visit_entries(page, |_, _, _| {}) {
+                Ok(entries) => body.entries += entries,
+                Err(reason) => odd = Some(reason),
+            }
+            body.bytes.extend_from_slice(page);
+        })?;
+        if let Some((of, body)) = current {
+            blocks.put(of, &body);
         }
-        blocks
+        rest.for_each(|(of, body)| blocks.put(*of, body));
+        match odd {
+            Some(reason) => Err(PageError::damaged("a page", reason)),
+            None => Ok(blocks.metas),
+        }
+    }
+}
+
+/// The blocks of one section, as they are written.
+struct Blocks<'a> {
+    start: usize,
+    compress: bool,
+    out: &'a mut Vec<u8>,
+    metas: Vec<BlockMeta>,
+}
+
+impl Blocks<'_> {
+    fn put(&mut self, group: u16, body: &Body) {
+        let at = self.out.len();
+        body.encode(group, self.compress, self.out);
+        self.metas.push(BlockMeta {
+            group: (group != NO_GROUP).then_some(group),
+            offset: (at - self.start) as u64,
+            length: (self.out.len() - at) as u64,
+            entries: body.entries,
+        });
     }
 }
 
@@ -174,7 +231,7 @@ fn visit_entries(
     if rest.is_empty() { Ok(()) } else { Err("a block has bytes after its last entry".into()) }
 }
 
-fn take_part(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
+pub(crate) fn take_part(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or("a block ends within an entry")?;
     let length = u32::from_le_bytes(*length) as usize;
     rest.split_at_checked(length).ok_or_else(|| "a block ends within an entry".into())

@@ -2,6 +2,8 @@
 
 use millrace_dataflow::{Generation, RuntimeLevel};
 
+use crate::pages::PageError;
+
 /// A caller may act differently on each: fenced engines end, damaged snapshots
 /// are refused, store errors are tried again.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,9 @@ pub enum StateError {
     Kept { location: String, reason: String },
     #[error("{location:?} is no location of snapshots: {reason}")]
     BadLocation { location: String, reason: String },
+    /// A run that a snapshot refers to, or one that goes into it.
+    #[error(transparent)]
+    Pages(#[from] PageError),
     #[error("{doing}")]
     Store {
         doing: String,

@@ -17,9 +17,11 @@ pub mod fault;
 pub mod location;
 pub mod log;
 pub mod manifest;
+pub mod pages;
 pub mod read;
 pub mod retention;
 pub mod row;
+pub mod shared;
 pub mod store;
 pub mod write;
 
@@ -27,5 +29,6 @@ pub use block::EntryBuffer;
 pub use error::{StateError, chain};
 pub use log::{Claim, Entry, EntryKind, RestoreRequest, Restored};
 pub use manifest::{Manifest, SnapshotKind};
+pub use pages::{PageError, PageStore, RunSet};
 pub use read::LoadedSnapshot;
 pub use store::{CheckpointStore, Claimed, Published};

@@ -29,6 +29,28 @@ pub fn parse(location: &str) -> Result<Path, StateError> {
     Path::parse(trimmed).map_err(|error| bad(&error.to_string()))
 }
 
+/// Where the runs of an application's checkpoints lie, seen from a checkpoint's
+/// directory (Flink's name).
+pub const SHARED: &str = "../../shared";
+
+/// A directory named relative to another.
+///
+/// # Errors
+/// It leads out of the root, or a segment is no name.
+pub fn resolve(from: &Path, relative: &str) -> Result<Path, StateError> {
+    let bad = |reason: String| StateError::BadLocation { location: relative.to_owned(), reason };
+    let mut segments: Vec<&str> =
+        from.as_ref().split('/').filter(|part| !part.is_empty()).collect();
+    for segment in relative.split('/') {
+        match segment {
+            ".." if segments.pop().is_none() => return Err(bad("it leads out of the root".into())),
+            ".." => {}
+            name => segments.push(name),
+        }
+    }
+    Path::parse(segments.join("/")).map_err(|error| bad(error.to_string()))
+}
+
 /// The text that [`parse`] reads back.
 pub fn display(path: &Path) -> String {
     format!("/{path}")
@@ -46,6 +68,18 @@ mod tests {
         check("/a/b/_metadata", "a/b");
         check("file:///a/b", "a/b");
         check("file:/a/b", "a/b");
+    }
+
+    #[test]
+    fn a_relative_directory_is_found_from_the_one_that_names_it() {
+        let from = parse("/a/checkpoints/chk-1").unwrap();
+        let check = |relative: &str, want: Option<&str>| {
+            let found = resolve(&from, relative).ok();
+            assert_eq!(found.as_ref().map(AsRef::as_ref), want, "{relative}");
+        };
+        check(SHARED, Some("a/shared"));
+        check("../x", Some("a/checkpoints/x"));
+        check("../../../../x", None);
     }
 
     #[test]

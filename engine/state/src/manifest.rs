@@ -33,6 +33,13 @@ pub struct Manifest {
     pub held: bool,
     pub operators: Vec<OperatorState>,
     pub files: Vec<FileMeta>,
+    /// Where the runs lie, relative to the manifest's directory; `None` without runs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shared: Option<String>,
+    /// Runs of [`Manifest::shared`]; snapshots of kind
+    /// [`SnapshotKind::IncrementalCheckpoint`] alone have any.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub runs: Vec<RunMeta>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +47,9 @@ pub struct Manifest {
 pub enum SnapshotKind {
     Checkpoint,
     Savepoint,
+    /// A checkpoint that refers to runs. A kind of its own, so that a build that knows
+    /// no runs refuses it instead of restoring it without them.
+    IncrementalCheckpoint,
 }
 
 /// A state file, relative to the manifest.
@@ -48,6 +58,31 @@ pub struct FileMeta {
     pub name: String,
     pub length: u64,
     pub crc32: u32,
+}
+
+/// A file of pages that several checkpoints may share (`engine/design/state-runs.md`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunMeta {
+    pub name: String,
+    pub length: u64,
+    pub crc32: u32,
+}
+
+/// The pages of one subtask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtaskRuns {
+    pub subtask: u16,
+    /// Newest first; the runs of one follow each other in order of key.
+    pub tiers: Vec<Vec<RunPart>>,
+}
+
+/// A run, of which only the key groups `start <= group < end` count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPart {
+    /// Index into [`Manifest::runs`].
+    pub run: usize,
+    pub start: u16,
+    pub end: u16,
 }
 
 /// What one operator left.
@@ -68,6 +103,9 @@ pub struct OperatorState {
     pub parallelism: u16,
     pub entries: u64,
     pub sections: Vec<Section>,
+    /// State beside that of the sections.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub runs: Vec<SubtaskRuns>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source: Option<SourceState>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -149,7 +187,27 @@ pub fn decode(bytes: &[u8], file: &str, level: RuntimeLevel) -> Result<Manifest,
             readable: level.snapshot_format(),
         });
     }
-    serde_json::from_slice(json).map_err(no_manifest)
+    let manifest: Manifest = serde_json::from_slice(json).map_err(no_manifest)?;
+    check_runs(&manifest).map_err(|reason| StateError::damaged(file, reason))?;
+    Ok(manifest)
+}
+
+/// Every part names a run that is listed, and every run's name is that of a file.
+fn check_runs(manifest: &Manifest) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let odd = |run: &&RunMeta| !run.name.ends_with(".run") || !run.name.chars().all(is_plain);
+    if let Some(run) = manifest.runs.iter().find(odd) {
+        return Err(format!("{:?} is no name of a run", run.name));
+    }
+    let tiers = manifest.operators.iter().flat_map(|operator| &operator.runs);
+    let mut parts = tiers.flat_map(|runs| runs.tiers.iter().flatten());
+    if parts.any(|part| part.run >= manifest.runs.len()) {
+        return Err("it refers to a run that it does not list".into());
+    }
+    if manifest.shared.is_none() && !manifest.runs.is_empty() {
+        return Err("it does not say where its runs are".into());
+    }
+    Ok(())
 }
 
 fn checked_line(bytes: &[u8]) -> Result<&[u8], String> {
@@ -193,6 +251,8 @@ mod tests {
             held: false,
             operators: vec![],
             files: vec![],
+            shared: None,
+            runs: vec![],
         }
     }
 

@@ -19,6 +19,7 @@ use crate::log::{self, Claim, Created, Entry, EntryKind, RestoreRequest, Restore
 use crate::manifest::{self, METADATA, Manifest};
 use crate::read::{LoadedSnapshot, file_name};
 use crate::retention;
+use crate::shared::{Pins, SharedRuns};
 use crate::write::Encoded;
 
 /// How many requests are under way at once.
@@ -29,10 +30,23 @@ const CREATE_ATTEMPTS: usize = 5;
 /// The checkpoints of one application, below one directory.
 #[derive(Clone, Debug)]
 pub struct CheckpointStore {
-    objects: Arc<dyn ObjectStore>,
-    root: Path,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) root: Path,
     application: String,
     owner: String,
+    pub(crate) shared: Arc<SharedRuns>,
+}
+
+/// What came of writing a snapshot.
+#[derive(Debug)]
+pub struct Written {
+    /// That were written: runs that were stored before cost nothing (Flink's
+    /// `checkpointed_size`).
+    pub bytes: u64,
+    /// Of the whole state (Flink's `state_size`).
+    pub state_bytes: u64,
+    /// To be kept until the snapshot's entry is in the log.
+    pub pins: Pins,
 }
 
 /// The right to write the log as one generation; lost when another takes it.
@@ -77,7 +91,8 @@ impl CheckpointStore {
         owner: impl Into<String>,
     ) -> Result<CheckpointStore, StateError> {
         let root = location::parse(root)?;
-        Ok(CheckpointStore { objects, root, application: application.into(), owner: owner.into() })
+        let (application, owner) = (application.into(), owner.into());
+        Ok(CheckpointStore { objects, root, application, owner, shared: Arc::default() })
     }
 
     /// All entries in order of sequence.
@@ -233,12 +248,19 @@ impl CheckpointStore {
         Ok(location::display(&if taken { target.join(name) } else { target }))
     }
 
-    /// Writes the state files, then the manifest.
+    /// Writes the runs that are not there yet and the state files, then the manifest.
     ///
     /// # Errors
     /// The store fails, or a manifest is there already.
-    pub async fn write_snapshot(&self, location: &str, encoded: Encoded) -> Result<(), StateError> {
+    pub async fn write_snapshot(
+        &self,
+        location: &str,
+        encoded: Encoded,
+    ) -> Result<Written, StateError> {
         let directory = location::parse(location)?;
+        let state_bytes = encoded.state_bytes();
+        let (pins, run_bytes) = self.put_runs(&encoded.runs).await?;
+        let file_bytes: u64 = encoded.manifest.files.iter().map(|file| file.length).sum();
         let mut puts = vec![];
         for (meta, bytes) in encoded.manifest.files.iter().zip(encoded.files) {
             let path = directory.clone().join(meta.name.as_str());
@@ -251,7 +273,7 @@ impl CheckpointStore {
             .put_opts(&path, bytes.into(), PutOptions::from(PutMode::Create))
             .await
             .map_err(|source| store_error(&format!("write /{path}"), source))?;
-        Ok(())
+        Ok(Written { bytes: run_bytes + file_bytes, state_bytes, pins })
     }
 
     async fn write_file(&self, path: Path, bytes: Bytes) -> Result<(), StateError> {
@@ -276,7 +298,7 @@ impl CheckpointStore {
         manifest::decode(&bytes, &location::display(&path), level)
     }
 
-    /// The manifest, with every file there and of its length: enough to say before
+    /// The manifest, with every file and run there and of its length: enough to say before
     /// a stop that a snapshot can be read.
     ///
     /// # Errors
@@ -303,10 +325,12 @@ impl CheckpointStore {
                 Err(source) => return Err(store_error(&format!("look at /{path}"), source)),
             }
         }
+        self.look_at_runs(location, &manifest).await?;
         Ok(manifest)
     }
 
-    /// The whole snapshot, every byte checked.
+    /// The whole snapshot, every byte checked; of runs that they are there, since their
+    /// bytes are checked as they are fetched.
     ///
     /// # Errors
     /// As [`CheckpointStore::read_manifest`], or a file is missing or damaged.
@@ -316,6 +340,7 @@ impl CheckpointStore {
         level: RuntimeLevel,
     ) -> Result<LoadedSnapshot, StateError> {
         let manifest = self.read_manifest(location, level).await?;
+        self.look_at_runs(location, &manifest).await?;
         let directory = location::parse(location)?;
         let location = location::display(&directory);
         let gets = manifest.files.iter().map(|meta| {
@@ -330,7 +355,8 @@ impl CheckpointStore {
     }
 
     /// Removes what [`retention::expired`] names, entries before files, so that no
-    /// entry ever names a directory that is going.
+    /// entry ever names a directory that is going; then the runs that nothing refers to
+    /// any more ([`crate::shared`]).
     ///
     /// # Errors
     /// The store fails; what is left is removed the next time.
@@ -344,6 +370,7 @@ impl CheckpointStore {
         for location in &expired.locations {
             self.remove_snapshot(location).await?;
         }
+        self.collect_runs(claimed_next).await?;
         Ok(expired.sequences.len())
     }
 
@@ -428,7 +455,7 @@ impl CheckpointStore {
         }
     }
 
-    async fn delete(&self, path: Path) -> Result<(), StateError> {
+    pub(crate) async fn delete(&self, path: Path) -> Result<(), StateError> {
         match self.objects.delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(store_error(&format!("delete /{path}"), source)),
@@ -443,6 +470,6 @@ impl Claimed {
     }
 }
 
-fn store_error(doing: &str, source: object_store::Error) -> StateError {
+pub(crate) fn store_error(doing: &str, source: object_store::Error) -> StateError {
     StateError::Store { doing: format!("cannot {doing}"), source }
 }

@@ -1,14 +1,21 @@
-//! Turns what the subtasks handed over into state files and a manifest: pure.
+//! Turns what the subtasks handed over into state files and a manifest; reads runs, and does no
+//! other I/O.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use millrace_dataflow::graph::StateLayout;
+use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{CheckpointId, Generation, OperatorId};
 
 use crate::block::EntryBuffer;
+use crate::location::SHARED;
 use crate::manifest::{
-    FileMeta, Manifest, OperatorState, Section, SinkState, SnapshotKind, SourceState,
-    layout_digest, level_of_format,
+    FileMeta, Manifest, OperatorState, RunMeta, RunPart, Section, SinkState, SnapshotKind,
+    SourceState, SubtaskRuns, layout_digest, level_of_format,
 };
+use crate::pages::{PageError, Run, RunRef, RunSet, Tier};
 
 /// All that one checkpoint holds.
 #[derive(Debug)]
@@ -17,6 +24,9 @@ pub struct SnapshotContent {
     pub format: u32,
     /// `execution.checkpointing.snapshot-compression`; formats from 2 on obey it.
     pub compress: bool,
+    /// A checkpoint refers to runs instead of holding their pages as entries; savepoints
+    /// never do (`state.backend.incremental`, row F5.2).
+    pub incremental: bool,
     pub application: String,
     pub generation: Generation,
     pub checkpoint: CheckpointId,
@@ -36,72 +46,172 @@ pub struct OperatorContent {
     pub parallelism: u16,
     /// Subtask and what it wrote.
     pub subtasks: Vec<(u16, EntryBuffer)>,
+    /// Subtask and its pages, beside what it wrote.
+    pub runs: Vec<(u16, RunSet)>,
     pub source: Option<SourceState>,
     pub sink: Option<SinkState>,
 }
 
-/// State files by index of [`Manifest::files`].
+/// State files by index of [`Manifest::files`], runs by that of [`Manifest::runs`].
 #[derive(Debug)]
 pub struct Encoded {
     pub manifest: Manifest,
     pub files: Vec<Bytes>,
+    pub runs: Vec<Arc<Run>>,
 }
 
-/// The snapshot in its format.
-pub fn encode(content: SnapshotContent) -> Encoded {
-    let mut files = FileSet::new(content.format);
-    let compress = content.compress && content.format >= 2;
-    let operators = content
-        .operators
-        .into_iter()
-        .enumerate()
-        .map(|(index, operator)| {
-            encode_operator(index, operator, content.format, compress, &mut files)
-        })
-        .collect();
-    let (files, metas) = files.finish();
+/// The snapshot in its format. Waits for runs that are still being written, and reads
+/// those that become entries.
+///
+/// # Errors
+/// A run cannot be read.
+pub fn encode(content: SnapshotContent) -> Result<Encoded, PageError> {
+    let mut encoder = Encoder {
+        format: content.format,
+        compress: content.compress && content.format >= 2,
+        groups: KeyGroupRange { start: 0, end: content.max_parallelism },
+        files: FileSet::new(content.format),
+        runs: (content.incremental && content.kind != SnapshotKind::Savepoint)
+            .then(RunList::default),
+    };
+    let operators = content.operators.into_iter().enumerate();
+    let operators: Vec<OperatorState> = operators
+        .map(|(index, operator)| encoder.operator(index, operator))
+        .collect::<Result<_, _>>()?;
+    let (files, metas) = encoder.files.finish();
+    let runs = encoder.runs.map_or_else(Vec::new, |list| list.runs);
+    let kind = if runs.is_empty() { content.kind } else { SnapshotKind::IncrementalCheckpoint };
     let manifest = Manifest {
         format: content.format,
         runtime: level_of_format(content.format).map_or_else(String::new, |l| l.to_string()),
         application: content.application,
         generation: content.generation,
         checkpoint: content.checkpoint,
-        kind: content.kind,
+        kind,
         created_at_ms: content.created_at_ms,
         max_parallelism: content.max_parallelism,
         held: content.held,
         operators,
         files: metas,
+        shared: (!runs.is_empty()).then(|| SHARED.to_owned()),
+        runs: runs.iter().map(|run| run_meta(run)).collect(),
     };
-    Encoded { manifest, files }
+    Ok(Encoded { manifest, files, runs })
 }
 
-fn encode_operator(
-    index: usize,
-    operator: OperatorContent,
+fn run_meta(run: &Run) -> RunMeta {
+    RunMeta { name: run.name().to_owned(), length: run.length(), crc32: run.crc32() }
+}
+
+impl Encoded {
+    /// Bytes of the whole state, runs that were stored before among them.
+    pub fn state_bytes(&self) -> u64 {
+        let runs = self.manifest.runs.iter().map(|run| run.length);
+        self.manifest.files.iter().map(|file| file.length).chain(runs).sum()
+    }
+}
+
+/// Subtask, what it wrote, and its pages that become entries.
+type SubtaskState = (u16, EntryBuffer, RunSet);
+
+struct Encoder {
     format: u32,
     compress: bool,
-    files: &mut FileSet,
-) -> OperatorState {
-    let entries = operator.subtasks.iter().map(|(_, buffer)| buffer.entries()).sum();
-    let sections = operator
-        .subtasks
-        .iter()
-        .filter(|(_, buffer)| !buffer.is_empty())
-        .map(|(subtask, buffer)| files.add(index, *subtask, buffer, compress))
-        .collect();
-    OperatorState {
-        id: operator.id,
-        name: operator.name,
-        layout_digest: layout_digest(&operator.layout),
-        kind: operator.layout.kind,
-        layout: (format >= 2).then_some(operator.layout.layout),
-        state_ttl_ms: (format >= 3).then_some(operator.state_ttl_ms),
-        parallelism: operator.parallelism,
-        entries,
-        sections,
-        source: operator.source,
-        sink: operator.sink,
+    /// All of them.
+    groups: KeyGroupRange,
+    files: FileSet,
+    /// `None`: runs become entries.
+    runs: Option<RunList>,
+}
+
+impl Encoder {
+    fn operator(
+        &mut self,
+        index: usize,
+        operator: OperatorContent,
+    ) -> Result<OperatorState, PageError> {
+        let (subtasks, runs) = self.subtasks(operator.subtasks, operator.runs)?;
+        let mut sections = vec![];
+        for (subtask, buffer, pages) in subtasks {
+            if !buffer.is_empty() || !pages.is_empty() {
+                sections.push(self.section(index, subtask, &buffer, &pages)?);
+            }
+        }
+        let blocks = sections.iter().flat_map(|section| &section.blocks);
+        let format = self.format;
+        Ok(OperatorState {
+            id: operator.id,
+            name: operator.name,
+            layout_digest: layout_digest(&operator.layout),
+            kind: operator.layout.kind,
+            layout: (format >= 2).then_some(operator.layout.layout),
+            state_ttl_ms: (format >= 3).then_some(operator.state_ttl_ms),
+            parallelism: operator.parallelism,
+            entries: blocks.map(|block| u64::from(block.entries)).sum(),
+            sections,
+            runs,
+            source: operator.source,
+            sink: operator.sink,
+        })
+    }
+
+    /// What goes into sections, entries and pages, and what the manifest refers to.
+    fn subtasks(
+        &mut self,
+        subtasks: Vec<(u16, EntryBuffer)>,
+        mut runs: Vec<(u16, RunSet)>,
+    ) -> Result<(Vec<SubtaskState>, Vec<SubtaskRuns>), PageError> {
+        let mut referred = vec![];
+        if let Some(list) = &mut self.runs {
+            for (subtask, set) in runs.drain(..) {
+                let tiers = set.tiers()?.iter().map(|tier| list.add(tier)).collect();
+                referred.push(SubtaskRuns { subtask, tiers });
+            }
+            referred.retain(|runs| !runs.tiers.is_empty());
+        }
+        let pages_of = |subtask: u16| {
+            let own = runs.iter().find(|(of, _)| *of == subtask);
+            own.map(|(_, set)| set.clone()).unwrap_or_default()
+        };
+        let subtasks =
+            subtasks.into_iter().map(|(subtask, buffer)| (subtask, buffer, pages_of(subtask)));
+        Ok((subtasks.collect(), referred))
+    }
+
+    /// One block a key group, entries before pages.
+    fn section(
+        &mut self,
+        operator: usize,
+        subtask: u16,
+        buffer: &EntryBuffer,
+        pages: &RunSet,
+    ) -> Result<Section, PageError> {
+        let (file, bytes) = self.files.file(operator, subtask);
+        let offset = bytes.len() as u64;
+        let blocks = buffer.encode_with(pages, self.groups, self.compress, bytes)?;
+        Ok(Section { subtask, file, offset, blocks })
+    }
+}
+
+/// The runs of a snapshot, each once.
+#[derive(Default)]
+struct RunList {
+    runs: Vec<Arc<Run>>,
+    places: HashMap<String, usize>,
+}
+
+impl RunList {
+    fn add(&mut self, tier: &Tier) -> Vec<RunPart> {
+        let part = |part: &RunRef| {
+            let next = self.runs.len();
+            let run = *self.places.entry(part.run.name().to_owned()).or_insert(next);
+            if run == next {
+                self.runs.push(Arc::clone(&part.run));
+            }
+            let KeyGroupRange { start, end } = part.span();
+            RunPart { run, start, end }
+        };
+        tier.runs.iter().map(part).collect()
     }
 }
 
@@ -116,22 +226,15 @@ impl FileSet {
         FileSet { merge: format >= 4, files: vec![] }
     }
 
-    fn add(
-        &mut self,
-        operator: usize,
-        subtask: u16,
-        buffer: &EntryBuffer,
-        compress: bool,
-    ) -> Section {
+    /// Where a subtask's section goes.
+    fn file(&mut self, operator: usize, subtask: u16) -> (usize, &mut Vec<u8>) {
         if !self.merge || self.files.is_empty() {
             let name =
                 if self.merge { "state".into() } else { format!("state-{operator}-{subtask}") };
             self.files.push((name, vec![]));
         }
         let file = self.files.len() - 1;
-        let bytes = &mut self.files[file].1;
-        let offset = bytes.len() as u64;
-        Section { subtask, file, offset, blocks: buffer.encode(compress, bytes) }
+        (file, &mut self.files[file].1)
     }
 
     fn finish(self) -> (Vec<Bytes>, Vec<FileMeta>) {

@@ -87,8 +87,10 @@ fn snapshot(files: usize) -> Encoded {
         held: false,
         operators: vec![],
         files: (0..files).map(meta).collect(),
+        shared: None,
+        runs: vec![],
     };
-    Encoded { manifest, files: (0..files).map(|file| bytes(file).into()).collect() }
+    Encoded { manifest, files: (0..files).map(|file| bytes(file).into()).collect(), runs: vec![] }
 }
 
 fn files_below(directory: &Path) -> Vec<PathBuf> {

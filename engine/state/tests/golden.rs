@@ -64,6 +64,7 @@ fn operator(id: &str, kind: &str, subtasks: Vec<(u16, EntryBuffer)>) -> Operator
         state_ttl_ms: 60_000,
         parallelism: 2,
         subtasks,
+        runs: vec![],
         source: None,
         sink: None,
     }
@@ -98,6 +99,7 @@ fn content(level: RuntimeLevel, compress: bool) -> SnapshotContent {
     SnapshotContent {
         format: level.snapshot_format(),
         compress,
+        incremental: false,
         application: "orders".into(),
         generation: Generation(3),
         checkpoint: CheckpointId(17),
@@ -139,7 +141,7 @@ async fn update(level: RuntimeLevel, compress: bool) {
     if directory.exists() {
         fs::remove_dir_all(&directory).unwrap();
     }
-    let encoded = write::encode(content(level, compress));
+    let encoded = write::encode(content(level, compress)).unwrap();
     let location = directory.to_str().unwrap();
     store(&golden()).write_snapshot(location, encoded).await.unwrap();
 }

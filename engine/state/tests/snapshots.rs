@@ -32,6 +32,7 @@ fn content(level: RuntimeLevel, compress: bool) -> SnapshotContent {
     SnapshotContent {
         format: level.snapshot_format(),
         compress,
+        incremental: false,
         application: "app".into(),
         generation: Generation(1),
         checkpoint: CheckpointId(1),
@@ -46,6 +47,7 @@ fn content(level: RuntimeLevel, compress: bool) -> SnapshotContent {
             state_ttl_ms: 60_000,
             parallelism: 2,
             subtasks: vec![(0, buffer(0)), (1, buffer(1))],
+            runs: vec![],
             source: None,
             sink: None,
         }],
@@ -54,7 +56,10 @@ fn content(level: RuntimeLevel, compress: bool) -> SnapshotContent {
 
 async fn write(root: &Path, level: RuntimeLevel, compress: bool) -> String {
     let location = root.join("sp").to_str().unwrap().to_owned();
-    store(root).write_snapshot(&location, write::encode(content(level, compress))).await.unwrap();
+    store(root)
+        .write_snapshot(&location, write::encode(content(level, compress)).unwrap())
+        .await
+        .unwrap();
     location
 }
 

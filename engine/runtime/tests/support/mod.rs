@@ -14,6 +14,7 @@ use millrace_dataflow::graph::{
     Edge, Exchange, Node, NotNullPolicy, Operator as GraphOperator, SinkOperator, SourceOperator,
     StateLayout,
 };
+use millrace_dataflow::key_group::KeyGroup;
 use millrace_dataflow::sink::{Committable, Committer, Sink, SinkError, SinkWriter, WriterContext};
 use millrace_dataflow::source::{
     Assignment, Boundedness, ReaderEvent, ScanSpec, Source, SourceError, SourceReader, Split,
@@ -23,11 +24,13 @@ use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{
     Batch, CommitPermit, Field, Generation, JobGraph, OperatorId, RuntimeLevel, Schema, TypeRoot,
 };
+use millrace_runtime::memory::MemoryLimits;
 use millrace_runtime::operator::{
     Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter,
 };
 use millrace_runtime::{Clock, Command, Connections, JobHandle, JobSpec, Outcome, RuntimeSettings};
-use millrace_state::{CheckpointStore, RestoreRequest, row};
+use millrace_state::pages::{put_entry, visit_entries};
+use millrace_state::{CheckpointStore, PageStore, RestoreRequest, row};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -282,10 +285,48 @@ impl Committer for Visible {
     }
 }
 
-/// Sums by `n % 10`, and gives `key * 1_000_000 + count` for every key at the end.
+/// Sums by `n % 10`, and gives `key * 1_000_000 + count` for every key at the end. Its
+/// counts are in pages when it is given a store for them.
 pub struct CountByKey {
     counts: BTreeMap<i64, i64>,
+    pages: Option<Box<dyn PageStore>>,
     world: Arc<World>,
+}
+
+impl CountByKey {
+    fn add(&mut self, key: i64, group: KeyGroup, count: i64) {
+        let Some(pages) = &mut self.pages else {
+            *self.counts.entry(key).or_default() += count;
+            return;
+        };
+        let (bytes, mut page, mut sum) = (key.to_le_bytes(), vec![], count);
+        pages.read(group, &bytes, &mut page).unwrap();
+        visit_entries(&page, |_, _, value| sum += number(value)).unwrap();
+        page.clear();
+        put_entry(&mut page, 0, &bytes, &sum.to_le_bytes());
+        pages.apply(&mut std::iter::once((group, bytes.to_vec(), Some(page)))).unwrap();
+    }
+
+    /// Moves all counts out of the pages.
+    fn empty_pages(&mut self, ctx: &OperatorContext) {
+        let Some(pages) = &mut self.pages else { return };
+        for group in (ctx.key_groups.start..ctx.key_groups.end).map(KeyGroup) {
+            let (mut gone, counts) = (vec![], &mut self.counts);
+            let mut visit = |key: &[u8], page: &[u8]| {
+                gone.push((group, key.to_vec(), None));
+                let add = |_, key: &[u8], count: &[u8]| {
+                    assert!(counts.insert(number(key), number(count)).is_none());
+                };
+                visit_entries(page, add).unwrap();
+            };
+            pages.scan(group, b"", &mut visit).unwrap();
+            pages.apply(&mut gone.into_iter()).unwrap();
+        }
+    }
+}
+
+fn number(bytes: &[u8]) -> i64 {
+    i64::from_le_bytes(bytes.try_into().expect("eight bytes"))
 }
 
 impl Operator for CountByKey {
@@ -303,12 +344,13 @@ impl Operator for CountByKey {
                 return Err(OperatorError::Failed { operator: "count".into(), message });
             }
             assert!(ctx.key_groups.contains(group(number, ctx)), "a row of another's key group");
-            *self.counts.entry(number).or_default() += 1;
+            self.add(number, group(number, ctx), 1);
         }
         Ok(())
     }
 
-    fn on_end(&mut self, _ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.empty_pages(ctx);
         // Once given out they are gone: a start from the last checkpoint ends, too.
         let counts = std::mem::take(&mut self.counts);
         out.emit(batch(counts.into_iter().map(|(key, n)| key * 1_000_000 + n).collect()));
@@ -320,6 +362,9 @@ impl Operator for CountByKey {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
+        if let Some(pages) = &mut self.pages {
+            writer.put_runs(pages.freeze().unwrap());
+        }
         for (key, count) in &self.counts {
             writer.put(StateEntry {
                 key_group: Some(group(*key, ctx)),
@@ -336,15 +381,23 @@ impl Operator for CountByKey {
         _ctx: &OperatorContext,
         entries: Vec<StateEntry>,
     ) -> Result<(), OperatorError> {
-        let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("eight bytes"));
         for entry in entries {
-            *self.counts.entry(number(&entry.key)).or_default() += number(&entry.value);
+            let group = entry.key_group.expect("every entry has a key");
+            self.add(number(&entry.key), group, number(&entry.value));
         }
         Ok(())
     }
+
+    fn keeps_pages(&self) -> bool {
+        true
+    }
+
+    fn use_pages(&mut self, store: Box<dyn PageStore>) {
+        self.pages = Some(store);
+    }
 }
 
-fn group(number: i64, ctx: &OperatorContext) -> millrace_dataflow::key_group::KeyGroup {
+fn group(number: i64, ctx: &OperatorContext) -> KeyGroup {
     let rows = row::encode_column_subset(&batch(vec![number]).record, &[0]);
     row::key_groups(&rows, ctx.max_parallelism)[0]
 }
@@ -464,6 +517,7 @@ pub struct Start {
     pub restore: RestoreRequest,
     pub hold_commits: bool,
     pub settings: Vec<(&'static str, &'static str)>,
+    pub memory: MemoryLimits,
 }
 
 pub fn numbers_source(world: &Arc<World>) -> Numbers {
@@ -488,6 +542,7 @@ impl Start {
             restore: RestoreRequest::Latest,
             hold_commits: false,
             settings: vec![("execution.checkpointing.interval", "10 ms")],
+            memory: MemoryLimits::NONE,
         }
     }
 
@@ -506,15 +561,18 @@ impl Start {
             graph: self.graph,
             parallelism: self.parallelism,
             settings,
+            memory: self.memory,
             restore: self.restore,
             allow_non_restored_state: false,
             hold_commits: self.hold_commits,
             create_operator: Arc::new(move |node, _inputs| {
                 Ok(match node.name.as_str() {
                     "mod" => Box::new(Modulo),
-                    _ => {
-                        Box::new(CountByKey { counts: BTreeMap::new(), world: Arc::clone(&world) })
-                    }
+                    _ => Box::new(CountByKey {
+                        counts: BTreeMap::new(),
+                        pages: None,
+                        world: Arc::clone(&world),
+                    }),
                 })
             }),
             store: CheckpointStore::new(Arc::clone(objects), "/app", "app", owner).unwrap(),

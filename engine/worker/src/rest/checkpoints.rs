@@ -58,7 +58,7 @@ pub(super) fn record_json(record: &CheckpointRecord) -> Value {
         "trigger_timestamp": record.triggered_at_ms,
         "latest_ack_timestamp": record.ended_at_ms.unwrap_or(-1),
         "end_to_end_duration": record.ended_at_ms.map_or(0, |at| at - record.triggered_at_ms),
-        "state_size": record.bytes,
+        "state_size": record.state_bytes,
         "checkpointed_size": record.bytes,
         "alignment_buffered": 0,
         "processed_data": record.alignment.processed_bytes,
@@ -84,12 +84,13 @@ pub(super) fn record_json(record: &CheckpointRecord) -> Value {
 
 /// Least, greatest, mean and percentiles over the completed checkpoints remembered.
 fn summary<'a>(completed: impl Iterator<Item = &'a CheckpointRecord>) -> Value {
-    let (mut sizes, mut durations) = (vec![], vec![]);
+    let (mut written, mut sizes, mut durations) = (vec![], vec![], vec![]);
     let (mut processed, mut persisted) = (vec![], vec![]);
     for record in completed {
         processed.push(record.alignment.processed_bytes as i64);
         persisted.push(record.alignment.persisted_bytes as i64);
-        sizes.push(record.bytes as i64);
+        written.push(record.bytes as i64);
+        sizes.push(record.state_bytes as i64);
         durations.extend(record.ended_at_ms.map(|at| at - record.triggered_at_ms));
     }
     json!({
@@ -98,8 +99,8 @@ fn summary<'a>(completed: impl Iterator<Item = &'a CheckpointRecord>) -> Value {
         "processed_data": statistics(processed),
         "persisted_data": statistics(persisted),
         "end_to_end_duration": statistics(durations),
-        "checkpointed_size": statistics(sizes.clone()),
-        "state_size": statistics(sizes.clone()),
+        "checkpointed_size": statistics(written),
+        "state_size": statistics(sizes),
     })
 }
 

@@ -35,6 +35,11 @@ impl Pending {
         self.shown.is_empty()
     }
 
+    /// Whether the slot's change was not told of yet.
+    pub fn holds(&self, slot: u32) -> bool {
+        self.shown.contains_key(&slot)
+    }
+
     /// The key's row is about to give way to another.
     pub fn replaced(&mut self, slot: u32, shown: Option<&Arc<[u8]>>) {
         self.shown.entry(slot).or_insert_with(|| shown.cloned());
@@ -85,7 +90,7 @@ impl Deduplicate {
             let record = self.shape.record(columns, changes.len())?;
             out.emit(Batch::changelog(record, changes.iter().map(|(kind, _)| *kind).collect()));
         }
-        self.forget(rows, ctx);
+        self.forget_expired(rows, ctx);
         Ok(())
     }
 

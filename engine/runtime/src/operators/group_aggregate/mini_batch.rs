@@ -54,6 +54,11 @@ impl Pending {
         self.slots.is_empty()
     }
 
+    /// Whether the slot's change was not told of yet.
+    pub fn holds(&self, slot: u32) -> bool {
+        self.is_in.get(slot as usize).is_some_and(|is_in| *is_in)
+    }
+
     /// The rows that bring groups into the mini-batch.
     fn first(&mut self, plan: &Plan, capacity: usize) -> First {
         self.is_in.resize(capacity.max(self.is_in.len()), false);
