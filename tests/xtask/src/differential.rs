@@ -14,7 +14,8 @@ use crate::process::{Outcome, cache, root, run, works};
 use crate::tools::install_all;
 
 const FLINK: &str = "apache-flink-libraries==1.18.1";
-const OPENED: [&str; 9] =
+/// Packages of the JDK that Flink 1.18 must look into on Java 17.
+pub const OPENED: [&str; 9] =
     ["lang", "util", "net", "time", "nio", "text", "io", "util.concurrent", "lang.invoke"];
 
 type Table = BTreeMap<String, i64>;

@@ -5,12 +5,14 @@
 //! - `test-long`: the trials by violence, 200 seeds and more;
 //! - `lint`: formatting, clippy, licences and advisories;
 //! - `differential`: the same scripts on this engine and on Apache Flink, compared;
+//! - `bench`: speed beside Apache Flink's, latency, scaling (tests/bench/README.md);
 //! - `setup-flink`: only downloads Flink for that;
 //! - `setup`: only installs what the others need.
 //!
 //! Each installs what is missing, outside the tree. No dependencies, so that the
 //! first command does not wait for a build of its own.
 
+mod bench;
 mod differential;
 mod flink_cli;
 mod process;
@@ -27,6 +29,7 @@ usage: cargo xtask COMMAND
   test-long [FROM..TO]   the seeded kill trials (default 0..200)
   lint                   formatting, clippy, licences and advisories
   differential [NAME...] the same scripts here and on Apache Flink 1.18.1, compared
+  bench [SUITE] [OPTION...] speed beside Apache Flink's; `bench --help` lists the options
   setup-flink            download Flink (230 MB) for that
   setup                  install what the other commands need, and nothing else";
 
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some("test-long") => suites::test_long(rest),
         Some("lint") => suites::lint(),
         Some("differential") => suites::differential(rest),
+        Some("bench") => bench::bench(rest),
         Some("setup-flink") => differential::setup_flink().map(drop),
         Some("setup") => tools::install_all().map(drop),
         _ => Err(USAGE.to_owned()),
