@@ -14,6 +14,7 @@ mod keys;
 mod over;
 mod progress;
 mod rank;
+mod select;
 mod shape;
 mod sink_materialize;
 mod temporal_join;
