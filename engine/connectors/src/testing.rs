@@ -42,7 +42,8 @@ pub fn metadata(key: &str, data_type: DataType) -> MetadataColumn {
 pub fn scan(table: &TableSpec, batch_rows: usize) -> ScanSpec {
     let physical = (0..table.physical.len()).map(ProducedColumn::Physical);
     let metadata = (0..table.metadata.len()).map(ProducedColumn::Metadata);
-    ScanSpec { table: table.clone(), columns: physical.chain(metadata).collect(), batch_rows }
+    let columns = physical.chain(metadata).collect();
+    ScanSpec { table: table.clone(), columns, members: Vec::new(), batch_rows }
 }
 
 pub fn produced_fields(scan: &ScanSpec) -> Vec<Field> {

@@ -49,6 +49,9 @@ pub struct ScanSpec {
     pub table: TableSpec,
     /// The columns to produce, in order.
     pub columns: Vec<ProducedColumn>,
+    /// For each of the columns that is a ROW: which members anyone reads, ascending. The
+    /// others may hold any value of their type. `None`, or no element: all of them.
+    pub members: Vec<Option<Vec<usize>>>,
     /// At most this many rows a batch.
     pub batch_rows: usize,
 }

@@ -22,6 +22,7 @@ use millrace_sql::{Problem, expressions};
 use crate::build::Built;
 use crate::changelog::Changelog;
 use crate::identity;
+use crate::members;
 use crate::mini_batch::MiniBatches;
 use crate::names;
 use crate::physical::{
@@ -123,7 +124,7 @@ impl Lowering<'_> {
                 let assigner = self.mini_batches.assigner(index);
                 Operator::Source(SourceOperator {
                     watermark_step_ms: assigner.and_then(|a| a.watermark_step_ms()),
-                    ..self.source(node, table, columns)?
+                    ..self.source(index, table, columns)?
                 })
             }
             PhysicalOperator::Values(rows) => Operator::Values { rows: self.values(node, rows)? },
@@ -298,12 +299,8 @@ impl Lowering<'_> {
     }
 
     // Reads just the physical and metadata columns that the wanted ones are made of.
-    fn source(
-        &self,
-        node: &PhysicalNode,
-        table: &BoundTable,
-        columns: &[usize],
-    ) -> Built<SourceOperator> {
+    fn source(&self, index: usize, table: &BoundTable, columns: &[usize]) -> Built<SourceOperator> {
+        let node = &self.plan.nodes[index];
         let mut produced: Vec<usize> = Vec::new();
         for column in columns {
             match &table.columns[*column] {
@@ -314,13 +311,13 @@ impl Lowering<'_> {
         produced.sort_unstable();
         produced.dedup();
         let descriptor = self.descriptor(table);
-        let compute = columns
+        let made = columns
             .iter()
             .map(|column| self.table_column(node, table, descriptor, *column, &produced))
             .collect::<Built<Vec<_>>>()?;
-        let is_plain = compute.len() == produced.len()
-            && compute.iter().enumerate().all(|(at, e)| expressions::column_of(e) == Some(at));
-        let compute = if is_plain { None } else { Some(self.lower_all(node, &compute)?) };
+        let is_plain = made.len() == produced.len()
+            && made.iter().enumerate().all(|(at, e)| expressions::column_of(e) == Some(at));
+        let compute = if is_plain { None } else { Some(self.lower_all(node, &made)?) };
         let columns_spec = produced.iter().filter_map(|column| match &table.columns[*column] {
             TableColumn::Physical(at) => Some(ProducedColumn::Physical(*at)),
             TableColumn::Metadata(at) => Some(ProducedColumn::Metadata(*at)),
@@ -329,6 +326,7 @@ impl Lowering<'_> {
         let scan = ScanSpec {
             table: table.spec.clone(),
             columns: columns_spec.collect(),
+            members: members::read(self.plan, index, &made, produced.len()),
             batch_rows: BATCH_ROWS,
         };
         let watermark = self.watermark(node, table, columns)?;

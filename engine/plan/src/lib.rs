@@ -19,6 +19,7 @@ mod explain;
 mod graph;
 mod identity;
 mod join;
+mod members;
 mod mini_batch;
 mod names;
 mod physical;

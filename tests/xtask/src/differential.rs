@@ -5,7 +5,7 @@
 //! Flink's answers are kept in the cache, under the script, the data and the oracle.
 
 mod data;
-mod engines;
+pub mod engines;
 mod script;
 
 use std::collections::BTreeMap;

@@ -6,12 +6,14 @@
 //!   failing engines;
 //! - `lint`: formatting, clippy, licences and advisories;
 //! - `differential`: the same scripts on this engine and on Apache Flink, compared;
+//! - `bench`: speed beside Apache Flink's, latency, scaling (tests/bench/README.md);
 //! - `setup-flink`: only downloads Flink for that;
 //! - `setup`: only installs what the others need.
 //!
 //! Each installs what is missing, outside the tree. No dependencies, so that the
 //! first command does not wait for a build of its own.
 
+mod bench;
 mod differential;
 mod flink_cli;
 mod process;
@@ -30,6 +32,7 @@ usage: cargo xtask COMMAND
                          engines in a failing world (default 0..5000)
   lint                   formatting, clippy, licences and advisories
   differential [NAME...] the same scripts here and on Apache Flink 1.18.1, compared
+  bench [SUITE] [OPTION...] speed beside Apache Flink's; `bench --help` lists the options
   setup-flink            download Flink (230 MB) for that
   setup                  install what the other commands need, and nothing else";
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Some("test-long") => suites::test_long(rest),
         Some("lint") => suites::lint(),
         Some("differential") => suites::differential(rest),
+        Some("bench") => bench::bench(rest),
         Some("setup-flink") => differential::setup_flink().map(drop),
         Some("setup") => tools::install_all().map(drop),
         _ => Err(USAGE.to_owned()),

@@ -1,10 +1,12 @@
 //! Columns of events under construction. Most rows of a ROW column are NULL, and
-//! they are filled in in one go when the next event of that kind comes.
+//! they are filled in in one go when the next events of that kind come. Members that
+//! nobody reads are never made.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Int64Array, NullBufferBuilder, StringArray, StructArray, TimestampMillisecondArray,
+    Array, ArrayRef, Int64Array, NullBufferBuilder, StringArray, StructArray,
+    TimestampMillisecondArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Fields;
@@ -17,40 +19,52 @@ pub struct RowColumn {
     members: Vec<Member>,
 }
 
-enum Member {
-    Long(Vec<i64>),
-    Time(Vec<i64>),
-    Text { offsets: Vec<i32>, bytes: Vec<u8> },
+/// One member of the ROWs.
+pub struct Member {
+    holds: Holds,
+    values: Values,
 }
 
-/// Takes the members of one event in their order.
-pub struct Event<'a> {
-    members: std::slice::IterMut<'a, Member>,
+enum Values {
+    Numbers(Vec<i64>),
+    Text {
+        offsets: Vec<i32>,
+        bytes: Vec<u8>,
+    },
+    /// As many rows as a batch ever had.
+    Unread(ArrayRef),
 }
 
 impl RowColumn {
-    pub fn new(fields: Fields, members: &[(&str, Holds)]) -> RowColumn {
-        let members = members.iter().map(|(_, holds)| match holds {
-            Holds::Long => Member::Long(Vec::new()),
-            Holds::Time => Member::Time(Vec::new()),
-            Holds::Text => Member::Text { offsets: vec![0], bytes: Vec::new() },
+    /// `read`: the members that are made; `None`: all.
+    pub fn new(fields: Fields, members: &[(&str, Holds)], read: Option<&[usize]>) -> RowColumn {
+        let members = members.iter().enumerate().map(|(at, (_, holds))| {
+            let is_read = read.is_none_or(|read| read.contains(&at));
+            let values = match holds {
+                _ if !is_read => Values::Unread(placeholder(*holds, 0)),
+                Holds::Long | Holds::Time => Values::Numbers(Vec::new()),
+                Holds::Text => Values::Text { offsets: vec![0], bytes: Vec::new() },
+            };
+            Member { holds: *holds, values }
         });
         RowColumn { fields, nulls: NullBufferBuilder::new(0), members: members.collect() }
     }
 
-    /// Begins the event of row `row`; the rows before that have none are NULL.
-    pub fn event(&mut self, row: usize) -> Event<'_> {
+    /// The members, to take `count` events each, the first of them in row `row`; the rows
+    /// before that have none are NULL.
+    pub fn events(&mut self, row: usize, count: usize) -> &mut [Member] {
         self.fill(row);
-        self.nulls.append_non_null();
-        Event { members: self.members.iter_mut() }
+        self.nulls.append_n_non_nulls(count);
+        &mut self.members
     }
 
     fn fill(&mut self, rows: usize) {
         self.nulls.append_n_nulls(rows - self.nulls.len());
         for member in &mut self.members {
-            match member {
-                Member::Long(values) | Member::Time(values) => values.resize(rows, 0),
-                Member::Text { offsets, bytes } => offsets.resize(rows + 1, end(bytes)),
+            match &mut member.values {
+                Values::Numbers(values) => values.resize(rows, 0),
+                Values::Text { offsets, bytes } => offsets.resize(rows + 1, end(bytes)),
+                Values::Unread(_) => {}
             }
         }
     }
@@ -59,7 +73,7 @@ impl RowColumn {
     pub fn finish(&mut self, rows: usize) -> ArrayRef {
         self.fill(rows);
         let nulls = self.nulls.finish();
-        let columns = self.members.iter_mut().map(Member::finish).collect();
+        let columns = self.members.iter_mut().map(|member| member.finish(rows)).collect();
         Arc::new(StructArray::new(self.fields.clone(), columns, nulls))
     }
 }
@@ -68,18 +82,56 @@ fn end(bytes: &[u8]) -> i32 {
     i32::try_from(bytes.len()).expect("a batch of events is far smaller than 2 GiB")
 }
 
+fn placeholder(holds: Holds, rows: usize) -> ArrayRef {
+    match holds {
+        Holds::Long => Arc::new(Int64Array::from(vec![0; rows])),
+        Holds::Time => Arc::new(TimestampMillisecondArray::from(vec![0; rows])),
+        Holds::Text => Arc::new(StringArray::from(vec![""; rows])),
+    }
+}
+
 impl Member {
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Member::Long(values) => Arc::new(Int64Array::new(take(values).into(), None)),
-            Member::Time(values) => {
+    pub fn is_read(&self) -> bool {
+        !matches!(self.values, Values::Unread(_))
+    }
+
+    /// Appends one event's value; nothing when nobody reads it.
+    pub fn number(&mut self, value: i64) {
+        if let Values::Numbers(values) = &mut self.values {
+            values.push(value);
+        }
+    }
+
+    /// Appends one event's value; nothing when nobody reads it.
+    pub fn text(&mut self, value: &str) {
+        self.text_with(|out| out.extend_from_slice(value.as_bytes()));
+    }
+
+    /// Appends what `write` does; it is not called when nobody reads it.
+    pub fn text_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Values::Text { offsets, bytes } = &mut self.values {
+            write(bytes);
+            offsets.push(end(bytes));
+        }
+    }
+
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        match &mut self.values {
+            Values::Numbers(values) if self.holds == Holds::Time => {
                 Arc::new(TimestampMillisecondArray::new(take(values).into(), None))
             }
-            Member::Text { offsets, bytes } => {
+            Values::Numbers(values) => Arc::new(Int64Array::new(take(values).into(), None)),
+            Values::Text { offsets, bytes } => {
                 let filled = take(offsets);
                 offsets.push(0);
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(filled));
                 Arc::new(StringArray::new(offsets, Buffer::from_vec(take(bytes)), None))
+            }
+            Values::Unread(values) => {
+                if values.len() < rows {
+                    *values = placeholder(self.holds, rows);
+                }
+                values.slice(0, rows)
             }
         }
     }
@@ -88,25 +140,4 @@ impl Member {
 fn take<T>(values: &mut Vec<T>) -> Vec<T> {
     let next = Vec::with_capacity(values.len());
     std::mem::replace(values, next)
-}
-
-impl Event<'_> {
-    pub fn number(&mut self, value: i64) -> &mut Self {
-        if let Some(Member::Long(values) | Member::Time(values)) = self.members.next() {
-            values.push(value);
-        }
-        self
-    }
-
-    pub fn text(&mut self, value: &str) -> &mut Self {
-        self.text_with(|out| out.extend_from_slice(value.as_bytes()))
-    }
-
-    pub fn text_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
-        if let Some(Member::Text { offsets, bytes }) = self.members.next() {
-            write(bytes);
-            offsets.push(end(bytes));
-        }
-        self
-    }
 }

@@ -1,6 +1,7 @@
 //! What happens in event number `n`.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use millrace_dataflow::catalog::OptionError;
 
@@ -54,7 +55,6 @@ pub enum EventKind {
 }
 
 pub struct Person {
-    pub id: i64,
     pub name: String,
     pub email: String,
     pub credit_card: String,
@@ -64,16 +64,14 @@ pub struct Person {
     pub dice: Dice,
 }
 
+/// Its texts are drawn from `dice`, in the order of the table's columns.
 pub struct Auction {
     pub id: i64,
-    pub item: String,
-    pub description: String,
     pub initial_bid: i64,
     pub reserve: i64,
     pub expires_ms: i64,
     pub seller: i64,
     pub category: i64,
-    pub extra: usize,
     pub dice: Dice,
 }
 
@@ -85,6 +83,37 @@ pub struct Bid {
     /// Letters to draw from `dice`.
     pub extra: usize,
     pub dice: Dice,
+}
+
+/// The ids (from 0) of the newest person and auction as of an event; its own when it is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Newest {
+    person: i64,
+    auction: i64,
+}
+
+/// Times of events one after another, without a division for each.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    ms: i64,
+    rest: u64,
+    rate: u64,
+}
+
+impl Iterator for Times {
+    type Item = i64;
+
+    /// Milliseconds after the first event.
+    fn next(&mut self) -> Option<i64> {
+        let now = self.ms;
+        self.ms += (1_000 / self.rate) as i64;
+        self.rest += 1_000 % self.rate;
+        if self.rest >= self.rate {
+            self.rest -= self.rate;
+            self.ms += 1;
+        }
+        Some(now)
+    }
 }
 
 impl Settings {
@@ -134,42 +163,56 @@ impl Settings {
         (u128::from(number) * 1_000 / u128::from(self.rate)) as i64
     }
 
-    pub fn kind(&self, number: u64) -> EventKind {
+    /// Of this event and those that follow.
+    pub fn times(&self, number: u64) -> Times {
+        let rest = (u128::from(number) * 1_000 % u128::from(self.rate)) as u64;
+        Times { ms: self.offset_ms(number), rest, rate: self.rate }
+    }
+
+    /// The kind of an event, and how many of that kind come one after another from it on.
+    pub fn run(&self, number: u64) -> (EventKind, u64) {
         let place = number as i64 % self.total();
-        if place < self.person_proportion {
-            EventKind::Person
-        } else if place < self.person_proportion + self.auction_proportion {
-            EventKind::Auction
+        let auctions_end = self.person_proportion + self.auction_proportion;
+        let (kind, end) = if place < self.person_proportion {
+            (EventKind::Person, self.person_proportion)
+        } else if place < auctions_end {
+            (EventKind::Auction, auctions_end)
         } else {
-            EventKind::Bid
+            (EventKind::Bid, self.total())
+        };
+        (kind, (end - place) as u64)
+    }
+
+    #[cfg(test)]
+    pub fn kind(&self, number: u64) -> EventKind {
+        self.run(number).0
+    }
+
+    pub fn newest(&self, number: u64) -> Newest {
+        let (epoch, place) = (number as i64 / self.total(), number as i64 % self.total());
+        let begun = (place - self.person_proportion).clamp(-1, self.auction_proportion - 1);
+        Newest {
+            person: (epoch * self.person_proportion + place.min(self.person_proportion - 1)).max(0),
+            auction: (epoch * self.auction_proportion + begun).max(0),
         }
     }
 
-    /// The id (from 0) of the newest person as of an event; its own id when it is one.
-    fn last_person(&self, number: u64) -> i64 {
-        let (epoch, place) = (number as i64 / self.total(), number as i64 % self.total());
-        (epoch * self.person_proportion + place.min(self.person_proportion - 1)).max(0)
-    }
-
-    /// The id (from 0) of the newest auction as of an event; its own id when it is one.
-    fn last_auction(&self, number: u64) -> i64 {
-        let (epoch, place) = (number as i64 / self.total(), number as i64 % self.total());
-        let begun = (place - self.person_proportion).clamp(-1, self.auction_proportion - 1);
-        (epoch * self.auction_proportion + begun).max(0)
-    }
-
     /// A person among the active ones, or one that is about to come.
-    fn any_person(&self, number: u64, dice: &mut Dice) -> i64 {
-        let people = self.last_person(number) + 1;
+    fn any_person(newest: Newest, dice: &mut Dice) -> i64 {
+        let people = newest.person + 1;
         let active = people.min(ACTIVE_PEOPLE);
         people - active + dice.below((active + ID_LEAD) as u64) as i64
     }
 
     /// An auction that is likely to be open, or one that is about to come.
-    fn any_auction(&self, number: u64, dice: &mut Dice) -> i64 {
-        let last = self.last_auction(number);
+    fn any_auction(newest: Newest, dice: &mut Dice) -> i64 {
+        let last = newest.auction;
         let first = (last - AUCTIONS_IN_FLIGHT).max(0);
         first + dice.below((last - first + 1 + ID_LEAD) as u64) as i64
+    }
+
+    pub fn person_id(&self, number: u64) -> i64 {
+        self.newest(number).person + FIRST_PERSON_ID
     }
 
     pub fn person(&self, number: u64) -> Person {
@@ -188,37 +231,35 @@ impl Settings {
         let state = pick(&STATES, &mut dice);
         let size = 8 + name.len() + email.len() + credit_card.len() + city.len() + state.len();
         let extra = extra_length(&mut dice, size, self.person_size);
-        let id = self.last_person(number) + FIRST_PERSON_ID;
-        Person { id, name, email, credit_card, city, state, extra, dice }
+        Person { name, email, credit_card, city, state, extra, dice }
     }
 
     pub fn auction(&self, number: u64) -> Auction {
         let mut dice = Dice::new(mix(SEED, number));
+        let newest = self.newest(number);
         // P(hot seller) = 1 - 1 / ratio; the first of each hundred persons is hot.
         let seller = if dice.below(self.hot_sellers) > 0 {
-            self.last_person(number) / HOT_EVERY * HOT_EVERY
+            newest.person / HOT_EVERY * HOT_EVERY
         } else {
-            self.any_person(number, &mut dice)
+            Settings::any_person(newest, &mut dice)
         };
         let category = FIRST_CATEGORY_ID + dice.below(CATEGORIES) as i64;
         let initial_bid = price(&mut dice);
         let reserve = initial_bid + price(&mut dice);
-        let expires_ms = self.expiry_ms(number, &mut dice);
-        let (item, description) = (word(&mut dice, 20), word(&mut dice, 100));
-        let size = 48 + item.len() + description.len();
-        let extra = extra_length(&mut dice, size, self.auction_size);
         Auction {
-            id: self.last_auction(number) + FIRST_AUCTION_ID,
-            item,
-            description,
+            id: newest.auction + FIRST_AUCTION_ID,
             initial_bid,
             reserve,
-            expires_ms,
+            expires_ms: self.expiry_ms(number, &mut dice),
             seller: seller + FIRST_PERSON_ID,
             category,
-            extra,
             dice,
         }
+    }
+
+    /// Letters to draw for an auction whose other texts have this length together.
+    pub fn auction_extra(&self, dice: &mut Dice, texts: usize) -> usize {
+        extra_length(dice, 48 + texts, self.auction_size)
     }
 
     // After the first event; on average when as many auctions as are in flight at a
@@ -230,19 +271,26 @@ impl Settings {
         now_ms + 1 + dice.below((horizon_ms * 2).max(1) as u64) as i64
     }
 
+    #[cfg(test)]
     pub fn bid(&self, number: u64) -> Bid {
+        self.bid_after(self.newest(number), number)
+    }
+
+    /// `newest` is as of this event: bids one after another share it.
+    #[inline]
+    pub fn bid_after(&self, newest: Newest, number: u64) -> Bid {
         let mut dice = Dice::new(mix(SEED, number));
         // P(hot auction) = 1 - 1 / ratio; the first of each hundred auctions is hot.
         let auction = if dice.below(self.hot_auctions) > 0 {
-            self.last_auction(number) / HOT_EVERY * HOT_EVERY
+            newest.auction / HOT_EVERY * HOT_EVERY
         } else {
-            self.any_auction(number, &mut dice)
+            Settings::any_auction(newest, &mut dice)
         };
         // The second of each hundred persons, so that hot bidders are no hot sellers.
         let bidder = if dice.below(self.hot_bidders) > 0 {
-            self.last_person(number) / HOT_EVERY * HOT_EVERY + 1
+            newest.person / HOT_EVERY * HOT_EVERY + 1
         } else {
-            self.any_person(number, &mut dice)
+            Settings::any_person(newest, &mut dice)
         };
         let price = price(&mut dice);
         let channel = channel(&mut dice);
@@ -258,9 +306,21 @@ impl Settings {
     }
 }
 
+/// Steps of the table of powers.
+const STEPS: usize = 1024;
+
+/// 10 to the power of six times `0.0..1.0`, at the steps.
+static POWERS: LazyLock<[f64; STEPS]> =
+    LazyLock::new(|| std::array::from_fn(|at| 10_f64.powf(at as f64 * 6.0 / STEPS as f64)));
+
 /// Cents, evenly spread over six orders of magnitude.
 fn price(dice: &mut Dice) -> i64 {
-    ((dice.fraction() * 6.0 * std::f64::consts::LN_10).exp() * 100.0).round() as i64
+    let steps = dice.fraction() * STEPS as f64;
+    let at = steps as usize;
+    // The rest of the exponent is so small that four terms of the series are enough.
+    let rest = (steps - at as f64) * (6.0 * std::f64::consts::LN_10 / STEPS as f64);
+    let factor = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0)));
+    (POWERS[at.min(STEPS - 1)] * factor * 100.0 + 0.5) as i64
 }
 
 fn word(dice: &mut Dice, most: u64) -> String {
@@ -272,7 +332,7 @@ fn word(dice: &mut Dice, most: u64) -> String {
 /// So that the event has the wished size on average, give or take a fifth.
 fn extra_length(dice: &mut Dice, size: usize, wished: usize) -> usize {
     let missing = wished.saturating_sub(size) as u64;
-    let delta = (missing as f64 * 0.2).round() as u64;
+    let delta = (2 * missing + 5) / 10;
     (missing - delta + dice.below(2 * delta)) as usize
 }
 

@@ -12,9 +12,10 @@ use millrace_dataflow::source::{
 use millrace_dataflow::table::ProducedColumn;
 use millrace_dataflow::types::Schema;
 
-use super::columns::RowColumn;
+use super::columns::{Member, RowColumn};
 use super::events::{EventKind, Settings, push_extra};
 use super::table::{AUCTION, BID, Column, PERSON, column};
+use super::words::push_word;
 use crate::errors::{source_failed, source_refused};
 use crate::generator::{Lane, LaneEnumerator, LaneReader, Rows};
 use crate::world::World;
@@ -23,6 +24,8 @@ pub struct NexmarkSource {
     settings: Arc<Settings>,
     columns: Vec<Column>,
     schema: SchemaRef,
+    /// For each column; see [`ScanSpec::members`].
+    members: Vec<Option<Vec<usize>>>,
     batch_rows: usize,
     world: World,
 }
@@ -44,6 +47,7 @@ impl NexmarkSource {
             settings: Arc::new(settings),
             columns,
             schema: Schema::new(fields).to_arrow(),
+            members: scan.members.clone(),
             batch_rows: scan.batch_rows,
             world: world.clone(),
         })
@@ -81,9 +85,11 @@ impl Source for NexmarkSource {
     }
 
     fn create_reader(&self, _ctx: TaskContext) -> Result<Box<dyn SourceReader>, SourceError> {
+        let columns = self.columns.iter().zip(self.schema.fields()).enumerate();
+        let read = |at| self.members.get(at).and_then(Option::as_deref);
         let events = Events {
             settings: self.settings.clone(),
-            columns: self.columns.iter().zip(self.schema.fields()).map(Builder::new).collect(),
+            columns: columns.map(|(at, column)| Builder::new(column, read(at))).collect(),
             schema: self.schema.clone(),
         };
         let reader = LaneReader::new(events, self.rate(), self.settings.events, self.batch_rows);
@@ -104,7 +110,7 @@ enum Builder {
 }
 
 impl Builder {
-    fn new((column, field): (&Column, &Arc<datatypes::Field>)) -> Builder {
+    fn new((column, field): (&Column, &Arc<datatypes::Field>), read: Option<&[usize]>) -> Builder {
         let (kind, members) = match column {
             Column::EventType => return Builder::EventType(Vec::new()),
             Column::Person => (EventKind::Person, PERSON),
@@ -114,7 +120,7 @@ impl Builder {
         let datatypes::DataType::Struct(fields) = field.data_type() else {
             unreachable!("the column was checked to be a ROW")
         };
-        Builder::Events(kind, RowColumn::new(fields.clone(), members))
+        Builder::Events(kind, RowColumn::new(fields.clone(), members, read))
     }
 
     fn finish(&mut self, rows: usize) -> ArrayRef {
@@ -132,18 +138,21 @@ impl Rows for Events {
         numbers: usize,
         _processing_time_ms: i64,
     ) -> Result<RecordBatch, SourceError> {
-        for row in 0..numbers {
-            let number = lane.next + row as u64;
-            let kind = self.settings.kind(number);
+        let mut row = 0;
+        while row < numbers {
+            let (kind, run) = self.settings.run(lane.next + row as u64);
+            let count = (run as usize).min(numbers - row);
+            let run = Run { number: lane.next + row as u64, count, base_ms: lane.base_ms };
             for builder in &mut self.columns {
                 match builder {
-                    Builder::EventType(kinds) => kinds.push(kind as i32),
+                    Builder::EventType(kinds) => kinds.resize(row + count, kind as i32),
                     Builder::Events(own, column) if *own == kind => {
-                        push(&self.settings, kind, number, lane.base_ms, row, column);
+                        run.push(&self.settings, kind, column.events(row, count));
                     }
                     Builder::Events(..) => {}
                 }
             }
+            row += count;
         }
         let columns = self.columns.iter_mut().map(|builder| builder.finish(numbers)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(numbers));
@@ -152,37 +161,92 @@ impl Rows for Events {
     }
 }
 
-// Members in the order of the table.
-fn push(
-    settings: &Settings,
-    kind: EventKind,
+/// Events of one kind, one after another.
+struct Run {
     number: u64,
+    count: usize,
     base_ms: i64,
-    row: usize,
-    column: &mut RowColumn,
-) {
-    let at_ms = base_ms + settings.offset_ms(number);
-    let mut event = column.event(row);
-    match kind {
-        EventKind::Person => {
-            let person = settings.person(number);
-            event.number(person.id).text(&person.name).text(&person.email);
-            event.text(&person.credit_card).text(person.city).text(person.state).number(at_ms);
-            event.text_with(|out| push_extra(person.dice, person.extra, out));
+}
+
+impl Run {
+    /// `members` are in the order of the table.
+    fn push(&self, settings: &Settings, kind: EventKind, members: &mut [Member]) {
+        match kind {
+            EventKind::Person => self.persons(settings, members),
+            EventKind::Auction => self.auctions(settings, members),
+            EventKind::Bid => self.bids(settings, members),
         }
-        EventKind::Auction => {
-            let auction = settings.auction(number);
-            event.number(auction.id).text(&auction.item).text(&auction.description);
-            event.number(auction.initial_bid).number(auction.reserve).number(at_ms);
-            event.number(base_ms + auction.expires_ms);
-            event.number(auction.seller).number(auction.category);
-            event.text_with(|out| push_extra(auction.dice, auction.extra, out));
+    }
+
+    /// Number and time of each event.
+    fn events(&self, settings: &Settings) -> impl Iterator<Item = (u64, i64)> + use<> {
+        let base_ms = self.base_ms;
+        let times = settings.times(self.number).map(move |ms| base_ms + ms);
+        (self.number..self.number + self.count as u64).zip(times)
+    }
+
+    fn persons(&self, settings: &Settings, members: &mut [Member]) {
+        let [id, name, email, credit_card, city, state, time, extra] = members else { return };
+        let with_texts =
+            [&*name, email, credit_card, city, state, extra].iter().any(|text| text.is_read());
+        for (number, at_ms) in self.events(settings) {
+            id.number(settings.person_id(number));
+            time.number(at_ms);
+            if with_texts {
+                let person = settings.person(number);
+                name.text(&person.name);
+                email.text(&person.email);
+                credit_card.text(&person.credit_card);
+                city.text(person.city);
+                state.text(person.state);
+                extra.text_with(|out| push_extra(person.dice, person.extra, out));
+            }
         }
-        EventKind::Bid => {
-            let bid = settings.bid(number);
-            event.number(bid.auction).number(bid.bidder).number(bid.price);
-            event.text(&bid.channel.name).text(&bid.channel.url).number(at_ms);
-            event.text_with(|out| push_extra(bid.dice, bid.extra, out));
+    }
+
+    fn auctions(&self, settings: &Settings, members: &mut [Member]) {
+        let [id, item, description, initial, reserve, time, expires, seller, category, extra] =
+            members
+        else {
+            return;
+        };
+        let with_texts = [&*item, description, extra].iter().any(|text| text.is_read());
+        let (mut words, mut more_words) = (Vec::new(), Vec::new());
+        for (number, at_ms) in self.events(settings) {
+            let mut auction = settings.auction(number);
+            id.number(auction.id);
+            initial.number(auction.initial_bid);
+            reserve.number(auction.reserve);
+            time.number(at_ms);
+            expires.number(self.base_ms + auction.expires_ms);
+            seller.number(auction.seller);
+            category.number(auction.category);
+            if with_texts {
+                words.clear();
+                more_words.clear();
+                push_word(&mut auction.dice, 20, b' ', &mut words);
+                push_word(&mut auction.dice, 100, b' ', &mut more_words);
+                let texts = words.len() + more_words.len();
+                let length = settings.auction_extra(&mut auction.dice, texts);
+                item.text_with(|out| out.extend_from_slice(&words));
+                description.text_with(|out| out.extend_from_slice(&more_words));
+                extra.text_with(|out| push_extra(auction.dice, length, out));
+            }
+        }
+    }
+
+    fn bids(&self, settings: &Settings, members: &mut [Member]) {
+        let [auction, bidder, price, channel, url, time, extra] = members else { return };
+        let newest = settings.newest(self.number);
+        for (number, at_ms) in self.events(settings) {
+            let bid = settings.bid_after(newest, number);
+            auction.number(bid.auction);
+            bidder.number(bid.bidder);
+            price.number(bid.price);
+            channel.text(&bid.channel.name);
+            url.text(&bid.channel.url);
+            time.number(at_ms);
+            extra.text_with(|out| push_extra(bid.dice, bid.extra, out));
         }
     }
 }

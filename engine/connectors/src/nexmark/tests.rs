@@ -50,7 +50,7 @@ fn proportions_and_ids_over_50_000_events() {
     for number in 0..50_000 {
         match settings.kind(number) {
             EventKind::Person => {
-                assert_eq!(settings.person(number).id, 1_000 + persons);
+                assert_eq!(settings.person_id(number), 1_000 + persons);
                 persons += 1;
             }
             EventKind::Auction => {

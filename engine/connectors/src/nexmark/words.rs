@@ -63,14 +63,18 @@ pub fn push_word(dice: &mut Dice, most: u64, blank: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// Exactly `length` letters.
+/// Exactly `length` letters: eight from each number, its bytes scaled to 26 side by side.
 pub fn push_letters(dice: &mut Dice, length: usize, out: &mut Vec<u8>) {
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
     let end = out.len() + length;
     while out.len() < end {
-        let letters =
-            dice.next().to_le_bytes().map(|byte| b'a' + ((u16::from(byte) * 26) >> 8) as u8);
-        out.extend_from_slice(&letters[..letters.len().min(end - out.len())]);
+        let random = dice.next();
+        let even = (((random & EVEN) * 26) >> 8) & EVEN;
+        let odd = (((random >> 8) & EVEN) * 26) & !EVEN;
+        let letters = (even | odd) + u64::from_le_bytes([b'a'; 8]);
+        out.extend_from_slice(&letters.to_le_bytes());
     }
+    out.truncate(end);
 }
 
 /// The channel of a bid.

@@ -12,7 +12,7 @@ use millrace_dataflow::types::time_unit;
 use millrace_dataflow::{DataType, TypeRoot};
 
 use super::scalar::float_to_integer;
-use crate::decimal::rescale;
+use crate::decimal::{power_of_ten, rescale};
 
 /// `None` when the pair has no column form.
 pub(super) fn cast(array: &ArrayRef, from: &TypeRoot, to: &TypeRoot) -> Option<ArrayRef> {
@@ -55,9 +55,14 @@ where
         // Long enough for every integer: nothing to trim.
         TypeRoot::VarChar(20..) => arrow::compute::cast(array, &ArrowType::Utf8).ok()?,
         TypeRoot::Decimal { precision, scale } => {
-            let decimal: Decimal128Array = array
-                .as_primitive::<F>()
-                .unary_opt(|v| rescale(i128::from(v.into()), 0, *scale, *precision));
+            let values = array.as_primitive::<F>();
+            // Every integer of 64 bits has 19 digits or fewer.
+            let decimal: Decimal128Array = if *precision >= 19 + *scale {
+                let unit = power_of_ten(u32::from(*scale));
+                values.unary(|v| i128::from(v.into()) * unit)
+            } else {
+                values.unary_opt(|v| rescale(i128::from(v.into()), 0, *scale, *precision))
+            };
             Arc::new(decimal.with_precision_and_scale(*precision, *scale as i8).ok()?)
         }
         _ => return None,

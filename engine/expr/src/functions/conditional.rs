@@ -8,6 +8,7 @@ use datafusion_physical_expr::expressions::CaseExpr;
 use millrace_dataflow::{DataType, EvalError, TypeRoot};
 
 use super::comparison::never;
+use crate::physical::choice::ChoiceExpr;
 use crate::physical::logic::{Logic, LogicExpr};
 use crate::physical::scope::{Env, Scope};
 use crate::registry::{Body, Function, MANY};
@@ -48,8 +49,11 @@ fn failed(error: &datafusion_common::DataFusionError) -> ExprError {
 
 fn case(
     mut arguments: Vec<Arc<dyn PhysicalExpr>>,
-    _: &Arc<Env>,
+    env: &Arc<Env>,
 ) -> Result<Arc<dyn PhysicalExpr>, ExprError> {
+    if let Some(choice) = ChoiceExpr::node(env.result.to_arrow(), &arguments) {
+        return Ok(choice);
+    }
     let otherwise = arguments.pop();
     let mut branches = Vec::with_capacity(arguments.len() / 2);
     let mut rest = arguments.into_iter();

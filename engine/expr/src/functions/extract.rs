@@ -83,10 +83,14 @@ pub(super) fn local_nanos(value: &Value<'_>, root: &TypeRoot, scope: &Scope<'_>)
 
 /// EPOCH of an instant is that of its wall clock (row C8.4).
 fn of_local(unit: Unit, nanos: i128) -> i64 {
-    if unit == Unit::Epoch {
-        return nanos.div_euclid(NANOS_PER_SECOND) as i64;
+    let seconds = nanos.div_euclid(NANOS_PER_SECOND) as i64;
+    match unit {
+        Unit::Epoch => seconds,
+        Unit::Hour => seconds.rem_euclid(86_400) / 3_600,
+        Unit::Minute => seconds.rem_euclid(3_600) / 60,
+        Unit::Second => seconds.rem_euclid(60),
+        _ => of_datetime(unit, to_datetime(nanos)),
     }
-    of_datetime(unit, to_datetime(nanos))
 }
 
 fn of_datetime(unit: Unit, at: NaiveDateTime) -> i64 {

@@ -230,7 +230,12 @@ fn split_index<'a>(row: &[Value<'a>], _: &mut Scope<'_>) -> Outcome<'a> {
     if delimiter.is_empty() || whole.is_empty() {
         return Ok(Value::Null);
     }
-    let found = whole.split(delimiter).nth(index).map(|found| {
+    let found = match delimiter.as_bytes() {
+        // One letter is found without the machinery of a search for text.
+        [letter] => whole.split(char::from(*letter)).nth(index),
+        _ => whole.split(delimiter).nth(index),
+    };
+    let found = found.map(|found| {
         let start = found.as_ptr() as usize - whole.as_ptr() as usize;
         start..start + found.len()
     });

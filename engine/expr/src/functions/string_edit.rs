@@ -106,7 +106,11 @@ fn overlay<'a>(row: &[Value<'a>], _: &mut Scope<'_>) -> Outcome<'a> {
 }
 
 fn replace<'a>(row: &[Value<'a>], _: &mut Scope<'_>) -> Outcome<'a> {
-    Ok(Value::text(row[0].as_str().replace(row[1].as_str(), row[2].as_str())))
+    let (whole, by) = (row[0].as_str(), row[2].as_str());
+    Ok(Value::text(match row[1].as_str().as_bytes() {
+        [letter] => whole.replace(char::from(*letter), by),
+        _ => whole.replace(row[1].as_str(), by),
+    }))
 }
 
 fn pad_type(call: &mut Signature<'_>) -> Result<DataType, ExprError> {

@@ -68,8 +68,31 @@ fn date_format<'a>(row: &[Value<'a>], scope: &mut Scope<'_>) -> Outcome<'a> {
     } else {
         local_nanos(&row[0], &scope.env.arguments[0].root, scope)
     };
-    let pattern = scope.pattern(row[1].as_str())?;
+    let text = row[1].as_str();
+    let Some(step) = finest_step(text) else { return formatted(local, text, scope) };
+    let moment = local.div_euclid(step);
+    if let Some((known_moment, known_pattern, known)) = &scope.caches.formatted
+        && *known_moment == moment
+        && known_pattern == text
+    {
+        return Ok(Value::text(known.clone()));
+    }
+    let value = formatted(local, text, scope)?;
+    scope.caches.formatted = Some((moment, text.to_owned(), value.as_str().to_owned()));
+    Ok(value)
+}
+
+fn formatted<'a>(local: i128, pattern: &str, scope: &mut Scope<'_>) -> Outcome<'a> {
+    let pattern = scope.pattern(pattern)?;
     pattern.format(to_datetime(local)).map(Value::text).map_err(EvalError::new)
+}
+
+/// Nanoseconds that a pattern's text is the same for; `None`: it has fractions of a second.
+fn finest_step(pattern: &str) -> Option<i128> {
+    if pattern.contains(['S', 'n', 'A', 'N']) {
+        return None;
+    }
+    Some(if pattern.contains('s') { NANOS_PER_SECOND } else { 60 * NANOS_PER_SECOND })
 }
 
 fn to_date_type(call: &mut Signature<'_>) -> Result<DataType, ExprError> {

@@ -29,9 +29,11 @@ pub(super) enum Unit {
 
 /// `SQL_TSI_MONTH` and plurals mean MONTH.
 pub(super) fn parse(name: &str) -> Option<Unit> {
-    let upper = name.to_ascii_uppercase();
-    let name = upper.strip_prefix("SQL_TSI_").unwrap_or(&upper);
-    Some(match name {
+    of_upper(name).or_else(|| of_upper(&name.to_ascii_uppercase()))
+}
+
+fn of_upper(name: &str) -> Option<Unit> {
+    Some(match name.strip_prefix("SQL_TSI_").unwrap_or(name) {
         "NANOSECOND" => Unit::Nanosecond,
         "MICROSECOND" => Unit::Microsecond,
         "MILLISECOND" => Unit::Millisecond,

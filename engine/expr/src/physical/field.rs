@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::nullif;
 use arrow::datatypes::{DataType as ArrowType, Schema};
 use datafusion_common::Result;
 use datafusion_expr::ColumnarValue;
@@ -38,9 +38,9 @@ fn member(row: &ArrayRef, index: usize) -> Result<ArrayRef> {
     if row.null_count() == 0 || matches!(member.data_type(), ArrowType::Null) {
         return Ok(member.clone());
     }
-    let nulls = NullBuffer::union(row.nulls(), member.nulls());
-    let data = member.to_data().into_builder().nulls(nulls).build()?;
-    Ok(make_array(data))
+    let Some(valid) = row.nulls() else { return Ok(member.clone()) };
+    let missing = BooleanArray::new(!valid.inner(), None);
+    Ok(nullif(member.as_ref(), &missing)?)
 }
 
 node_identity!(FieldExpr);

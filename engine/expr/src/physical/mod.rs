@@ -4,6 +4,7 @@
 pub(crate) mod arithmetic;
 pub(crate) mod call;
 pub(crate) mod cast;
+pub(crate) mod choice;
 pub(crate) mod context;
 pub(crate) mod field;
 pub(crate) mod logic;

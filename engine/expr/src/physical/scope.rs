@@ -29,6 +29,9 @@ const KEPT: usize = 64;
 pub(crate) struct Caches {
     regexes: HashMap<String, Result<Regex, BadRegex>>,
     patterns: HashMap<String, Result<Pattern, String>>,
+    /// What `DATE_FORMAT` made last: its moment, pattern and text. Rows come in the order
+    /// of their times, more or less.
+    pub formatted: Option<(i128, String, String)>,
     /// `RAND(seed)`: java.util.Random's state, seeded on the first row.
     pub random: Option<u64>,
 }

@@ -2,9 +2,10 @@
 //! of an update, so none is torn (row B2.7).
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{filter as filter_column, filter_record_batch, prep_null_mask_filter};
+use arrow::compute::prep_null_mask_filter;
 use millrace_dataflow::{Batch, EvalContext, Expression, RowKind, Schema};
 
+use super::select::Selection;
 use super::shape::{Shape, eval_context};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
@@ -65,19 +66,17 @@ impl Calc {
         mask: Option<&BooleanArray>,
         ctx: &EvalContext,
     ) -> Result<Vec<ArrayRef>, OperatorError> {
-        match (mask, &self.columns) {
-            (None, _) => self.project(record, ctx),
-            (Some(mask), Some(columns)) => columns
-                .iter()
-                .map(|&index| filter_column(record.column(index), mask))
-                .collect::<Result<_, _>>()
-                .map_err(|error| self.shape.failed(error)),
-            (Some(mask), None) => {
-                let kept =
-                    filter_record_batch(record, mask).map_err(|error| self.shape.failed(error))?;
-                self.project(&kept, ctx)
-            }
-        }
+        let Some(mask) = mask else { return self.project(record, ctx) };
+        let selection = Selection::new(mask);
+        let Some(columns) = &self.columns else {
+            let kept = selection.record(record).map_err(|error| self.shape.failed(error))?;
+            return self.project(&kept, ctx);
+        };
+        columns
+            .iter()
+            .map(|&index| selection.column(record.column(index)))
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.shape.failed(error))
     }
 }
 

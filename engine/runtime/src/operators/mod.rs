@@ -17,6 +17,7 @@ mod paged;
 mod progress;
 mod rank;
 mod residency;
+mod select;
 mod shape;
 mod sink_materialize;
 mod temporal_join;

@@ -457,7 +457,7 @@ fn node(name: &str, operator: GraphOperator, state: Option<&str>) -> Node {
 }
 
 fn source_node() -> Node {
-    let scan = ScanSpec { table: table(), columns: vec![], batch_rows: 100 };
+    let scan = ScanSpec { table: table(), columns: vec![], members: vec![], batch_rows: 100 };
     let source = SourceOperator { scan, compute: None, watermark: None, watermark_step_ms: None };
     node("numbers", GraphOperator::Source(source), Some("source"))
 }

@@ -11,7 +11,7 @@ use super::data;
 use super::script::Case;
 use crate::process::{Outcome, cache, root, run};
 
-const OPENED: [&str; 9] =
+pub const OPENED: [&str; 9] =
     ["lang", "util", "net", "time", "nio", "text", "io", "util.concurrent", "lang.invoke"];
 /// Of one script on one engine; the oracle keeps the same.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -1,0 +1,128 @@
+//! `cargo xtask bench`: this engine and Apache Flink 1.18.1 side by side on one machine.
+//!
+//! Both run the same scripts over the same events, in turn, several rounds; what is reported
+//! are medians. How to read the figures: tests/bench/README.md.
+
+mod engine;
+mod files;
+mod flink;
+mod latency;
+mod options;
+mod report;
+mod scripts;
+
+use std::path::PathBuf;
+
+use crate::process::{Outcome, cache, cargo, run};
+use options::{Options, Suite};
+use report::{Row, Table};
+use scripts::Script;
+
+/// One run of one script.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measured {
+    pub wall_s: f64,
+    /// User and system time of all the engine's threads, in seconds.
+    pub cpu_s: f64,
+    /// Greatest resident size, in MiB.
+    pub peak_mib: f64,
+}
+
+pub fn bench(arguments: &[String]) -> Outcome {
+    let options = Options::parse(arguments)?;
+    let program = build(&options)?;
+    let work = Work::new()?;
+    let mut tables = Vec::new();
+    for parallelism in &options.parallelism {
+        match options.suite {
+            Suite::Nexmark => {
+                tables.push(compare(
+                    &program,
+                    &work,
+                    &options,
+                    scripts::nexmark(&options)?,
+                    *parallelism,
+                )?);
+            }
+            Suite::Json => {
+                tables.push(compare(
+                    &program,
+                    &work,
+                    &options,
+                    files::scripts(&options, &work.0)?,
+                    *parallelism,
+                )?);
+            }
+            Suite::Scaling => {
+                tables.push(compare(
+                    &program,
+                    &work,
+                    &options.ours_alone(),
+                    scripts::nexmark(&options)?,
+                    *parallelism,
+                )?);
+            }
+            Suite::Latency => {
+                tables.push(latency::table(&program, &work.0, &options, *parallelism)?)
+            }
+        }
+    }
+    report::write(&tables, options.suite.name())
+}
+
+/// A directory that goes away.
+struct Work(PathBuf);
+
+impl Work {
+    fn new() -> Result<Work, String> {
+        let path = cache().join(format!("bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)
+            .map_err(|cause| format!("cannot make {}: {cause}", path.display()))?;
+        Ok(Work(path))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The engine as it is shipped; `--engine` names one that is there already.
+fn build(options: &Options) -> Result<PathBuf, String> {
+    if let Some(program) = &options.engine {
+        return Ok(program.clone());
+    }
+    let mut build = cargo();
+    build.args(["build", "--release", "--workspace", "--bin", "millrace-engine"]);
+    run("cargo build --release", &mut build)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| crate::process::root().join("target"), PathBuf::from);
+    Ok(target.join("release/millrace-engine"))
+}
+
+/// Every script on every engine, in turn, as often as there are rounds.
+fn compare(
+    program: &std::path::Path,
+    work: &Work,
+    options: &Options,
+    scripts: Vec<Script>,
+    parallelism: u16,
+) -> Result<Table, String> {
+    let classes = options.backends.first().map(|_| flink::compile(&work.0)).transpose()?;
+    let mut table = Table::new(options, parallelism);
+    for script in scripts {
+        let mut row = Row::new(&script, options);
+        for round in 0..options.rounds {
+            eprintln!("==> {} at parallelism {parallelism}, round {}", script.name, round + 1);
+            row.ours.add(engine::run(program, &work.0, &script, parallelism, options));
+            for (backend, runs) in options.backends.iter().zip(&mut row.theirs) {
+                let classes = classes.as_ref().expect("compiled when there is a backend");
+                runs.add(flink::run(classes, &work.0, &script, parallelism, (backend, options)));
+            }
+        }
+        println!("{}", row.line(options));
+        table.rows.push(row);
+    }
+    Ok(table)
+}

@@ -1,0 +1,162 @@
+//! What the command line asks for.
+
+use std::path::PathBuf;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    Nexmark,
+    Json,
+    Latency,
+    Scaling,
+}
+
+impl Suite {
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::Nexmark => "nexmark",
+            Suite::Json => "json",
+            Suite::Latency => "latency",
+            Suite::Scaling => "scaling",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub suite: Suite,
+    /// None: all.
+    pub queries: Vec<String>,
+    /// Of our runs.
+    pub events: u64,
+    /// Of Flink's: it may need fewer for a run of the same length. Per event, all is the same.
+    pub flink_events: u64,
+    /// Events a second of event time.
+    pub rate: u64,
+    pub parallelism: Vec<u16>,
+    pub rounds: usize,
+    /// Flink's state backends; none: Flink does not run.
+    pub backends: Vec<String>,
+    pub checkpoint_interval: String,
+    pub engine: Option<PathBuf>,
+}
+
+pub const USAGE: &str = "\
+usage: cargo xtask bench [SUITE] [OPTION...]
+
+  SUITE                   nexmark (default), json, latency, scaling
+  --queries q0,q5         only these (default: all that both engines can run)
+  --events N              events of each run (default 20000000)
+  --flink-events N        events of Flink's runs, when other (default: as --events)
+  --rate N                events a second of event time (default 1000000)
+  --parallelism 1,4       each of these (default 1; scaling: 1,2,4)
+  --rounds R              median of R runs (default 3)
+  --backend B,...         of Flink: rocksdb, hashmap, none (default: rocksdb,hashmap)
+  --checkpoints INTERVAL  of both engines (default '30 s')
+  --engine PATH           a built millrace-engine (default: built now, in release)";
+
+impl Options {
+    pub fn parse(arguments: &[String]) -> Result<Options, String> {
+        let mut options = Options {
+            suite: Suite::Nexmark,
+            queries: Vec::new(),
+            events: 20_000_000,
+            flink_events: 0,
+            rate: 1_000_000,
+            parallelism: Vec::new(),
+            rounds: 3,
+            backends: vec!["rocksdb".to_owned(), "hashmap".to_owned()],
+            checkpoint_interval: "30 s".to_owned(),
+            engine: None,
+        };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            if let Some(suite) = suite(argument) {
+                options.suite = suite;
+                continue;
+            }
+            let value = rest.next().ok_or_else(|| format!("{argument}?\n{USAGE}"))?;
+            options.set(argument, value)?;
+        }
+        if options.parallelism.is_empty() {
+            let scaling = options.suite == Suite::Scaling;
+            options.parallelism = if scaling { vec![1, 2, 4] } else { vec![1] };
+        }
+        if options.flink_events == 0 || options.suite == Suite::Json {
+            options.flink_events = options.events;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let number = || value.replace('_', "").parse::<u64>().ok().filter(|number| *number > 0);
+        let wrong = || format!("{name} cannot be '{value}'\n{USAGE}");
+        let list = || value.split(',').map(str::to_owned);
+        match name {
+            "--queries" => self.queries = list().collect(),
+            "--events" => self.events = number().ok_or_else(wrong)?,
+            "--flink-events" => self.flink_events = number().ok_or_else(wrong)?,
+            "--rate" => self.rate = number().ok_or_else(wrong)?,
+            "--rounds" => self.rounds = number().ok_or_else(wrong)? as usize,
+            "--parallelism" => {
+                let all: Result<Vec<u16>, _> = list().map(|one| one.parse()).collect();
+                self.parallelism = all.map_err(|_| wrong())?;
+            }
+            "--backend" => {
+                self.backends = list().filter(|backend| backend != "none").collect();
+                if self.backends.iter().any(|one| one != "rocksdb" && one != "hashmap") {
+                    return Err(wrong());
+                }
+            }
+            "--checkpoints" => value.clone_into(&mut self.checkpoint_interval),
+            "--engine" => self.engine = Some(value.into()),
+            _ => return Err(format!("{name}?\n{USAGE}")),
+        }
+        Ok(())
+    }
+
+    pub fn ours_alone(&self) -> Options {
+        Options { backends: Vec::new(), ..self.clone() }
+    }
+
+    /// The settings that both engines get.
+    pub fn settings(&self) -> [(&str, &str); 6] {
+        [
+            ("execution.checkpointing.interval", &self.checkpoint_interval),
+            ("table.local-time-zone", "UTC"),
+            ("table.exec.mini-batch.enabled", "true"),
+            ("table.exec.mini-batch.allow-latency", "2 s"),
+            ("table.exec.mini-batch.size", "50000"),
+            ("table.optimizer.distinct-agg.split.enabled", "true"),
+        ]
+    }
+}
+
+fn suite(name: &str) -> Option<Suite> {
+    [Suite::Nexmark, Suite::Json, Suite::Latency, Suite::Scaling]
+        .into_iter()
+        .find(|suite| suite.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Options::parse(&words)
+    }
+
+    #[test]
+    fn a_command_line_is_read_and_a_wrong_one_is_answered_with_the_usage() {
+        let options = parse("scaling --queries q0,q5 --events 1_000 --backend none").unwrap();
+        assert_eq!(
+            (options.suite, options.events, options.flink_events),
+            (Suite::Scaling, 1_000, 1_000)
+        );
+        assert_eq!((options.queries.len(), options.parallelism.as_slice()), (2, &[1, 2, 4][..]));
+        assert!(options.backends.is_empty());
+        for wrong in ["--events 0", "--events", "--what 1", "--backend memory", "--parallelism a"] {
+            assert!(parse(wrong).unwrap_err().contains("usage"), "{wrong}");
+        }
+    }
+}
