@@ -109,6 +109,7 @@ pub fn contents(
                 state_ttl_ms: 0,
                 parallelism: parallelism(edge.to),
                 subtasks,
+                runs: vec![],
                 source: None,
                 sink: None,
             }

@@ -43,6 +43,8 @@ pub struct Life {
     pub parallelism: u16,
     pub level: RuntimeLevel,
     pub settings: Vec<(&'static str, &'static str)>,
+    /// Bytes that tables over pages may take; no bound for others.
+    pub budget_bytes: u64,
     pub store: StoreFault,
     /// Counts at which reading, writing and committing crash.
     pub crashes: [Vec<u64>; 3],
@@ -133,7 +135,11 @@ impl Life {
         if choices.compress {
             settings.push(("execution.checkpointing.snapshot-compression", "true"));
         }
+        settings.extend(backend(random));
+        settings.extend(barriers(random));
+        settings.extend(mini_batch(random));
         Life {
+            budget_bytes: [0, 4_000, 100_000][random.random_range(0..3)],
             parallelism: random.random_range(1..=4),
             level,
             settings,
@@ -144,4 +150,34 @@ impl Life {
             checkpoints: 0,
         }
     }
+}
+
+/// Each start may keep its state elsewhere.
+fn backend(random: &mut StdRng) -> Vec<(&'static str, &'static str)> {
+    match random.random_range(0..3) {
+        0 => vec![],
+        1 => vec![("state.backend.type", "rocksdb")],
+        _ => vec![("state.backend.type", "rocksdb"), ("state.backend.incremental", "true")],
+    }
+}
+
+/// Whether barriers overtake rows, and when.
+fn barriers(random: &mut StdRng) -> Vec<(&'static str, &'static str)> {
+    let timeout = "execution.checkpointing.aligned-checkpoint-timeout";
+    match random.random_range(0..3) {
+        0 => vec![],
+        1 => vec![("execution.checkpointing.unaligned", "true")],
+        _ => vec![("execution.checkpointing.unaligned", "true"), (timeout, "2 ms")],
+    }
+}
+
+fn mini_batch(random: &mut StdRng) -> Vec<(&'static str, &'static str)> {
+    if random.random_bool(0.5) {
+        return vec![];
+    }
+    vec![
+        ("table.exec.mini-batch.enabled", "true"),
+        ("table.exec.mini-batch.allow-latency", ["1 ms", "20 ms"][random.random_range(0..2)]),
+        ("table.exec.mini-batch.size", ["3", "50", "5000"][random.random_range(0..3)]),
+    ]
 }

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::anyhow;
 use millrace_dataflow::{Generation, RuntimeLevel};
 use millrace_plan::{PlanOptions, plan_script};
+use millrace_runtime::memory::MemoryLimits;
 use millrace_runtime::{Clock, Connections, JobHandle, JobSpec, RuntimeSettings, operators};
 use millrace_state::{CheckpointStore, RestoreRequest};
 use object_store::ObjectStore;
@@ -20,6 +21,7 @@ pub struct Start<'a> {
     pub parallelism: u16,
     pub generation: u64,
     pub settings: &'a [(&'static str, &'static str)],
+    pub budget_bytes: u64,
     pub sim: Sim,
     pub objects: Arc<dyn ObjectStore>,
     pub io: &'a tokio::runtime::Handle,
@@ -46,6 +48,7 @@ impl Start<'_> {
             graph: planned.graph,
             parallelism: self.parallelism,
             settings,
+            memory: MemoryLimits { budget_bytes: self.budget_bytes, ..MemoryLimits::NONE },
             restore: RestoreRequest::Latest,
             allow_non_restored_state: false,
             hold_commits: false,

@@ -61,6 +61,7 @@ fn snapshot(graph: &JobGraph, parallelism: (u16, u16)) -> LoadedSnapshot {
     let encoded = encode(SnapshotContent {
         format: 2,
         compress: true,
+        incremental: false,
         application: "a".into(),
         generation: Generation(1),
         checkpoint: CheckpointId(1),
@@ -69,7 +70,8 @@ fn snapshot(graph: &JobGraph, parallelism: (u16, u16)) -> LoadedSnapshot {
         max_parallelism: GROUPS,
         held: false,
         operators: contents(graph, of, records),
-    });
+    })
+    .unwrap();
     LoadedSnapshot::verified(encoded.manifest, "/s".into(), encoded.files).unwrap()
 }
 

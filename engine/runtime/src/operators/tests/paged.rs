@@ -197,6 +197,7 @@ fn counts() -> Node {
         retracts: true,
         emit_update_before: false,
         state_ttl_ms: 0,
+        mini_batch: None,
     })
 }
 

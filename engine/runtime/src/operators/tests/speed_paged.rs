@@ -105,6 +105,7 @@ fn nodes() -> Vec<(&'static str, Node, &'static str)> {
         retracts: false,
         emit_update_before: true,
         state_ttl_ms: 0,
+        mini_batch: None,
     });
     let deduplicate = |keep| {
         Node::Deduplicate(Deduplicate {
@@ -113,6 +114,7 @@ fn nodes() -> Vec<(&'static str, Node, &'static str)> {
             keep,
             emit_update_before: true,
             state_ttl_ms: 0,
+            mini_batch: None,
         })
     };
     let rank = Node::Rank(Rank {
