@@ -56,7 +56,7 @@ impl Backend {
             settings: settings.clone(),
             directory,
             prefix: format!("{claim}-{attempt}"),
-            background: pages.then(|| Background::start(settings.threads.saturating_sub(1))),
+            background: pages.then(|| Background::start(settings.threads.div_ceil(2))),
             lock,
         })
     }
@@ -64,6 +64,11 @@ impl Backend {
     /// Where a subtask of an operator may put files.
     pub fn directory_of(&self, node: usize, subtask: u16) -> PathBuf {
         self.directory.join(format!("{node}-{subtask}"))
+    }
+
+    /// What the names of a subtask's runs begin with.
+    pub fn prefix_of(&self, node: usize, subtask: u16) -> String {
+        format!("{}-{node}-{subtask}", self.prefix)
     }
 
     /// The store of a subtask of an operator, with these pages in it; `None` when all
@@ -78,7 +83,7 @@ impl Backend {
         restored: &RunSet,
     ) -> Result<Option<Box<dyn PageStore>>, PageError> {
         let Some(background) = &self.background else { return Ok(None) };
-        let name = format!("{}-{node}-{subtask}", self.prefix);
+        let name = self.prefix_of(node, subtask);
         let options = RunOptions {
             write_buffer_bytes: self.settings.write_buffer_bytes,
             write_buffers: self.settings.write_buffers,

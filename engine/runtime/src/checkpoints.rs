@@ -12,7 +12,7 @@ use millrace_dataflow::{Barrier, BarrierKind, CheckpointId, RuntimeLevel};
 use millrace_state::manifest::{SinkState, SourceState};
 use millrace_state::store::{NewCheckpoint, Written};
 use millrace_state::write::{OperatorContent, SnapshotContent};
-use millrace_state::{SnapshotKind, StateError, write};
+use millrace_state::{SnapshotKind, StateError};
 use tracing::{debug, info, warn};
 
 use crate::attempt::Attempt;
@@ -260,9 +260,7 @@ impl Attempt<'_> {
                         store.savepoint_location(claim, id, directory.as_deref()).await?
                     }
                 };
-                let encoded = tokio::task::spawn_blocking(move || write::encode(content)).await;
-                let encoded = encoded.expect("encoding does not panic")?;
-                let written = store.write_snapshot(&location, encoded).await?;
+                let written = store.write_content(&location, content).await?;
                 Ok((location, written))
             };
             let result = write.await;
