@@ -18,6 +18,8 @@ use crate::settings::{BackendKind, BackendSettings};
 
 /// Begins the name of every working directory.
 const PREFIX: &str = "millrace-state-";
+/// A buffer or cache is not made smaller.
+const LEAST_BUFFER: usize = 64 * 1024;
 /// Ends the name of the file that its process holds locked while it lives.
 const LOCK: &str = ".lock";
 
@@ -61,6 +63,17 @@ impl Backend {
         })
     }
 
+    /// Whether operators that can keep pages do.
+    pub fn has_pages(&self) -> bool {
+        self.background.is_some()
+    }
+
+    /// What the buffers and the cache of one store take.
+    pub fn store_bytes(&self) -> usize {
+        let BackendSettings { write_buffer_bytes, write_buffers, cache_bytes, .. } = self.settings;
+        write_buffer_bytes.saturating_mul(write_buffers).saturating_add(cache_bytes)
+    }
+
     /// Where a subtask of an operator may put files.
     pub fn directory_of(&self, node: usize, subtask: u16) -> PathBuf {
         self.directory.join(format!("{node}-{subtask}"))
@@ -72,7 +85,7 @@ impl Backend {
     }
 
     /// The store of a subtask of an operator, with these pages in it; `None` when all
-    /// state is in memory.
+    /// state is in memory. `most_bytes`: of its buffers and its cache together.
     ///
     /// # Errors
     /// Its directory cannot be made.
@@ -81,13 +94,15 @@ impl Backend {
         node: usize,
         subtask: u16,
         restored: &RunSet,
+        most_bytes: usize,
     ) -> Result<Option<Box<dyn PageStore>>, PageError> {
         let Some(background) = &self.background else { return Ok(None) };
         let name = self.prefix_of(node, subtask);
+        let part = (most_bytes / (self.settings.write_buffers + 1)).max(LEAST_BUFFER);
         let options = RunOptions {
-            write_buffer_bytes: self.settings.write_buffer_bytes,
+            write_buffer_bytes: self.settings.write_buffer_bytes.min(part),
             write_buffers: self.settings.write_buffers,
-            cache_bytes: self.settings.cache_bytes,
+            cache_bytes: self.settings.cache_bytes.min(part),
             ..RunOptions::new(self.directory_of(node, subtask), name)
         };
         Ok(Some(Box::new(Runs::open(options, background.clone(), restored)?)))
@@ -172,7 +187,7 @@ mod tests {
         assert!(!left.exists(), "left by a dead process");
         let other = start("other");
         assert!(one.directory.exists() && one.directory != other.directory);
-        let store = one.open(3, 1, &RunSet::default()).expect("a store");
+        let store = one.open(3, 1, &RunSet::default(), usize::MAX).expect("a store");
         assert!(store.is_some() && one.directory_of(3, 1).exists());
         drop((store, one, other));
         assert_eq!(fs::read_dir(base.path()).expect("there").count(), 0);

@@ -9,6 +9,7 @@ use millrace_state::{EntryBuffer, RunSet};
 
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::{OutputEdge, SendContext};
+use crate::memory::{Account, StateBytes};
 use crate::metrics::SubtaskMetrics;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::sink_node::SinkNode;
@@ -38,6 +39,10 @@ pub struct ChainNode {
     /// Positions in this chain that are called with what it emits.
     pub children: Vec<usize>,
     pub outputs: Vec<OutputEdge>,
+    /// For an operator: where its state is counted.
+    pub account: Option<Arc<Account>>,
+    /// What its state took when last asked.
+    pub state: StateBytes,
 }
 
 /// What one node of one subtask puts into a checkpoint.
@@ -203,11 +208,26 @@ impl Chain {
         let mut out = Output::default();
         call(operator.as_mut(), &ctx, &mut out)
             .map_err(|error| TaskError::from_operator(&node.name, &error))?;
+        let state = operator.state_bytes();
+        self.count_state(position, state)?;
         if out.late_records_dropped > 0 {
             let late = &self.environment.metrics.late_records_dropped;
             SubtaskMetrics::add(late, out.late_records_dropped as usize);
         }
         self.emit(position, out.batches)
+    }
+
+    /// # Errors
+    /// The state of the job takes more memory than it may.
+    fn count_state(&mut self, position: usize, state: StateBytes) -> Result<(), TaskStop> {
+        let node = &mut self.nodes[position];
+        if state == node.state {
+            return Ok(());
+        }
+        self.environment.metrics.change_state(node.state, state);
+        node.state = state;
+        let counted = node.account.as_ref().map_or(Ok(()), |account| account.set(state.memory));
+        Ok(counted.map_err(|message| TaskError::new(&node.name, message))?)
     }
 
     fn emit(&mut self, position: usize, batches: Vec<Batch>) -> Result<(), TaskStop> {

@@ -21,6 +21,7 @@ use crate::error::{TaskError, TaskStop};
 use crate::exchange::OutputEdge;
 use crate::gate::{InputChannel, InputGate};
 use crate::job::JobSpec;
+use crate::memory::{Account, StateBytes, StateMemory};
 use crate::metrics::SubtaskMetrics;
 use crate::operator::{Operator, StateEntry};
 use crate::sink_node::SinkNode;
@@ -100,6 +101,7 @@ impl Execution {
             cancel: Some(cancel),
             threads: vec![],
         };
+        let memory = state_memory(&attempt);
         for (chain, wirings) in wirings.into_iter().enumerate() {
             execution.metrics.push(vec![]);
             for (subtask, wiring) in wirings.into_iter().enumerate() {
@@ -113,6 +115,7 @@ impl Execution {
                     clock: Arc::clone(&attempt.spec.clock),
                     cancel: cancelled.clone(),
                     metrics: Arc::clone(&metrics),
+                    memory: Arc::clone(&memory),
                     events: event_sender.clone(),
                 };
                 execution.tasks.push(id);
@@ -131,6 +134,16 @@ impl Execution {
             let _ = thread.join();
         }
     }
+}
+
+/// The accounts of the attempt, with room for as many page stores as operators with
+/// state may have.
+fn state_memory(attempt: &AttemptSpec) -> Arc<StateMemory> {
+    let nodes =
+        attempt.spec.graph.nodes.iter().enumerate().filter(|(_, node)| node.state.is_some());
+    let subtasks = nodes.map(|(index, _)| u64::from(attempt.topology.parallelism_of(index)));
+    let stores = if attempt.backend.has_pages() { subtasks.sum() } else { 0 };
+    StateMemory::with_stores(attempt.spec.memory, stores, attempt.backend.store_bytes() as u64)
 }
 
 fn wire(attempt: &AttemptSpec) -> Vec<Vec<Wiring>> {
@@ -257,10 +270,13 @@ fn build(
         let (own, others) = outputs.into_iter().partition(|(from, _)| from == node);
         outputs = others;
         let edges: Vec<(usize, OutputEdge)> = own;
+        let (body, account) = build_body(attempt, environment, *node)?;
         chain_nodes.push(ChainNode {
             node: *node,
             name: attempt.spec.graph.nodes[*node].name.clone(),
-            body: build_body(attempt, environment, *node)?,
+            body,
+            account,
+            state: StateBytes::default(),
             watermark: Watermark::MIN,
             children: children(attempt, nodes, *node),
             outputs: edges.into_iter().map(|(_, edge)| edge).collect(),
@@ -290,32 +306,37 @@ fn build_body(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-) -> Result<Body, TaskStop> {
+) -> Result<(Body, Option<Arc<Account>>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
-    match &node.operator {
-        GraphOperator::Source(_) | GraphOperator::Values { .. } => Ok(Body::Head),
-        GraphOperator::Collect => Ok(Body::Collect(Arc::clone(&attempt.spec.on_rows))),
-        GraphOperator::Sink(_) => {
-            Ok(Body::Sink(Box::new(build_sink(attempt, environment, index)?)))
+    let body = match &node.operator {
+        GraphOperator::Source(_) | GraphOperator::Values { .. } => Body::Head,
+        GraphOperator::Collect => Body::Collect(Arc::clone(&attempt.spec.on_rows)),
+        GraphOperator::Sink(_) => Body::Sink(Box::new(build_sink(attempt, environment, index)?)),
+        _ => {
+            let (operator, account) = build_operator(attempt, environment, index)?;
+            return Ok((Body::Operator(operator), Some(account)));
         }
-        _ => Ok(Body::Operator(build_operator(attempt, environment, index)?)),
-    }
+    };
+    Ok((body, None))
 }
 
 fn build_operator(
     attempt: &AttemptSpec,
     environment: &TaskEnvironment,
     index: usize,
-) -> Result<Box<dyn Operator>, TaskStop> {
+) -> Result<(Box<dyn Operator>, Arc<Account>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
     let inputs = input_schemas(attempt, index);
     let failed = |error: &_| TaskError::from_operator(&node.name, error);
     let mut operator =
         (attempt.spec.create_operator)(node, &inputs).map_err(|error| failed(&error))?;
+    let keeps_pages = attempt.backend.has_pages() && operator.keeps_pages();
+    let account = environment.memory.open(&node.name, keeps_pages);
+    operator.account_for(&account);
     let entries = restored_state(attempt, environment, index, operator.as_mut())?;
     let ctx = environment.operator_context(Watermark::MIN);
     operator.restore(&ctx, entries).map_err(|error| failed(&error))?;
-    Ok(operator)
+    Ok((operator, account))
 }
 
 fn input_schemas(attempt: &AttemptSpec, index: usize) -> Vec<Schema> {
@@ -337,7 +358,8 @@ fn restored_state(
     let mut entries = restored_entries(attempt, environment, index)?;
     let runs = restored_runs(attempt, environment, index)?;
     let opened = if operator.keeps_pages() {
-        attempt.backend.open(index, environment.subtask, &runs)
+        let most_bytes = environment.memory.store_bytes();
+        attempt.backend.open(index, environment.subtask, &runs, most_bytes)
     } else {
         Ok(None)
     };

@@ -14,6 +14,7 @@ use crate::chain::OnRows;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::coordinator::Coordinator;
+use crate::memory::MemoryLimits;
 use crate::operator::{Operator, OperatorError};
 use crate::settings::RuntimeSettings;
 use crate::view::JobView;
@@ -32,6 +33,8 @@ pub struct JobSpec {
     pub graph: JobGraph,
     pub parallelism: u16,
     pub settings: RuntimeSettings,
+    /// Of all subtasks together.
+    pub memory: MemoryLimits,
     pub restore: RestoreRequest,
     pub allow_non_restored_state: bool,
     /// Prepare, but make nothing visible until released.

@@ -26,6 +26,7 @@ mod exchange;
 mod execution;
 mod gate;
 mod job;
+pub mod memory;
 mod metrics;
 pub mod operator;
 pub mod operators;

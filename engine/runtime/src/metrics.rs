@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
+use crate::memory::StateBytes;
 use crate::view::TaskStatus;
 
 /// Counters of one subtask of a task (rows I2.1 to I2.3).
@@ -22,6 +23,8 @@ pub struct SubtaskMetrics {
     ended_ns: AtomicU64,
     watermark: AtomicI64,
     status: AtomicU8,
+    state_memory: AtomicU64,
+    state_stored: AtomicU64,
 }
 
 /// Where a subtask's time went so far.
@@ -44,6 +47,8 @@ impl Default for SubtaskMetrics {
             ended_ns: AtomicU64::new(0),
             watermark: AtomicI64::new(i64::MIN),
             status: AtomicU8::new(TaskStatus::Created as u8),
+            state_memory: AtomicU64::new(0),
+            state_stored: AtomicU64::new(0),
         }
     }
 }
@@ -71,6 +76,24 @@ impl SubtaskMetrics {
 
     pub fn add_back_pressured(&self, nanoseconds: u64) {
         self.back_pressured_ns.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// One operator's state takes `after` instead of `before`.
+    pub fn change_state(&self, before: StateBytes, after: StateBytes) {
+        // Differences may be negative: they wrap, and so do the sums.
+        let change = |counter: &AtomicU64, before: u64, after: u64| {
+            counter.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
+        };
+        change(&self.state_memory, before.memory, after.memory);
+        change(&self.state_stored, before.stored, after.stored);
+    }
+
+    /// Of all operators of the subtask.
+    pub fn state_bytes(&self) -> StateBytes {
+        StateBytes {
+            memory: self.state_memory.load(Ordering::Relaxed),
+            stored: self.state_stored.load(Ordering::Relaxed),
+        }
     }
 
     pub fn set_watermark(&self, watermark_ms: i64) {

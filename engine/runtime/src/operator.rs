@@ -4,9 +4,13 @@
 //! `on_processing_time` in any order, `snapshot` between any two of them, and
 //! `on_end` last. An operator never blocks and never reads a clock.
 
+use std::sync::Arc;
+
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 use millrace_dataflow::{Batch, EvalError, Watermark};
 use millrace_state::{PageStore, RunSet};
+
+use crate::memory::{Account, StateBytes};
 
 /// What an operator may know of where and when it runs.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +123,17 @@ pub trait Operator: Send {
     /// comes by `restore`, and the operator puts it into pages.
     fn use_pages(&mut self, store: Box<dyn PageStore>) {
         drop(store);
+    }
+
+    /// Whose allowance bounds the memory of an operator that keeps pages; called once,
+    /// before `restore`.
+    fn account_for(&mut self, account: &Arc<Account>) {
+        let _ = account;
+    }
+
+    /// What its state takes, from counters: asked after every call.
+    fn state_bytes(&self) -> StateBytes {
+        StateBytes::default()
     }
 
     /// Writes all state. The order of entries does not matter.

@@ -11,6 +11,7 @@ use crate::chain::{Chain, NodeSnapshot, ends_task};
 use crate::clock::Clock;
 use crate::error::{TaskError, TaskStop};
 use crate::gate::{GateEvent, InputGate};
+use crate::memory::StateMemory;
 use crate::metrics::SubtaskMetrics;
 use crate::source_task::SourceTask;
 use crate::view::TaskStatus;
@@ -33,6 +34,8 @@ pub struct TaskEnvironment {
     /// Disconnected when the task must end.
     pub cancel: Receiver<()>,
     pub metrics: Arc<SubtaskMetrics>,
+    /// Of the attempt.
+    pub memory: Arc<StateMemory>,
     /// To the coordinator. Unbounded, and bounded by its use: a task has at most one
     /// wanted split and one acknowledgement under way.
     pub events: Sender<TaskEvent>,

@@ -22,6 +22,9 @@ pub struct JobDescription {
     #[serde(default)]
     pub allow_non_restored_state: bool,
     pub parallelism: u16,
+    /// Memory of this process; unless given, 4 GiB for each subtask.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
     #[serde(default)]

@@ -12,7 +12,7 @@ use millrace_runtime::{Command, Connections, JobHandle, JobSpec, Outcome};
 use millrace_state::{CheckpointStore, RestoreRequest};
 use object_store::memory::InMemory;
 
-use crate::{edge, planning};
+use crate::{edge, memory, planning};
 
 /// Rows of the SELECT at top level.
 pub struct Rows<'a> {
@@ -70,6 +70,8 @@ pub fn run_foreground(
     let store =
         CheckpointStore::new(Arc::new(InMemory::new()), "/state", "foreground", edge::new_id())
             .map_err(|error| start(error.to_string()))?;
+    let memory = memory::limits(&planned.script.settings, None, parallelism)
+        .map_err(|error| start(error.to_string()))?;
     let (warnings, reports) = (planned.script.warnings, planned.script.reports);
     let columns = planned.script.collects;
     if graph.nodes.is_empty() {
@@ -84,6 +86,7 @@ pub fn run_foreground(
         graph,
         parallelism,
         settings: planned.settings,
+        memory,
         restore: RestoreRequest::FRESH,
         allow_non_restored_state: false,
         hold_commits: false,

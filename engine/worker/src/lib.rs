@@ -14,6 +14,7 @@ mod check;
 mod description;
 mod edge;
 mod foreground;
+mod memory;
 mod planning;
 mod rest;
 mod run;

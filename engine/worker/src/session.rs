@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use millrace_connectors::Connectors;
 use millrace_dataflow::RuntimeLevel;
+use millrace_runtime::memory::MemoryLimits;
 use millrace_runtime::view::JobView;
 use millrace_runtime::{Clock, Command, Connections, JobHandle, JobSpec, Outcome};
 use millrace_state::durable::DurableFiles;
@@ -12,6 +13,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::description::JobDescription;
 use crate::edge;
+use crate::memory;
 use crate::planning::{self, Planned};
 
 /// Everything of a start that can be done before the application is claimed.
@@ -19,6 +21,7 @@ pub struct Prepared {
     planned: Planned,
     connections: Connections,
     store: CheckpointStore,
+    memory: MemoryLimits,
 }
 
 pub struct Session {
@@ -62,13 +65,16 @@ impl Session {
             edge::new_id(),
         )
         .map_err(|error| vec![millrace_state::chain(&error)])?;
+        let given = description.memory_bytes;
+        let memory = memory::limits(&planned.script.settings, given, description.parallelism)
+            .map_err(|error| vec![error.to_string()])?;
         let clock = edge::MachineClock::shared();
         Ok(Session {
             started_at_ms: clock.now_ms(),
             clock,
             level,
             description,
-            prepared: Mutex::new(Some(Prepared { planned, connections, store })),
+            prepared: Mutex::new(Some(Prepared { planned, connections, store, memory })),
             job: std::sync::RwLock::new(None),
             outcome: watch::channel(None).0,
         })
@@ -93,6 +99,7 @@ impl Session {
             graph: prepared.planned.script.graph,
             parallelism: self.description.parallelism,
             settings: prepared.planned.settings,
+            memory: prepared.memory,
             restore,
             allow_non_restored_state,
             hold_commits: self.description.hold_commits,

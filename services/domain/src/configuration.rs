@@ -120,6 +120,13 @@ impl Default for MonitoringConfiguration {
     }
 }
 
+impl ParallelismConfiguration {
+    /// Kinesis Processing Units that it takes (AWS: `Parallelism / ParallelismPerKPU`).
+    pub fn kpus(&self) -> u32 {
+        self.parallelism.div_ceil(self.parallelism_per_kpu.max(1))
+    }
+}
+
 impl Default for ParallelismConfiguration {
     fn default() -> ParallelismConfiguration {
         ParallelismConfiguration {

@@ -25,7 +25,7 @@ pub fn check_parallelism(wanted: &ParallelismConfiguration) -> Result<(), Reject
         });
     }
     // Parallelism 10 at 4 a unit takes 3 units (aws-api 2.3).
-    let kpus = u64::from(wanted.parallelism.div_ceil(wanted.parallelism_per_kpu.max(1)));
+    let kpus = u64::from(wanted.kpus());
     if kpus > KPUS {
         let what = format!(
             "Parallelism {} at ParallelismPerKPU {} takes {kpus} Kinesis Processing Units",

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use millrace_domain::lifecycle::{Launch, RestoreFrom};
 use serde::{Deserialize, Serialize};
 
+/// Memory of one Kinesis Processing Unit (AWS: 1 vCPU and 4 GB).
+const KPU_BYTES: u64 = 4 << 30;
+
 /// One job description. Field names are the file format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobFile {
@@ -19,6 +22,9 @@ pub struct JobFile {
     pub restore: RestoreField,
     pub allow_non_restored_state: bool,
     pub parallelism: u32,
+    /// What the engine's process may use: 4 GiB for each Kinesis Processing Unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     pub settings: BTreeMap<String, String>,
     pub properties: Vec<PropertyGroupField>,
     pub hold_commits: bool,
@@ -66,6 +72,7 @@ impl JobFile {
             restore: restore_field(launch),
             allow_non_restored_state: launch.allow_non_restored_state,
             parallelism: launch.parallelism,
+            memory_bytes: Some(u64::from(launch.kpus) * KPU_BYTES),
             settings: launch.settings.clone(),
             properties: properties(launch),
             hold_commits: launch.hold_commits,

@@ -19,6 +19,7 @@ use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row;
 
 use super::keys::KeyTable;
+use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{Picks, Shape};
 use super::ttl::Ttl;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -33,6 +34,8 @@ pub struct ChangelogNormalize {
     keys: KeyTable,
     /// The row of each slot; `None` for slots that are free.
     kept: Vec<Option<Arc<[u8]>>>,
+    /// Of the kept rows.
+    held_bytes: usize,
     ttl: Ttl,
 }
 
@@ -61,6 +64,7 @@ impl ChangelogNormalize {
             row_types,
             keys: KeyTable::default(),
             kept: Vec::new(),
+            held_bytes: 0,
             ttl: Ttl::new(config.state_ttl_ms),
         }
     }
@@ -101,8 +105,7 @@ impl ChangelogNormalize {
         ctx: &OperatorContext,
         changes: &mut Changes,
     ) {
-        let kept = &mut self.kept[slot as usize];
-        match kept.as_ref().filter(|_| known) {
+        match self.kept[slot as usize].as_ref().filter(|_| known) {
             Some(before) => {
                 if !self.ttl.is_on() && **before == *row {
                     return;
@@ -114,22 +117,35 @@ impl ChangelogNormalize {
             }
             None => changes.picks.push(RowKind::Insert, 0, at),
         }
-        *kept = Some(row.into());
+        self.keep(slot, row);
         self.ttl.write(slot, ctx.processing_time_ms);
     }
 
     fn delete(&mut self, hash: u64, key: &[u8], ctx: &OperatorContext, changes: &mut Changes) {
         let Some(slot) = self.keys.find(hash, key) else { return };
         let expired = self.ttl.is_expired(slot, ctx);
-        if let Some(row) = self.kept[slot as usize].take().filter(|_| !expired) {
+        if let Some(row) = self.take(slot).filter(|_| !expired) {
             changes.push_before(RowKind::Delete, row);
         }
         self.keys.remove(slot);
     }
 
-    fn forget(&mut self, rows: usize, ctx: &OperatorContext) {
+    fn keep(&mut self, slot: u32, row: &[u8]) {
+        self.take(slot);
+        self.held_bytes += row.len();
+        self.kept[slot as usize] = Some(row.into());
+        self.keys.mark_dirty(slot);
+    }
+
+    fn take(&mut self, slot: u32) -> Option<Arc<[u8]>> {
+        let kept = self.kept[slot as usize].take();
+        self.held_bytes -= kept.as_ref().map_or(0, |row| row.len());
+        kept
+    }
+
+    fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
-            if self.kept[slot as usize].take().is_some() {
+            if self.take(slot).is_some() {
                 self.keys.remove(slot);
             }
         }
@@ -149,7 +165,7 @@ impl Operator for ChangelogNormalize {
         if !picks.rows.is_empty() {
             out.emit(self.shape.picked(picks, &batch, &before)?);
         }
-        self.forget(rows, ctx);
+        self.forget_expired(rows, ctx);
         Ok(())
     }
 
@@ -158,23 +174,7 @@ impl Operator for ChangelogNormalize {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        let alive = self.keys.index.slots().filter(|&slot| !self.ttl.is_expired(slot, ctx));
-        let kept: Vec<(u32, &[u8])> = alive
-            .filter_map(|slot| self.kept[slot as usize].as_deref().map(|row| (slot, row)))
-            .collect();
-        let written = kept.iter().map(|(slot, _)| self.ttl.written_ms(*slot));
-        let values = row::encode(&[
-            Arc::new(Int64Array::from_iter_values(written)),
-            Arc::new(BinaryArray::from_iter_values(kept.iter().map(|(_, row)| row))),
-        ]);
-        for (value, (slot, _)) in values.iter().zip(&kept) {
-            writer.put(StateEntry {
-                key_group: Some(self.keys.slab.group(*slot, ctx.max_parallelism)),
-                table: KEPT,
-                key: self.keys.slab.key(*slot).to_vec(),
-                value: value.to_vec(),
-            });
-        }
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -195,9 +195,61 @@ impl Operator for ChangelogNormalize {
                 return Err(self.shape.damaged(format!("unknown table {}", entry.table)));
             }
             let (slot, _) = self.slot(row::hash(&entry.key), &entry.key, ctx);
-            self.kept[slot as usize] = Some(rows.value(at).into());
+            self.keep(slot, rows.value(at));
             self.ttl.write(slot, written.value(at));
         }
         Ok(())
+    }
+}
+
+/// A kept row and the counters that it is shared by.
+const KEPT_BYTES: usize = size_of::<Option<Arc<[u8]>>>() + 16;
+
+impl Pageable for ChangelogNormalize {
+    fn table(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+
+    fn key_columns(&self, _: usize) -> &[usize] {
+        &self.config.keys
+    }
+
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
+        let alive = (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx));
+        let kept: Vec<(usize, &[u8])> = alive
+            .filter_map(|at| self.kept[slots[at] as usize].as_deref().map(|row| (at, row)))
+            .collect();
+        let written = kept.iter().map(|(at, _)| self.ttl.written_ms(slots[*at]));
+        let values = row::encode(&[
+            Arc::new(Int64Array::from_iter_values(written)),
+            Arc::new(BinaryArray::from_iter_values(kept.iter().map(|(_, row)| row))),
+        ]);
+        for (value, (at, _)) in values.iter().zip(&kept) {
+            put(*at, KEPT, &[], value);
+        }
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            self.take(slot);
+            self.keys.evict(slot);
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let of_slots = self.keys.slab.live() * (KEPT_BYTES + self.ttl.slot_bytes());
+        self.keys.memory_bytes() + of_slots + self.held_bytes
+    }
+
+    fn changes_what_it_touches(&self) -> bool {
+        false
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        self.ttl.life_ms().map(|ttl_ms| (ttl_ms, 0))
     }
 }

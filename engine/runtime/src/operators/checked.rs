@@ -1,12 +1,15 @@
 //! Holds an operator to its contract: the schema of every batch, the row kinds that
 //! were declared, a watermark that never goes back, nothing after the end.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::{self, Keep, WindowTime};
 use millrace_dataflow::{Batch, RowKind, Schema, Watermark};
 use millrace_state::PageStore;
 
+use crate::memory::{Account, StateBytes};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 /// An operator whose every call is checked. A breach fails the job and says which
@@ -187,6 +190,14 @@ impl Operator for Checked {
 
     fn use_pages(&mut self, store: Box<dyn PageStore>) {
         self.inner.use_pages(store);
+    }
+
+    fn account_for(&mut self, account: &Arc<Account>) {
+        self.inner.account_for(account);
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        self.inner.state_bytes()
     }
 
     /// A checkpoint may follow the end: it makes the last rows visible.

@@ -18,6 +18,7 @@ use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row::{self, EncodedRows};
 
 use super::keys::KeyTable;
+use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{Picks, Shape};
 use super::ttl::Ttl;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -31,6 +32,8 @@ pub struct Deduplicate {
     row_types: Vec<ArrowType>,
     keys: KeyTable,
     kept: Vec<Kept>,
+    /// Of the kept rows.
+    held_bytes: usize,
     ttl: Ttl,
 }
 
@@ -58,6 +61,7 @@ impl Deduplicate {
             row_types,
             keys: KeyTable::default(),
             kept: Vec::new(),
+            held_bytes: 0,
             ttl: Ttl::new(config.state_ttl_ms),
         }
     }
@@ -88,6 +92,7 @@ impl Deduplicate {
             let (slot, known) = self.slot(key, ctx);
             if !known {
                 self.kept[slot as usize].in_use = true;
+                self.keys.mark_dirty(slot);
                 self.ttl.write(slot, ctx.processing_time_ms);
                 first.push(row as u32);
             }
@@ -139,17 +144,31 @@ impl Deduplicate {
                 replaced.push(kept.row.clone());
             }
             picks.push(kind, 0, row);
-            self.kept[slot as usize] =
-                Kept { in_use: true, time_ms: times[row], row: rows.row(row).into() };
-            self.ttl.write(slot, ctx.processing_time_ms);
+            self.keep(slot, times[row], rows.row(row), ctx);
         }
         Ok(Replacements { picks, replaced })
     }
 
-    fn forget(&mut self, rows: usize, ctx: &OperatorContext) {
+    fn keep(&mut self, slot: u32, time_ms: i64, row: &[u8], ctx: &OperatorContext) {
+        self.put(slot, time_ms, row);
+        self.ttl.write(slot, ctx.processing_time_ms);
+    }
+
+    fn put(&mut self, slot: u32, time_ms: i64, row: &[u8]) {
+        let kept = &mut self.kept[slot as usize];
+        self.held_bytes = self.held_bytes + row.len() - kept.row.len();
+        *kept = Kept { in_use: true, time_ms, row: row.into() };
+        self.keys.mark_dirty(slot);
+    }
+
+    fn drop_kept(&mut self, slot: u32) {
+        self.held_bytes -= std::mem::take(&mut self.kept[slot as usize]).row.len();
+    }
+
+    fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
             if self.kept[slot as usize].in_use {
-                self.kept[slot as usize] = Kept::default();
+                self.drop_kept(slot);
                 self.keys.remove(slot);
             }
         }
@@ -174,7 +193,7 @@ impl Operator for Deduplicate {
             let Replacements { picks, replaced } = self.replace(&batch, &encoded, ctx)?;
             out.emit(self.shape.picked(picks, &batch, &replaced)?);
         }
-        self.forget(rows, ctx);
+        self.forget_expired(rows, ctx);
         Ok(())
     }
 
@@ -183,24 +202,7 @@ impl Operator for Deduplicate {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        let slots: Vec<u32> =
-            self.keys.index.slots().filter(|&slot| !self.ttl.is_expired(slot, ctx)).collect();
-        let kept = || slots.iter().map(|&slot| &self.kept[slot as usize]);
-        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
-        let columns: [ArrayRef; 3] = [
-            Arc::new(Int64Array::from_iter_values(written)),
-            Arc::new(Int64Array::from_iter_values(kept().map(|kept| kept.time_ms))),
-            Arc::new(BinaryArray::from_iter_values(kept().map(|kept| &*kept.row))),
-        ];
-        let values = row::encode(&columns);
-        for (value, &slot) in values.iter().zip(&slots) {
-            writer.put(StateEntry {
-                key_group: Some(self.keys.slab.group(slot, ctx.max_parallelism)),
-                table: KEPT,
-                key: self.keys.slab.key(slot).to_vec(),
-                value: value.to_vec(),
-            });
-        }
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -223,10 +225,61 @@ impl Operator for Deduplicate {
                 return Err(self.shape.damaged(format!("unknown table {}", entry.table)));
             }
             let (slot, _) = self.slot(&entry.key, ctx);
-            self.kept[slot as usize] =
-                Kept { in_use: true, time_ms: times.value(at), row: rows.value(at).into() };
+            self.put(slot, times.value(at), rows.value(at));
             self.ttl.write(slot, written.value(at));
         }
         Ok(())
+    }
+}
+
+/// A kept row and the counters that it is shared by.
+const KEPT_BYTES: usize = size_of::<Kept>() + 16;
+
+impl Pageable for Deduplicate {
+    fn table(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+
+    fn key_columns(&self, _: usize) -> &[usize] {
+        &self.config.keys
+    }
+
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
+        let live: Vec<usize> =
+            (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx)).collect();
+        let kept = || live.iter().map(|&at| &self.kept[slots[at] as usize]);
+        let written = live.iter().map(|&at| self.ttl.written_ms(slots[at]));
+        let columns: [ArrayRef; 3] = [
+            Arc::new(Int64Array::from_iter_values(written)),
+            Arc::new(Int64Array::from_iter_values(kept().map(|kept| kept.time_ms))),
+            Arc::new(BinaryArray::from_iter_values(kept().map(|kept| &*kept.row))),
+        ];
+        for (value, &at) in row::encode(&columns).iter().zip(&live) {
+            put(at, KEPT, &[], value);
+        }
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            self.drop_kept(slot);
+            self.keys.evict(slot);
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let of_slots = self.keys.slab.live() * (KEPT_BYTES + self.ttl.slot_bytes());
+        self.keys.memory_bytes() + of_slots + self.held_bytes
+    }
+
+    fn changes_what_it_touches(&self) -> bool {
+        false
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        self.ttl.life_ms().map(|ttl_ms| (ttl_ms, 0))
     }
 }

@@ -18,6 +18,7 @@ use millrace_state::row;
 use super::aggregate::{Calls, Steps, Traced};
 use super::calc::filter_kinds;
 use super::keys::KeyTable;
+use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{Picks, Shape};
 use super::ttl::Ttl;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -264,24 +265,7 @@ impl Operator for GroupAggregate {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        let slots: Vec<u32> =
-            self.groups.index.slots().filter(|&slot| !self.is_gone(slot, ctx)).collect();
-        let counts = slots.iter().map(|&slot| self.counts[slot as usize]);
-        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
-        let mut columns: Vec<ArrayRef> = vec![
-            std::sync::Arc::new(Int64Array::from_iter_values(counts)),
-            std::sync::Arc::new(Int64Array::from_iter_values(written)),
-        ];
-        columns.extend(self.calls.save(&slots));
-        let values = row::encode(&columns);
-        for (value, &slot) in values.iter().zip(&slots) {
-            writer.put(StateEntry {
-                key_group: Some(self.groups.slab.group(slot, ctx.max_parallelism)),
-                table: GROUPS,
-                key: self.groups.slab.key(slot).to_vec(),
-                value: value.to_vec(),
-            });
-        }
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -309,5 +293,53 @@ impl Operator for GroupAggregate {
             self.ttl.write(slot, written[row]);
         }
         self.calls.load(&slots, &columns[2..]).map_err(|error| self.shape.damaged(error))
+    }
+}
+
+impl Pageable for GroupAggregate {
+    fn table(&self) -> &KeyTable {
+        &self.groups
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.groups
+    }
+
+    fn key_columns(&self, _: usize) -> &[usize] {
+        &self.keys
+    }
+
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
+        let live: Vec<usize> =
+            (0..slots.len()).filter(|&at| !self.is_gone(slots[at], ctx)).collect();
+        let slots: Vec<u32> = live.iter().map(|&at| slots[at]).collect();
+        let counts = slots.iter().map(|&slot| self.counts[slot as usize]);
+        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
+        let mut columns: Vec<ArrayRef> = vec![
+            std::sync::Arc::new(Int64Array::from_iter_values(counts)),
+            std::sync::Arc::new(Int64Array::from_iter_values(written)),
+        ];
+        columns.extend(self.calls.save(&slots));
+        for (value, at) in row::encode(&columns).iter().zip(live) {
+            put(at, GROUPS, &[], value);
+        }
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            self.counts[slot as usize] = 0;
+            self.calls.clear(slot);
+            self.groups.evict(slot);
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let live = self.groups.slab.live();
+        let of_slots = live * (size_of::<i64>() + self.ttl.slot_bytes());
+        self.groups.memory_bytes() + of_slots + self.calls.memory_bytes(live)
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        self.ttl.life_ms().map(|ttl_ms| (ttl_ms, 1))
     }
 }

@@ -31,6 +31,7 @@ use millrace_state::row::{self, EncodedRows};
 use super::keys::KeyTable;
 use super::progress::Progress;
 use super::shape::{BATCH_ROWS, Shape, eval_context};
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const PROGRESS: u8 = 2;
@@ -56,6 +57,7 @@ struct Side {
     /// From a row's time to the watermark that closes its interval.
     open_for_ms: i64,
     rows: Vec<Kept>,
+    held_bytes: usize,
     free: Vec<u32>,
     /// Kept rows of each key by time, then arrival.
     of_key: Vec<Vec<(i64, u32)>>,
@@ -72,6 +74,13 @@ struct Kept {
     row: Box<[u8]>,
 }
 
+impl Kept {
+    /// About what it takes in memory, with its places by key and by deadline.
+    fn bytes(&self) -> usize {
+        size_of::<Kept>() + 16 + 16 + 8 + self.row.len()
+    }
+}
+
 impl Side {
     fn new(schema: &Schema, outer: bool, open_for_ms: i64) -> Side {
         let types = schema.fields.iter().map(|field| field.data_type.to_arrow()).collect();
@@ -80,6 +89,7 @@ impl Side {
             outer,
             open_for_ms,
             rows: Vec::new(),
+            held_bytes: 0,
             free: Vec::new(),
             of_key: Vec::new(),
             by_deadline: BTreeMap::new(),
@@ -88,6 +98,7 @@ impl Side {
 
     fn keep(&mut self, kept: Kept, deadline_ms: i64) {
         let (key, time) = (kept.key as usize, kept.time_ms);
+        self.held_bytes += kept.bytes();
         let id = match self.free.pop() {
             Some(id) => {
                 self.rows[id as usize] = kept;
@@ -126,6 +137,7 @@ impl Side {
         for id in closed.into_values().flatten() {
             let kept = std::mem::take(&mut self.rows[id as usize]);
             self.free.push(id);
+            self.held_bytes -= kept.bytes();
             self.forget(&kept, progress_ms);
             rows.push(kept);
         }
@@ -439,6 +451,11 @@ impl Operator for IntervalJoin {
         }
         let firsts = self.sides.iter().filter_map(|side| side.by_deadline.first_key_value());
         firsts.map(|(deadline, _)| deadline.saturating_add(1)).min()
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        let rows: usize = self.sides.iter().map(|side| side.held_bytes).sum();
+        StateBytes::in_memory(self.keys.memory_bytes() + rows)
     }
 
     fn snapshot(

@@ -6,8 +6,19 @@ use hashbrown::hash_table::Entry;
 use millrace_dataflow::key_group::{KeyGroup, key_group};
 use smallvec::SmallVec;
 
+use super::residency::Residency;
+
 /// Bytes of a key or value; those of a few fixed-width columns are held in place.
 pub type Bytes = SmallVec<[u8; 24]>;
+
+/// A slot in a slab and an index: the key, its hash, a place in a table that is at
+/// least half full.
+const SLOT_BYTES: usize = size_of::<Bytes>() + size_of::<u64>() + 10;
+
+/// What such bytes take beside their place.
+pub fn spilled_bytes(length: usize) -> usize {
+    if length > 24 { length + 16 } else { 0 }
+}
 
 /// The keys of slots. A slot is an index that is reused once released.
 #[derive(Debug, Default)]
@@ -15,12 +26,24 @@ pub struct KeySlab {
     hashes: Vec<u64>,
     keys: Vec<Bytes>,
     free: Vec<u32>,
+    /// Bytes of keys that are not held in place.
+    spilled: usize,
 }
 
 impl KeySlab {
     /// One more than the greatest slot ever given out.
     pub fn capacity(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Slots in use.
+    pub fn live(&self) -> usize {
+        self.keys.len() - self.free.len()
+    }
+
+    /// About what the slab and an index over it take.
+    pub fn memory_bytes(&self) -> usize {
+        self.live() * SLOT_BYTES + self.spilled
     }
 
     pub fn key(&self, slot: u32) -> &[u8] {
@@ -37,11 +60,13 @@ impl KeySlab {
 
     /// The slot goes to a later key. No index may still hold it.
     pub fn release(&mut self, slot: u32) {
-        self.keys[slot as usize] = Bytes::new();
+        let key = std::mem::take(&mut self.keys[slot as usize]);
+        self.spilled -= spilled_bytes(key.len());
         self.free.push(slot);
     }
 
     fn allocate(&mut self, hash: u64, key: &[u8]) -> u32 {
+        self.spilled += spilled_bytes(key.len());
         if let Some(slot) = self.free.pop() {
             self.hashes[slot as usize] = hash;
             self.keys[slot as usize] = Bytes::from_slice(key);
@@ -100,6 +125,8 @@ impl KeyIndex {
 pub struct KeyTable {
     pub slab: KeySlab,
     pub index: KeyIndex,
+    /// For tables that are a cache of pages.
+    pub(super) residency: Option<Box<Residency>>,
 }
 
 impl KeyTable {
@@ -108,7 +135,11 @@ impl KeyTable {
     }
 
     pub fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> (u32, bool) {
-        self.index.find_or_insert(&mut self.slab, hash, key)
+        let (slot, is_new) = self.index.find_or_insert(&mut self.slab, hash, key);
+        if is_new && let Some(residency) = &mut self.residency {
+            residency.arrive(slot);
+        }
+        (slot, is_new)
     }
 
     /// Whether the slot is in use.
@@ -117,6 +148,9 @@ impl KeyTable {
     }
 
     pub fn remove(&mut self, slot: u32) {
+        if let Some(residency) = &mut self.residency {
+            residency.die(slot, self.slab.hash(slot), self.slab.key(slot));
+        }
         self.index.remove(&self.slab, slot);
         self.slab.release(slot);
     }

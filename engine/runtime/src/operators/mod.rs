@@ -12,8 +12,10 @@ mod interval_join;
 mod join;
 mod keys;
 mod over;
+mod paged;
 mod progress;
 mod rank;
+mod residency;
 mod shape;
 mod sink_materialize;
 mod temporal_join;
@@ -50,7 +52,7 @@ pub fn create(
             Box::new(window::assign::WindowAssign::new(window, output, name)?)
         }
         graph::Operator::GroupAggregate(config) => {
-            Box::new(group_aggregate::GroupAggregate::new(config, output, name)?)
+            paged(group_aggregate::GroupAggregate::new(config, output, name)?, name)
         }
         graph::Operator::WindowAggregate(config) if is_session(config) => {
             let input = &input_schemas[0];
@@ -70,13 +72,13 @@ pub fn create(
             Box::new(interval_join::IntervalJoin::new(config, input_schemas, output, name))
         }
         graph::Operator::Join(config) => {
-            Box::new(join::Join::new(config, input_schemas, output, name))
+            paged(join::Join::new(config, input_schemas, output, name), name)
         }
         graph::Operator::Rank(config) => {
-            Box::new(rank::Rank::new(config, &input_schemas[0], output, name)?)
+            paged(rank::Rank::new(config, &input_schemas[0], output, name)?, name)
         }
         graph::Operator::Deduplicate(config) => {
-            Box::new(deduplicate::Deduplicate::new(config, output, name))
+            paged(deduplicate::Deduplicate::new(config, output, name), name)
         }
         graph::Operator::Over(config) => {
             Box::new(over::Over::new(config, &input_schemas[0], output, name)?)
@@ -85,10 +87,10 @@ pub fn create(
             Box::new(correlate::Correlate::new(config, output, name))
         }
         graph::Operator::ChangelogNormalize(config) => {
-            Box::new(changelog_normalize::ChangelogNormalize::new(config, output, name))
+            paged(changelog_normalize::ChangelogNormalize::new(config, output, name), name)
         }
         graph::Operator::SinkMaterialize(config) => {
-            Box::new(sink_materialize::SinkMaterialize::new(config, output, name))
+            paged(sink_materialize::SinkMaterialize::new(config, output, name), name)
         }
         graph::Operator::TemporalJoin(config) => {
             Box::new(temporal_join::TemporalJoin::new(config, input_schemas, output, name))
@@ -99,6 +101,11 @@ pub fn create(
         graph::Operator::Union => Box::new(union::Union::new(output, name)),
         other => return Err(not_here(other, name)),
     })
+}
+
+/// An operator whose tables may be a cache of pages.
+fn paged<O: paged::Pageable + 'static>(operator: O, name: &str) -> Box<dyn Operator> {
+    Box::new(paged::Paged::new(operator, name))
 }
 
 fn is_session(config: &graph::WindowAggregate) -> bool {

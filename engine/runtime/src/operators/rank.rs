@@ -25,6 +25,7 @@ use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row;
 
 use super::keys::{Bytes, KeyTable};
+use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::Shape;
 use super::ttl::Ttl;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -42,6 +43,8 @@ pub struct Rank {
     sort: RowConverter,
     keys: KeyTable,
     partitions: Vec<Partition>,
+    /// Of the rows in the partitions.
+    held_bytes: usize,
     ttl: Ttl,
     arrivals: i64,
 }
@@ -100,6 +103,7 @@ impl Rank {
             sort,
             keys: KeyTable::default(),
             partitions: Vec::new(),
+            held_bytes: 0,
             ttl: Ttl::new(config.state_ttl_ms),
             arrivals: 0,
         })
@@ -122,7 +126,8 @@ impl Rank {
             self.partitions.resize_with(slot as usize + 1, Partition::default);
         }
         if is_new || self.ttl.is_expired(slot, ctx) {
-            self.partitions[slot as usize] = Partition::default();
+            self.clear(slot);
+            self.keys.mark_dirty(slot);
             self.ttl.write(slot, ctx.processing_time_ms);
         }
         slot
@@ -165,6 +170,7 @@ impl Rank {
         for row in 0..batch.num_rows() {
             let slot = self.slot(keys.row(row), ctx);
             let partition = &mut self.partitions[slot as usize];
+            self.held_bytes -= partition.bytes();
             let known = changes.len();
             let ranked = Ranked {
                 sort: Bytes::from_slice(sort.row(row)),
@@ -177,9 +183,13 @@ impl Rank {
             } else {
                 partition.remove(&ranked, &self.limits, &mut changes);
             }
+            self.held_bytes += partition.bytes();
             if partition.is_empty() {
                 self.keys.remove(slot);
-            } else if self.limits.keep_rest || changes.len() > known {
+                continue;
+            }
+            self.keys.mark_dirty(slot);
+            if self.limits.keep_rest || changes.len() > known {
                 self.ttl.write(slot, ctx.processing_time_ms);
             }
         }
@@ -205,10 +215,15 @@ impl Rank {
         Ok(())
     }
 
-    fn forget(&mut self, rows: usize, ctx: &OperatorContext) {
+    fn clear(&mut self, slot: u32) {
+        let gone = std::mem::take(&mut self.partitions[slot as usize]);
+        self.held_bytes -= gone.bytes();
+    }
+
+    fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
             if !self.partitions[slot as usize].is_empty() {
-                self.partitions[slot as usize] = Partition::default();
+                self.clear(slot);
                 self.keys.remove(slot);
             }
         }
@@ -227,7 +242,7 @@ impl Operator for Rank {
         let batch = self.candidates(batch)?;
         let changes = self.apply(&batch, ctx)?;
         self.emit(changes, out)?;
-        self.forget(rows, ctx);
+        self.forget_expired(rows, ctx);
         Ok(())
     }
 
@@ -236,22 +251,7 @@ impl Operator for Rank {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        for slot in self.keys.index.slots().filter(|&slot| !self.ttl.is_expired(slot, ctx)) {
-            let rows: Vec<(i64, &[u8])> = self.partitions[slot as usize].rows().collect();
-            let arrivals = Int64Array::from_iter_values(rows.iter().map(|(arrival, _)| *arrival));
-            let prefixes = row::encode(&[Arc::new(arrivals)]);
-            let written = Int64Array::from(vec![self.ttl.written_ms(slot); rows.len()]);
-            let bytes = BinaryArray::from_iter_values(rows.iter().map(|(_, row)| *row));
-            let values = row::encode(&[Arc::new(written), Arc::new(bytes)]);
-            for at in 0..rows.len() {
-                writer.put(StateEntry {
-                    key_group: Some(self.keys.slab.group(slot, ctx.max_parallelism)),
-                    table: ROWS,
-                    key: [prefixes.row(at), self.keys.slab.key(slot)].concat(),
-                    value: values.row(at).to_vec(),
-                });
-            }
-        }
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -292,7 +292,10 @@ impl Operator for Rank {
                 row: Arc::from(rows.value(at)),
             };
             self.arrivals = self.arrivals.max(arrivals[at] + 1);
-            self.partitions[slot as usize].insert(ranked, &self.limits, &mut Vec::new());
+            let partition = &mut self.partitions[slot as usize];
+            self.held_bytes -= partition.bytes();
+            partition.insert(ranked, &self.limits, &mut Vec::new());
+            self.held_bytes += partition.bytes();
         }
         Ok(())
     }
@@ -306,5 +309,63 @@ impl Rank {
         }
         self.ttl.write(slot, written_ms);
         slot
+    }
+}
+
+impl Pageable for Rank {
+    fn table(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+
+    fn key_columns(&self, _: usize) -> &[usize] {
+        &self.config.partition
+    }
+
+    fn prefix_bytes(&self) -> usize {
+        ARRIVAL_BYTES
+    }
+
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
+        let live = (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx));
+        let rows: Vec<(usize, i64, &[u8])> = live
+            .flat_map(|at| {
+                let rows = self.partitions[slots[at] as usize].rows();
+                rows.map(move |(arrival, row)| (at, arrival, row))
+            })
+            .collect();
+        let written = rows.iter().map(|(at, ..)| self.ttl.written_ms(slots[*at]));
+        let arrivals = Int64Array::from_iter_values(rows.iter().map(|(_, arrival, _)| *arrival));
+        let prefixes = row::encode(&[Arc::new(arrivals)]);
+        let values = row::encode(&[
+            Arc::new(Int64Array::from_iter_values(written)),
+            Arc::new(BinaryArray::from_iter_values(rows.iter().map(|(.., row)| *row))),
+        ]);
+        for (row, (at, ..)) in rows.iter().enumerate() {
+            put(*at, ROWS, prefixes.row(row), values.row(row));
+        }
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            self.clear(slot);
+            self.keys.evict(slot);
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let slot_bytes = size_of::<Partition>() + self.ttl.slot_bytes();
+        self.keys.memory_bytes() + self.keys.slab.live() * slot_bytes + self.held_bytes
+    }
+
+    fn changes_what_it_touches(&self) -> bool {
+        false
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        self.ttl.life_ms().map(|ttl_ms| (ttl_ms, 0))
     }
 }

@@ -21,6 +21,7 @@ use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row;
 
 use super::keys::KeyTable;
+use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{Picks, Shape};
 use super::ttl::Ttl;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -35,6 +36,8 @@ pub struct SinkMaterialize {
     keys: KeyTable,
     /// The rows of each slot; empty for slots that are free.
     kept: Vec<Vec<Kept>>,
+    /// Of the kept rows.
+    held_bytes: usize,
     ttl: Ttl,
 }
 
@@ -46,6 +49,11 @@ struct Kept {
 }
 
 impl Kept {
+    /// About what it takes, with its places in the list and in memory.
+    fn bytes(&self) -> usize {
+        2 * size_of::<Kept>() + self.identity.len() + self.row.len()
+    }
+
     fn is(&self, identity: &[u8], row: &[u8]) -> bool {
         if identity.is_empty() { *self.row == *row } else { *self.identity == *identity }
     }
@@ -69,6 +77,7 @@ impl SinkMaterialize {
             row_types,
             keys: KeyTable::default(),
             kept: Vec::new(),
+            held_bytes: 0,
             ttl: Ttl::new(config.state_ttl_ms),
         }
     }
@@ -108,9 +117,16 @@ impl SinkMaterialize {
             self.kept.resize_with(slot as usize + 1, Vec::new);
         }
         if !is_new && self.ttl.is_expired(slot, ctx) {
-            self.kept[slot as usize].clear();
+            self.clear(slot);
         }
         slot
+    }
+
+    /// Drops the slot's rows; whether there were any.
+    fn clear(&mut self, slot: u32) -> bool {
+        let gone = std::mem::take(&mut self.kept[slot as usize]);
+        self.held_bytes -= gone.iter().map(Kept::bytes).sum::<usize>();
+        !gone.is_empty()
     }
 
     fn add(&mut self, slot: u32, identity: &[u8], row: &[u8]) -> RowKind {
@@ -118,8 +134,12 @@ impl SinkMaterialize {
         let kind = if rows.is_empty() { RowKind::Insert } else { RowKind::UpdateAfter };
         let added = Kept { identity: identity.into(), row: row.into() };
         let place = rows.iter().position(|kept| !identity.is_empty() && kept.is(identity, row));
+        self.held_bytes += added.bytes();
         match place {
-            Some(place) => rows[place] = added,
+            Some(place) => {
+                self.held_bytes -= rows[place].bytes();
+                rows[place] = added;
+            }
             None => rows.push(added),
         }
         kind
@@ -135,7 +155,7 @@ impl SinkMaterialize {
     ) {
         let rows = &mut self.kept[slot as usize];
         let Some(place) = rows.iter().position(|kept| kept.is(identity, row)) else { return };
-        rows.remove(place);
+        self.held_bytes -= rows.remove(place).bytes();
         match rows.last() {
             None => {
                 changes.picks.push(RowKind::Delete, 0, at);
@@ -149,9 +169,9 @@ impl SinkMaterialize {
         }
     }
 
-    fn forget(&mut self, rows: usize, ctx: &OperatorContext) {
+    fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
-            if !std::mem::take(&mut self.kept[slot as usize]).is_empty() {
+            if self.clear(slot) {
                 self.keys.remove(slot);
             }
         }
@@ -171,7 +191,7 @@ impl Operator for SinkMaterialize {
         if !picks.rows.is_empty() {
             out.emit(self.shape.picked(picks, &batch, &again)?);
         }
-        self.forget(rows, ctx);
+        self.forget_expired(rows, ctx);
         Ok(())
     }
 
@@ -180,22 +200,7 @@ impl Operator for SinkMaterialize {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        let slots: Vec<u32> =
-            self.keys.index.slots().filter(|&slot| !self.ttl.is_expired(slot, ctx)).collect();
-        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
-        let packed = slots.iter().map(|&slot| pack(&self.kept[slot as usize]));
-        let values = row::encode(&[
-            Arc::new(Int64Array::from_iter_values(written)),
-            Arc::new(BinaryArray::from_iter_values(packed)),
-        ]);
-        for (value, &slot) in values.iter().zip(&slots) {
-            writer.put(StateEntry {
-                key_group: Some(self.keys.slab.group(slot, ctx.max_parallelism)),
-                table: KEPT,
-                key: self.keys.slab.key(slot).to_vec(),
-                value: value.to_vec(),
-            });
-        }
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -217,6 +222,8 @@ impl Operator for SinkMaterialize {
                 .ok_or_else(|| self.shape.damaged("a list of rows is cut off"))?;
             let kept = self.identified(rows)?;
             let slot = self.slot(row::hash(&entry.key), &entry.key, ctx);
+            self.clear(slot);
+            self.held_bytes += kept.iter().map(Kept::bytes).sum::<usize>();
             self.kept[slot as usize] = kept;
             self.ttl.write(slot, written.value(at));
         }
@@ -235,6 +242,50 @@ impl SinkMaterialize {
             row: (*row).into(),
         });
         Ok(kept.collect())
+    }
+}
+
+impl Pageable for SinkMaterialize {
+    fn table(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+
+    fn key_columns(&self, _: usize) -> &[usize] {
+        &self.config.keys
+    }
+
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
+        let live: Vec<usize> =
+            (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx)).collect();
+        let written = live.iter().map(|&at| self.ttl.written_ms(slots[at]));
+        let packed = live.iter().map(|&at| pack(&self.kept[slots[at] as usize]));
+        let values = row::encode(&[
+            Arc::new(Int64Array::from_iter_values(written)),
+            Arc::new(BinaryArray::from_iter_values(packed)),
+        ]);
+        for (value, &at) in values.iter().zip(&live) {
+            put(at, KEPT, &[], value);
+        }
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            self.clear(slot);
+            self.keys.evict(slot);
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let slot_bytes = size_of::<Vec<Kept>>() + self.ttl.slot_bytes();
+        self.keys.memory_bytes() + self.keys.slab.live() * slot_bytes + self.held_bytes
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        self.ttl.life_ms().map(|ttl_ms| (ttl_ms, 0))
     }
 }
 

@@ -32,6 +32,7 @@ use millrace_state::row;
 
 use super::keys::KeyTable;
 use super::shape::{BATCH_ROWS, Shape, eval_context};
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const LEFT: u8 = 0;
@@ -51,6 +52,8 @@ pub struct TemporalJoin {
     waiting: BTreeMap<i64, Vec<Waiting>>,
     /// Keys that get a version at a time.
     changing: BTreeMap<i64, Vec<u32>>,
+    /// Of waiting rows and versions.
+    held_bytes: usize,
     arrivals: i64,
 }
 
@@ -73,11 +76,30 @@ struct Waiting {
     row: Box<[u8]>,
 }
 
+impl Waiting {
+    /// About what it takes in memory.
+    fn bytes(&self) -> usize {
+        size_of::<Waiting>() + 16 + self.key_bytes.len() + self.row.len()
+    }
+}
+
+/// About what a version takes in memory, with its place among the changes to come.
+fn version_bytes(row: Option<&Arc<[u8]>>) -> usize {
+    48 + row.map_or(0, |row| row.len())
+}
+
 impl Known {
-    fn put(&mut self, time: i64, row: Option<Arc<[u8]>>) {
+    /// The bytes of the version that gave way.
+    fn put(&mut self, time: i64, row: Option<Arc<[u8]>>) -> usize {
         match self.versions.binary_search_by_key(&time, |version| version.0) {
-            Ok(at) => self.versions[at].1 = row,
-            Err(at) => self.versions.insert(at, (time, row)),
+            Ok(at) => {
+                let before = std::mem::replace(&mut self.versions[at].1, row);
+                version_bytes(before.as_ref())
+            }
+            Err(at) => {
+                self.versions.insert(at, (time, row));
+                0
+            }
         }
     }
 
@@ -86,11 +108,13 @@ impl Known {
         self.versions[..after].last().and_then(|version| version.1.as_ref())
     }
 
-    fn forget_before(&mut self, watermark: i64) {
+    /// The bytes of the versions that are gone.
+    fn forget_before(&mut self, watermark: i64) -> usize {
         let after = self.versions.partition_point(|version| version.0 <= watermark);
-        let Some(valid) = after.checked_sub(1) else { return };
+        let Some(valid) = after.checked_sub(1) else { return 0 };
         let is_deleted = self.versions[valid].1.is_none();
-        self.versions.drain(..valid + usize::from(is_deleted));
+        let gone = self.versions.drain(..valid + usize::from(is_deleted));
+        gone.map(|(_, row)| version_bytes(row.as_ref())).sum()
     }
 
     fn is_unused(&self) -> bool {
@@ -112,6 +136,7 @@ impl TemporalJoin {
             known: Vec::new(),
             waiting: BTreeMap::new(),
             changing: BTreeMap::new(),
+            held_bytes: 0,
             arrivals: 0,
         }
     }
@@ -155,6 +180,7 @@ impl TemporalJoin {
         if let Some(key) = waiting.key {
             self.known[key as usize].waiting += 1;
         }
+        self.held_bytes += waiting.bytes();
         self.waiting.entry(waiting.time_ms).or_default().push(waiting);
     }
 
@@ -176,7 +202,9 @@ impl TemporalJoin {
     }
 
     fn add_version(&mut self, slot: u32, time: i64, row: Option<Arc<[u8]>>) {
-        self.known[slot as usize].put(time, row);
+        self.held_bytes += version_bytes(row.as_ref());
+        let replaced = self.known[slot as usize].put(time, row);
+        self.held_bytes -= replaced;
         self.changing.entry(time).or_default().push(slot);
     }
 
@@ -278,6 +306,7 @@ impl TemporalJoin {
     fn leave(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
         let mut due: Vec<Waiting> =
             upto(&mut self.waiting, ctx.watermark.0).into_values().flatten().collect();
+        self.held_bytes -= due.iter().map(Waiting::bytes).sum::<usize>();
         due.sort_unstable_by_key(|row| row.arrival);
         for due in due.chunks(BATCH_ROWS) {
             self.emit(due, ctx, out)?;
@@ -290,7 +319,7 @@ impl TemporalJoin {
         touched.extend(upto(&mut self.changing, ctx.watermark.0).into_values().flatten());
         for key in touched {
             let known = &mut self.known[key as usize];
-            known.forget_before(ctx.watermark.0);
+            self.held_bytes -= known.forget_before(ctx.watermark.0);
             if known.is_unused() && self.keys.find_slot(key) {
                 self.keys.remove(key);
             }
@@ -337,6 +366,11 @@ impl Operator for TemporalJoin {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         self.leave(ctx, out)
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        let of_keys = self.keys.slab.live() * size_of::<Known>();
+        StateBytes::in_memory(self.keys.memory_bytes() + of_keys + self.held_bytes)
     }
 
     fn snapshot(

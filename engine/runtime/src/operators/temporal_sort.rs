@@ -20,6 +20,7 @@ use millrace_state::row;
 
 use super::progress::Progress;
 use super::shape::{BATCH_ROWS, Shape};
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const WAITING: u8 = 0;
@@ -34,7 +35,14 @@ pub struct TemporalSort {
     row_types: Vec<ArrowType>,
     /// Rows by time, each time's by arrival.
     waiting: BTreeMap<i64, Vec<Box<[u8]>>>,
+    /// Of the waiting rows.
+    held_bytes: usize,
     progress: Progress,
+}
+
+/// About what a row takes in memory.
+fn row_bytes(row: &[u8]) -> usize {
+    size_of::<Box<[u8]>>() + 16 + row.len()
 }
 
 impl TemporalSort {
@@ -53,6 +61,7 @@ impl TemporalSort {
             config: config.clone(),
             row_types,
             waiting: BTreeMap::new(),
+            held_bytes: 0,
             progress: Progress::default(),
             shape,
         })
@@ -67,6 +76,7 @@ impl TemporalSort {
             if time <= self.progress.ms() {
                 late += 1;
             } else {
+                self.held_bytes += row_bytes(rows.row(at));
                 self.waiting.entry(time).or_default().push(rows.row(at).into());
             }
         }
@@ -81,6 +91,7 @@ impl TemporalSort {
         let due = std::mem::replace(&mut self.waiting, rest);
         let mut rows: Vec<Box<[u8]>> = Vec::new();
         for (_, of_time) in due {
+            self.held_bytes -= of_time.iter().map(|row| row_bytes(row)).sum::<usize>();
             // Whole times only, as those of one time are sorted together.
             rows.extend(of_time);
             if rows.len() >= BATCH_ROWS {
@@ -141,6 +152,10 @@ impl Operator for TemporalSort {
         self.fire(out)
     }
 
+    fn state_bytes(&self) -> StateBytes {
+        StateBytes::in_memory(self.held_bytes)
+    }
+
     fn snapshot(
         &mut self,
         ctx: &OperatorContext,
@@ -186,7 +201,8 @@ impl Operator for TemporalSort {
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_by_key(|&at| numbers.value(at));
         for at in order {
-            let row = entries[at].value.as_slice().into();
+            let row: Box<[u8]> = entries[at].value.as_slice().into();
+            self.held_bytes += row_bytes(&row);
             self.waiting.entry(times[at]).or_default().push(row);
         }
         Ok(())

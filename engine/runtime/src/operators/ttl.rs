@@ -23,6 +23,16 @@ impl Ttl {
         self.ttl_ms > 0
     }
 
+    /// How long state lives after its last write, if not for ever.
+    pub fn life_ms(&self) -> Option<i64> {
+        self.is_on().then_some(self.ttl_ms)
+    }
+
+    /// What it takes a slot.
+    pub fn slot_bytes(&self) -> usize {
+        if self.is_on() { size_of::<i64>() } else { 0 }
+    }
+
     pub fn write(&mut self, slot: u32, now_ms: i64) {
         if self.is_on() {
             if self.written_ms.len() <= slot as usize {

@@ -24,6 +24,7 @@ use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{
     Batch, CommitPermit, Field, Generation, JobGraph, OperatorId, RuntimeLevel, Schema, TypeRoot,
 };
+use millrace_runtime::memory::MemoryLimits;
 use millrace_runtime::operator::{
     Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter,
 };
@@ -505,6 +506,7 @@ pub struct Start {
     pub restore: RestoreRequest,
     pub hold_commits: bool,
     pub settings: Vec<(&'static str, &'static str)>,
+    pub memory: MemoryLimits,
 }
 
 pub fn numbers_source(world: &Arc<World>) -> Numbers {
@@ -528,6 +530,7 @@ impl Start {
             restore: RestoreRequest::Latest,
             hold_commits: false,
             settings: vec![("execution.checkpointing.interval", "10 ms")],
+            memory: MemoryLimits::NONE,
         }
     }
 
@@ -546,6 +549,7 @@ impl Start {
             graph: self.graph,
             parallelism: self.parallelism,
             settings,
+            memory: self.memory,
             restore: self.restore,
             allow_non_restored_state: false,
             hold_commits: self.hold_commits,

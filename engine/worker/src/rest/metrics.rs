@@ -103,6 +103,7 @@ pub(super) fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metr
     let per_second = |part: u64| (part * 1_000 / life_ms).to_string();
     let (read, written) =
         (subtask.records_in.load(Ordering::Relaxed), subtask.records_out.load(Ordering::Relaxed));
+    let state = subtask.state_bytes();
     let late = subtask.late_records_dropped.load(Ordering::Relaxed);
     [
         ("numRecordsIn", read.to_string()),
@@ -117,6 +118,9 @@ pub(super) fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metr
         ("accumulateBackPressuredTimeMs", time.back_pressured_ms.to_string()),
         ("numLateRecordsDropped", late.to_string()),
         ("currentInputWatermark", subtask.watermark().to_string()),
+        // Ours: what the state of its operators takes, in memory and on disk.
+        ("stateMemoryBytes", state.memory.to_string()),
+        ("stateStoredBytes", state.stored.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()

@@ -28,6 +28,7 @@ pub struct Start {
     pub runtime: &'static str,
     pub restore: Value,
     pub parallelism: u16,
+    pub memory_bytes: Option<u64>,
     pub standby: bool,
     pub hold_commits: bool,
 }
@@ -39,6 +40,7 @@ impl Start {
             runtime,
             restore: json!({ "kind": "latest" }),
             parallelism: 2,
+            memory_bytes: None,
             standby: false,
             hold_commits: false,
         }
@@ -78,7 +80,7 @@ impl Place {
             "application": "app", "name": "test", "generation": start.generation,
             "runtime": start.runtime, "script": self.path("main.sql"), "state": self.path("state"),
             "restore": start.restore, "allow_non_restored_state": false,
-            "parallelism": start.parallelism,
+            "parallelism": start.parallelism, "memory_bytes": start.memory_bytes,
             "settings": { "execution.checkpointing.interval": "20 ms" },
             "properties": [], "hold_commits": start.hold_commits, "standby": start.standby,
             "rest_address": "127.0.0.1:0", "endpoint_file": self.endpoint(start), "log_level": "INFO",

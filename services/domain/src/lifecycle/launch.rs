@@ -22,6 +22,8 @@ pub struct Launch {
     pub since_generation: Option<Generation>,
     pub allow_non_restored_state: bool,
     pub parallelism: u32,
+    /// Kinesis Processing Units: 1 vCPU and 4 GB each.
+    pub kpus: u32,
     /// Flink configuration keys.
     pub settings: BTreeMap<String, String>,
     pub properties: Vec<PropertyGroup>,
@@ -61,6 +63,7 @@ impl Launch {
             since_generation: None,
             allow_non_restored_state: false,
             parallelism: configuration.parallelism.parallelism,
+            kpus: configuration.parallelism.kpus(),
             settings: checkpoint_settings(version),
             properties: configuration.property_groups.clone(),
             hold_commits: false,

@@ -80,6 +80,7 @@ fn launch(generation: Generation, script: &str, standby: bool) -> Launch {
         since_generation: None,
         allow_non_restored_state: false,
         parallelism: 1,
+        kpus: 1,
         settings: BTreeMap::new(),
         properties: Vec::new(),
         hold_commits: false,

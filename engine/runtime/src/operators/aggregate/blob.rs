@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
 use arrow::datatypes::{DataType as ArrowType, i256};
 
 use super::AggregateError;
+use crate::operators::keys::{Bytes, spilled_bytes};
 
 /// Saved as 32 bytes, little endian.
 pub fn wide_type() -> ArrowType {
@@ -24,6 +25,11 @@ pub fn load_wide(column: &ArrayRef) -> Result<Vec<i256>, AggregateError> {
             bytes.map(i256::from_le_bytes).map_err(|_| damaged("a sum of another width"))
         })
         .collect()
+}
+
+/// About what one value takes in a collection in memory.
+pub fn value_bytes(value: &[u8]) -> usize {
+    2 * size_of::<Bytes>() + spilled_bytes(value.len())
 }
 
 /// Values in order with how often each is there: `length, value, count` each.

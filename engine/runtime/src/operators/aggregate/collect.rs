@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use millrace_dataflow::DataType;
 use millrace_state::row::{self, EncodedRows};
 
-use super::blob::{Collection, load_collections, save_collections};
+use super::blob::{Collection, load_collections, save_collections, value_bytes};
 use super::encoded::{EncodedColumn, decode_one};
 use super::fold::{Accumulator, States};
 use super::{AggregateError, unsupported};
@@ -21,22 +21,32 @@ struct Multisets {
     element: ArrowType,
     entries: FieldRef,
     sets: Vec<IndexMap<Bytes, i64, FixedState>>,
+    held_bytes: usize,
 }
 
 pub fn new(argument: &DataType, output: &DataType) -> Result<Box<dyn Accumulator>, AggregateError> {
     let ArrowType::Map(entries, _) = output.to_arrow() else {
         return Err(unsupported("COLLECT", argument));
     };
-    Ok(Box::new(Multisets { element: argument.to_arrow(), entries, sets: Vec::new() }))
+    Ok(Box::new(Multisets {
+        element: argument.to_arrow(),
+        entries,
+        sets: Vec::new(),
+        held_bytes: 0,
+    }))
 }
 
 impl Multisets {
     fn change(&mut self, slot: usize, value: &[u8], by: i64) {
         let set = &mut self.sets[slot];
         let count = set.entry(Bytes::from_slice(value)).or_insert(0);
+        if *count == 0 {
+            self.held_bytes += value_bytes(value);
+        }
         *count += by;
         if *count == 0 {
             set.shift_remove(value);
+            self.held_bytes -= value_bytes(value);
         }
     }
 }
@@ -61,7 +71,8 @@ impl States for Multisets {
     }
 
     fn clear(&mut self, slot: usize) {
-        self.sets[slot] = IndexMap::default();
+        let gone = std::mem::take(&mut self.sets[slot]);
+        self.held_bytes -= gone.keys().map(|value| value_bytes(value)).sum::<usize>();
     }
 
     fn add(&mut self, slot: usize, values: &EncodedRows, row: usize) {
@@ -126,5 +137,9 @@ impl States for Multisets {
         })?;
         let all = slots.iter().flat_map(|&slot| self.sets[slot as usize].keys());
         decode_one(&self.element, all.map(Bytes::as_slice)).map(drop)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 }

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use millrace_state::row;
 
 use super::AggregateError;
-use super::blob::{Collection, load_collections, save_collections};
+use super::blob::{Collection, load_collections, save_collections, value_bytes};
 use super::encoded::decode_one;
 use super::fold::{Accumulator, Steps};
 use crate::operators::keys::Bytes;
@@ -21,11 +21,12 @@ type Counts = IndexMap<Bytes, i64, FixedState>;
 pub struct DistinctValues {
     data_type: ArrowType,
     counts: Vec<Counts>,
+    held_bytes: usize,
 }
 
 impl DistinctValues {
     pub fn new(data_type: ArrowType) -> DistinctValues {
-        DistinctValues { data_type, counts: Vec::new() }
+        DistinctValues { data_type, counts: Vec::new(), held_bytes: 0 }
     }
 
     pub fn resize(&mut self, slots: usize) {
@@ -33,7 +34,12 @@ impl DistinctValues {
     }
 
     pub fn clear(&mut self, slot: u32) {
-        self.counts[slot as usize] = Counts::default();
+        let gone = std::mem::take(&mut self.counts[slot as usize]);
+        self.held_bytes -= held_by(&gone);
+    }
+
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Which rows the function must see, of those in `mask`.
@@ -44,18 +50,23 @@ impl DistinctValues {
         mask: Option<&BooleanBuffer>,
     ) -> BooleanBuffer {
         let values = row::encode(std::slice::from_ref(column));
+        let held_bytes = &mut self.held_bytes;
         BooleanBuffer::collect_bool(steps.slots.len(), |row| {
             let counts = &mut self.counts[steps.slots[row] as usize];
             if steps.is_fresh(row) {
+                *held_bytes -= held_by(counts);
                 counts.clear();
             }
             if mask.is_some_and(|mask| !mask.value(row)) {
                 return false;
             }
+            let value = values.row(row);
             match steps.is_accumulate(row) {
-                true => add(counts, values.row(row), 1),
-                false => remove(counts, values.row(row)),
+                true if add(counts, value, 1) => *held_bytes += value_bytes(value),
+                false if remove(counts, value) => *held_bytes -= value_bytes(value),
+                _ => return false,
             }
+            true
         })
     }
 
@@ -66,6 +77,7 @@ impl DistinctValues {
             let source = self.counts[from as usize].clone();
             for (value, count) in source {
                 if add(&mut self.counts[to as usize], &value, count) {
+                    self.held_bytes += value_bytes(&value);
                     slots.push(to);
                     fresh_values.push(value);
                 }
@@ -89,11 +101,18 @@ impl DistinctValues {
 
     pub fn load(&mut self, slots: &[u32], column: &ArrayRef) -> Result<(), AggregateError> {
         load_collections(column, |row, value, count| {
-            self.counts[slots[row] as usize].insert(Bytes::from_slice(value), count);
+            let counts = &mut self.counts[slots[row] as usize];
+            if counts.insert(Bytes::from_slice(value), count).is_none() {
+                self.held_bytes += value_bytes(value);
+            }
         })?;
         let all = slots.iter().flat_map(|&slot| self.counts[slot as usize].keys());
         decode_one(&self.data_type, all.map(Bytes::as_slice)).map(drop)
     }
+}
+
+fn held_by(counts: &Counts) -> usize {
+    counts.keys().map(|value| value_bytes(value)).sum()
 }
 
 /// Whether the value is new.

@@ -21,7 +21,7 @@ use millrace_dataflow::DataType;
 use millrace_state::row;
 
 use super::AggregateError;
-use super::blob::{Collection, damaged, load_collections, save_collections};
+use super::blob::{Collection, damaged, load_collections, save_collections, value_bytes};
 use super::encoded::decode_one;
 use super::fold::{Accumulator, States};
 use crate::operators::keys::Bytes;
@@ -143,13 +143,14 @@ struct Ordered {
     retracts: bool,
     converter: RowConverter,
     values: Vec<BTreeMap<Bytes, i64>>,
+    held_bytes: usize,
 }
 
 impl Ordered {
     fn new(data_type: ArrowType, is_max: bool, retracts: bool) -> Ordered {
         let converter = RowConverter::new(vec![SortField::new(data_type.clone())])
             .expect("every SQL type that MIN and MAX take has an order");
-        Ordered { data_type, is_max, retracts, converter, values: Vec::new() }
+        Ordered { data_type, is_max, retracts, converter, values: Vec::new(), held_bytes: 0 }
     }
 
     fn best(&self, slot: usize) -> Option<&Bytes> {
@@ -160,7 +161,7 @@ impl Ordered {
 
     fn put(&mut self, slot: usize, value: &[u8], count: i64) {
         if self.retracts {
-            change(&mut self.values[slot], value, count);
+            self.change(slot, value, count);
             return;
         }
         let better = self.best(slot).is_none_or(|held| match self.is_max {
@@ -168,8 +169,22 @@ impl Ordered {
             false => value < held.as_slice(),
         });
         if better {
-            self.values[slot].clear();
-            self.values[slot].insert(Bytes::from_slice(value), 1);
+            States::clear(self, slot);
+            self.change(slot, value, 1);
+        }
+    }
+
+    /// Adds to the count of a value; one that is there zero times is dropped.
+    fn change(&mut self, slot: usize, value: &[u8], by: i64) {
+        let values = &mut self.values[slot];
+        let count = values.entry(Bytes::from_slice(value)).or_insert(0);
+        if *count == 0 {
+            self.held_bytes += value_bytes(value);
+        }
+        *count += by;
+        if *count == 0 {
+            values.remove(value);
+            self.held_bytes -= value_bytes(value);
         }
     }
 
@@ -189,15 +204,6 @@ impl Ordered {
     }
 }
 
-/// Adds to the count of a value; one that is there zero times is dropped.
-fn change(values: &mut BTreeMap<Bytes, i64>, value: &[u8], by: i64) {
-    let count = values.entry(Bytes::from_slice(value)).or_insert(0);
-    *count += by;
-    if *count == 0 {
-        values.remove(value);
-    }
-}
-
 impl States for Ordered {
     type Arguments<'a> = Rows;
     type Output = Vec<Option<Bytes>>;
@@ -211,7 +217,8 @@ impl States for Ordered {
     }
 
     fn clear(&mut self, slot: usize) {
-        self.values[slot].clear();
+        let gone = std::mem::take(&mut self.values[slot]);
+        self.held_bytes -= gone.keys().map(|value| value_bytes(value)).sum::<usize>();
     }
 
     fn add(&mut self, slot: usize, values: &Rows, row: usize) {
@@ -269,8 +276,15 @@ impl States for Ordered {
             .convert_columns(&[column])
             .map_err(|error| damaged(error.to_string()))?;
         for (row, (slot, count)) in of_slot.into_iter().enumerate() {
-            self.values[slot].insert(Bytes::from_slice(rows.row(row).data()), count);
+            let value = rows.row(row).data();
+            if self.values[slot].insert(Bytes::from_slice(value), count).is_none() {
+                self.held_bytes += value_bytes(value);
+            }
         }
         Ok(())
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 }

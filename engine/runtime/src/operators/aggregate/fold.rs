@@ -61,6 +61,8 @@ pub trait Accumulator: Send {
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef>;
     fn saved_types(&self) -> Vec<ArrowType>;
     fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError>;
+    /// What collections hold beside the columns: a counter.
+    fn held_bytes(&self) -> usize;
 }
 
 /// What one aggregate function is: the state of a slot and what a row does to it.
@@ -83,6 +85,10 @@ pub trait States: Send {
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef>;
     fn saved_types(&self) -> Vec<ArrowType>;
     fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError>;
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 impl<S: States> Accumulator for S {
@@ -162,6 +168,10 @@ impl<S: States> Accumulator for S {
 
     fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError> {
         States::load(self, slots, columns)
+    }
+
+    fn held_bytes(&self) -> usize {
+        States::held_bytes(self)
     }
 }
 

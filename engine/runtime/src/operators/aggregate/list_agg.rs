@@ -23,22 +23,37 @@ struct Lists {
     separator: String,
     retracts: bool,
     lists: Vec<List>,
+    held_bytes: usize,
 }
 
 pub fn new(separator: &str, retracts: bool) -> Box<dyn Accumulator> {
-    Box::new(Lists { separator: separator.to_owned(), retracts, lists: Vec::new() })
+    Box::new(Lists { separator: separator.to_owned(), retracts, lists: Vec::new(), held_bytes: 0 })
+}
+
+impl List {
+    fn bytes(&self) -> usize {
+        self.text.len() + self.values.iter().map(|value| one_bytes(value)).sum::<usize>()
+    }
+}
+
+/// What a value takes beside the text.
+fn one_bytes(value: &str) -> usize {
+    value.len() + 32
 }
 
 impl Lists {
     fn push(&mut self, slot: usize, value: &str) {
         let list = &mut self.lists[slot];
+        let before = list.text.len();
         if list.count > 0 {
             list.text.push_str(&self.separator);
         }
         list.text.push_str(value);
         list.count += 1;
+        self.held_bytes += list.text.len() - before;
         if self.retracts {
             list.values.push(value.into());
+            self.held_bytes += one_bytes(value);
         }
     }
 }
@@ -56,7 +71,8 @@ impl States for Lists {
     }
 
     fn clear(&mut self, slot: usize) {
-        self.lists[slot] = List::default();
+        let gone = std::mem::take(&mut self.lists[slot]);
+        self.held_bytes -= gone.bytes();
     }
 
     fn add(&mut self, slot: usize, values: &&StringArray, row: usize) {
@@ -68,9 +84,11 @@ impl States for Lists {
         let list = &mut self.lists[slot];
         let value = values.value(row);
         if let Some(at) = list.values.iter().position(|held| held.as_ref() == value) {
+            self.held_bytes -= one_bytes(value) + list.text.len();
             list.values.remove(at);
             list.count -= 1;
             list.text = list.values.join(&self.separator);
+            self.held_bytes += list.text.len();
         }
     }
 
@@ -120,5 +138,9 @@ impl States for Lists {
             Err(_) => all_text = false,
         })?;
         if all_text { Ok(()) } else { Err(damaged("a list of no text")) }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 }

@@ -44,7 +44,12 @@ struct Call {
     counts_nulls: bool,
     distinct: Option<DistinctValues>,
     accumulator: Box<dyn Accumulator>,
+    /// About what one slot takes in the columns.
+    slot_bytes: usize,
 }
+
+/// A column of collections: an empty one a slot.
+const COLLECTION_BYTES: usize = 56;
 
 impl Calls {
     /// # Errors
@@ -140,6 +145,15 @@ impl Calls {
         types
     }
 
+    /// About what the states of so many slots take.
+    pub fn memory_bytes(&self, slots: usize) -> usize {
+        let of_call = |call: &Call| {
+            let distinct = call.distinct.as_ref().map_or(0, DistinctValues::held_bytes);
+            slots * call.slot_bytes + distinct + call.accumulator.held_bytes()
+        };
+        self.0.iter().map(of_call).sum()
+    }
+
     /// # Errors
     /// The columns are not what [`Calls::save`] gives.
     pub fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError> {
@@ -163,12 +177,14 @@ impl Call {
             Some(argument) if call.distinct => Some(DistinctValues::new(argument.to_arrow())),
             _ => None,
         };
+        let accumulator = accumulator(call, retracts)?;
         Ok(Call {
             arguments: call.arguments.clone(),
             filter: call.filter,
             counts_nulls: matches!(call.function, AggregateFunction::Lag { .. }),
+            slot_bytes: slot_bytes(accumulator.as_ref(), distinct.is_some()),
             distinct,
-            accumulator: accumulator(call, retracts)?,
+            accumulator,
         })
     }
 
@@ -197,6 +213,12 @@ impl Call {
         }
         (columns, mask)
     }
+}
+
+fn slot_bytes(accumulator: &dyn Accumulator, is_distinct: bool) -> usize {
+    let width = |saved: &ArrowType| saved.primitive_width().unwrap_or(COLLECTION_BYTES);
+    let columns: usize = accumulator.saved_types().iter().map(width).sum();
+    columns + if is_distinct { COLLECTION_BYTES } else { 0 }
 }
 
 fn and(mask: &mut Option<BooleanBuffer>, with: BooleanBuffer) {

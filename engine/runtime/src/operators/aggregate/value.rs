@@ -11,7 +11,7 @@ use millrace_dataflow::DataType;
 use millrace_state::row::{self, EncodedRows};
 
 use super::AggregateError;
-use super::blob::{Collection, load_collections, save_collections};
+use super::blob::{Collection, load_collections, save_collections, value_bytes};
 use super::encoded::{EncodedColumn, decode_one};
 use super::fold::{Accumulator, States};
 use crate::operators::keys::Bytes;
@@ -28,23 +28,27 @@ struct Values {
     which: Which,
     retracts: bool,
     values: Vec<VecDeque<Bytes>>,
+    held_bytes: usize,
 }
 
 pub fn new(argument: &DataType, which: Which, retracts: bool) -> Box<dyn Accumulator> {
-    Box::new(Values { data_type: argument.to_arrow(), which, retracts, values: Vec::new() })
+    let data_type = argument.to_arrow();
+    Box::new(Values { data_type, which, retracts, values: Vec::new(), held_bytes: 0 })
 }
 
 impl Values {
     fn put(&mut self, slot: usize, value: &[u8]) {
         let held = &mut self.values[slot];
-        match (self.retracts, self.which) {
-            (true, _) => held.push_back(Bytes::from_slice(value)),
-            (false, Which::First) if !held.is_empty() => {}
-            (false, _) => {
-                held.clear();
-                held.push_back(Bytes::from_slice(value));
+        if !self.retracts {
+            if self.which == Which::First && !held.is_empty() {
+                return;
+            }
+            if let Some(before) = held.pop_back() {
+                self.held_bytes -= value_bytes(&before);
             }
         }
+        held.push_back(Bytes::from_slice(value));
+        self.held_bytes += value_bytes(value);
     }
 }
 
@@ -61,7 +65,8 @@ impl States for Values {
     }
 
     fn clear(&mut self, slot: usize) {
-        self.values[slot].clear();
+        let gone = std::mem::take(&mut self.values[slot]);
+        self.held_bytes -= gone.iter().map(|value| value_bytes(value)).sum::<usize>();
     }
 
     fn add(&mut self, slot: usize, values: &EncodedRows, row: usize) {
@@ -72,6 +77,7 @@ impl States for Values {
         let held = &mut self.values[slot];
         if let Some(at) = held.iter().position(|value| value.as_slice() == values.row(row)) {
             held.remove(at);
+            self.held_bytes -= value_bytes(values.row(row));
         }
     }
 
@@ -110,8 +116,13 @@ impl States for Values {
     fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError> {
         load_collections(&columns[0], |row, value, _| {
             self.values[slots[row] as usize].push_back(Bytes::from_slice(value));
+            self.held_bytes += value_bytes(value);
         })?;
         let all = slots.iter().flat_map(|&slot| &self.values[slot as usize]);
         decode_one(&self.data_type, all.map(Bytes::as_slice)).map(drop)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 }

@@ -30,11 +30,14 @@ use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row::{self, EncodedRows};
 
 use super::keys::KeyTable;
+use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{BATCH_ROWS, Shape, eval_context};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use emission::{Emission, picked};
 use side::Side;
 
+/// A key's list of rows on one side.
+const LIST_BYTES: usize = 32;
 /// Bytes of the place in the key's list before the key: one BIGINT value.
 const PLACE_BYTES: usize = 9;
 
@@ -350,7 +353,8 @@ impl Candidates {
 
 /// A kept row and its place among those of its key.
 struct Placed {
-    key: u32,
+    /// Which of the keys that are saved.
+    at: usize,
     place: i64,
     id: u32,
 }
@@ -393,14 +397,7 @@ impl Operator for Join {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        for (table, side) in self.sides.iter().enumerate() {
-            let mut live: Vec<Placed> = Vec::new();
-            for key in self.keys.index.slots() {
-                let ids = side.of_key(key).iter().filter(|&&id| side.is_live(id, ctx));
-                live.extend((0..).zip(ids).map(|(place, &id)| Placed { key, place, id }));
-            }
-            self.save(table as u8, side, &live, ctx, writer);
-        }
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -446,14 +443,14 @@ impl Operator for Join {
 }
 
 impl Join {
-    fn save(
-        &self,
-        table: u8,
-        side: &Side,
-        live: &[Placed],
-        ctx: &OperatorContext,
-        writer: &mut dyn StateWriter,
-    ) {
+    /// The live rows of one side, in the order of their keys' lists.
+    fn save_side(&self, table: u8, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
+        let side = &self.sides[usize::from(table)];
+        let mut live: Vec<Placed> = Vec::new();
+        for (at, &key) in slots.iter().enumerate() {
+            let ids = side.of_key(key).iter().filter(|&&id| side.is_live(id, ctx));
+            live.extend((0..).zip(ids).map(|(place, &id)| Placed { at, place, id }));
+        }
         let number = |of: &dyn Fn(&Placed) -> i64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(live.iter().map(of)))
         };
@@ -465,13 +462,49 @@ impl Join {
             number(&|placed| side.ttl.written_ms(placed.id)),
             Arc::new(bytes),
         ]);
-        for (at, placed) in live.iter().enumerate() {
-            writer.put(StateEntry {
-                key_group: Some(self.keys.slab.group(placed.key, ctx.max_parallelism)),
-                table,
-                key: [places.row(at), self.keys.slab.key(placed.key)].concat(),
-                value: values.row(at).to_vec(),
-            });
+        for (row, placed) in live.iter().enumerate() {
+            put(placed.at, table, places.row(row), values.row(row));
         }
+    }
+}
+
+impl Pageable for Join {
+    fn table(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+
+    fn key_columns(&self, input: usize) -> &[usize] {
+        if input == 0 { &self.config.left_keys } else { &self.config.right_keys }
+    }
+
+    fn prefix_bytes(&self) -> usize {
+        PLACE_BYTES
+    }
+
+    /// Both sides of a key are one page: a row changes the degrees of the other side.
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
+        (0..self.sides.len()).for_each(|side| self.save_side(side as u8, slots, ctx, put));
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            self.sides.iter_mut().for_each(|side| side.forget(slot));
+            self.keys.evict(slot);
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let lists = self.keys.slab.live() * self.sides.len() * LIST_BYTES;
+        let rows: usize = self.sides.iter().map(Side::memory_bytes).sum();
+        self.keys.memory_bytes() + lists + rows
+    }
+
+    fn life_of(&self, table: u8) -> Option<(i64, usize)> {
+        let side = self.sides.get(usize::from(table))?;
+        side.ttl.life_ms().map(|ttl_ms| (ttl_ms, 2))
     }
 }

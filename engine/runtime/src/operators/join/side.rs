@@ -34,7 +34,13 @@ pub struct Side {
     of_key: Vec<SmallVec<[u32; 4]>>,
     /// Finds equal rows. Rows that are never taken back need no finding.
     by_row: Option<HashTable<u32>>,
+    /// Bytes of all rows.
+    held_bytes: usize,
 }
+
+/// What a row takes beside its bytes: its entry, and its places in its key's list, in
+/// the index of rows and in memory.
+const ROW_BYTES: usize = size_of::<Kept>() + 4 + 8 + 16;
 
 impl Side {
     pub fn new(schema: &Schema, outer: bool, retracts: bool, ttl_ms: i64) -> Side {
@@ -46,6 +52,7 @@ impl Side {
             free: Vec::new(),
             of_key: Vec::new(),
             by_row: retracts.then(HashTable::new),
+            held_bytes: 0,
         }
     }
 
@@ -56,6 +63,12 @@ impl Side {
     /// One more than the greatest row ever given out.
     pub fn capacity(&self) -> usize {
         self.rows.len()
+    }
+
+    /// About what the rows take in memory.
+    pub fn memory_bytes(&self) -> usize {
+        let rows = self.rows.len() - self.free.len();
+        rows * (ROW_BYTES + self.ttl.slot_bytes()) + self.held_bytes
     }
 
     /// Rows of the key, those past their time among them.
@@ -110,6 +123,7 @@ impl Side {
             self.of_key.resize_with(key + 1, SmallVec::new);
         }
         kept.place = self.of_key[key].len() as u32;
+        self.held_bytes += kept.row.len();
         let id = match self.free.pop() {
             Some(id) => {
                 self.rows[id as usize] = kept;
@@ -145,6 +159,7 @@ impl Side {
     pub fn remove(&mut self, id: u32) -> Option<u32> {
         let kept = std::mem::take(&mut self.rows[id as usize]);
         self.free.push(id);
+        self.held_bytes -= kept.row.len();
         if let Some(by_row) = &mut self.by_row
             && let Ok(found) = by_row.find_entry(kept.hash, |held| *held == id)
         {
@@ -156,6 +171,16 @@ impl Side {
             self.rows[*moved as usize].place = kept.place;
         }
         list.is_empty().then_some(kept.key)
+    }
+
+    /// Drops all rows of a key.
+    pub fn forget(&mut self, key: u32) {
+        while let Some(id) = self.of_key(key).last().copied() {
+            self.remove(id);
+        }
+        if let Some(list) = self.of_key.get_mut(key as usize) {
+            *list = SmallVec::new();
+        }
     }
 
     /// One match more or less. How many there were before.

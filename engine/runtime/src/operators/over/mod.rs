@@ -39,6 +39,7 @@ use super::keys::KeyTable;
 use super::progress::Progress;
 use super::shape::{BATCH_ROWS, Shape};
 use super::ttl::Ttl;
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use frame::Frames;
 use pending::{Pending, Waiting};
@@ -442,6 +443,15 @@ impl Operator for Over {
         let cleanup = self.cleanups.first_key_value().map(|(deadline, _)| *deadline);
         let first = self.pending.first_ms().into_iter().chain(cleanup).min()?;
         Some(first.saturating_add(1))
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        let live = self.table.slab.live();
+        let of_keys = self.table.memory_bytes()
+            + live * (size_of::<Key>() + self.ttl.slot_bytes())
+            + self.calls.memory_bytes(live);
+        let of_rows = self.pending.bytes() + self.frames.bytes() + self.frames.live() * 16;
+        StateBytes::in_memory(of_keys + of_rows)
     }
 
     fn snapshot(

@@ -54,6 +54,11 @@ impl Pending {
         }
     }
 
+    /// About what the waiting rows take in memory.
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes() + self.rows.live() * size_of::<Waiting>()
+    }
+
     fn put(&mut self, waiting: Waiting) {
         self.arrivals = self.arrivals.max(waiting.arrival.saturating_add(1));
         self.buckets.entry(waiting.time_ms.div_euclid(BUCKET_MS)).or_default().push(waiting);

@@ -25,6 +25,7 @@ pub struct RowStore {
     free: Vec<u32>,
     held: usize,
     live: usize,
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -32,16 +33,19 @@ struct Chunk {
     columns: Vec<ArrayRef>,
     rows: usize,
     live: usize,
+    bytes: usize,
 }
 
 impl RowStore {
     pub fn new(types: Vec<ArrowType>) -> RowStore {
-        RowStore { types, chunks: Vec::new(), free: Vec::new(), held: 0, live: 0 }
+        RowStore { types, chunks: Vec::new(), free: Vec::new(), held: 0, live: 0, bytes: 0 }
     }
 
     /// Keeps a batch, of which `live` rows will be released one by one; gives its number.
     pub fn add(&mut self, columns: Vec<ArrayRef>, rows: usize, live: usize) -> u32 {
-        let chunk = Chunk { columns, rows, live };
+        let bytes = columns.iter().map(|column| column.get_array_memory_size()).sum();
+        let chunk = Chunk { columns, rows, live, bytes };
+        self.bytes += bytes;
         let id = self.free.pop().unwrap_or_else(|| {
             self.chunks.push(Chunk::default());
             u32::try_from(self.chunks.len() - 1).expect("fewer than 2^32 batches")
@@ -53,6 +57,16 @@ impl RowStore {
             self.forget(id);
         }
         id
+    }
+
+    /// Rows that are not released.
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
+    /// About what the batches take in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn release(&mut self, at: RowRef) {
@@ -67,6 +81,7 @@ impl RowStore {
     fn forget(&mut self, id: u32) {
         let chunk = std::mem::take(&mut self.chunks[id as usize]);
         self.held -= chunk.rows;
+        self.bytes -= chunk.bytes;
         self.free.push(id);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millrace_dataflow::RowKind;
 
-use crate::operators::keys::Bytes;
+use crate::operators::keys::{Bytes, spilled_bytes};
 
 /// Which ranks are shown, and how.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +42,23 @@ pub struct Change {
 pub struct Partition {
     top: Vec<Ranked>,
     rest: BTreeMap<(Bytes, i64), Arc<[u8]>>,
+    /// About what the rows take.
+    bytes: usize,
+}
+
+/// What a row takes, with the counters that it is shared by.
+fn row_bytes(sort: &Bytes, row: &[u8]) -> usize {
+    size_of::<Ranked>() + 24 + spilled_bytes(sort.len()) + row.len()
 }
 
 impl Partition {
     pub fn is_empty(&self) -> bool {
         self.top.is_empty()
+    }
+
+    /// About what its rows take in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// All rows in order, with their numbers of arrival.
@@ -64,13 +76,16 @@ impl Partition {
 
     pub fn insert(&mut self, new: Ranked, limits: &Limits, changes: &mut Vec<Change>) {
         let at = self.top.partition_point(|held| held.sort <= new.sort);
+        let bytes = row_bytes(&new.sort, &new.row);
         if at >= limits.end {
             if limits.keep_rest {
+                self.bytes += bytes;
                 self.rest.insert((new.sort, new.arrival), new.row);
             }
             return;
         }
         let before = self.top.len();
+        self.bytes += bytes;
         self.top.insert(at, new);
         let dropped = if self.top.len() > limits.end { self.top.pop() } else { None };
         if limits.by_rank {
@@ -79,8 +94,12 @@ impl Partition {
             changes.extend(dropped.iter().map(|out| change(RowKind::Delete, 0, &out.row)));
             changes.push(change(RowKind::Insert, at + 1, &self.top[at].row));
         }
-        if let Some(out) = dropped.filter(|_| limits.keep_rest) {
-            self.rest.insert((out.sort, out.arrival), out.row);
+        match dropped {
+            Some(out) if limits.keep_rest => {
+                self.rest.insert((out.sort, out.arrival), out.row);
+            }
+            Some(out) => self.bytes -= row_bytes(&out.sort, &out.row),
+            None => {}
         }
     }
 
@@ -118,6 +137,7 @@ impl Partition {
         };
         let at = first + at;
         let out = self.top.remove(at);
+        self.bytes -= row_bytes(&out.sort, &out.row);
         let next = self.rest.pop_first();
         let refilled = next.is_some();
         self.top.extend(next.map(|((sort, arrival), row)| Ranked { sort, arrival, row }));
@@ -138,6 +158,7 @@ impl Partition {
         let found = self.rest.range(from..=to).find(|(_, row)| **row == gone.row);
         if let Some(place) = found.map(|(place, _)| place.clone()) {
             self.rest.remove(&place);
+            self.bytes -= row_bytes(&gone.sort, &gone.row);
         }
     }
 

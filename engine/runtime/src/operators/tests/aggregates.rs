@@ -288,14 +288,14 @@ fn recomputed(calls: &[AggregateCall], live: &Live) -> BTreeMap<Vec<String>, Vec
 }
 
 #[test]
-fn every_aggregate_equals_its_recomputation_without_retraction() {
+pub fn every_aggregate_equals_its_recomputation_without_retraction() {
     for seed in 1..12 {
         compare(seed, &calls(), false);
     }
 }
 
 #[test]
-fn every_aggregate_equals_its_recomputation_with_retraction() {
+pub fn every_aggregate_equals_its_recomputation_with_retraction() {
     for seed in 1..24 {
         compare(seed, &calls(), true);
     }

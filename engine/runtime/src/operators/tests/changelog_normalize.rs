@@ -78,7 +78,7 @@ fn b13_2_a_key_begins_anew_after_its_time_to_live() {
 }
 
 #[test]
-fn normalized_changes_build_the_same_table_over_random_input_with_restores() {
+pub fn normalized_changes_build_the_same_table_over_random_input_with_restores() {
     for seed in 1..60 {
         let mut dice = Dice::new(seed);
         let mut stage = Stage::new(&spec(true, 0));

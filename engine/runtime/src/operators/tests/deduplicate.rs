@@ -83,7 +83,7 @@ fn b13_1_a_key_begins_anew_after_its_time_to_live() {
 }
 
 #[test]
-fn a_state_with_a_time_to_live_shrinks_by_itself() {
+pub fn a_state_with_a_time_to_live_shrinks_by_itself() {
     let mut stage = Stage::new(&spec(WindowTime::Proctime, Keep::First, 100));
     for key in 0..50 {
         stage.rows(0, &format!("+I[k{key}, 1, 1]"));
@@ -97,7 +97,7 @@ fn a_state_with_a_time_to_live_shrinks_by_itself() {
 }
 
 #[test]
-fn rows_kept_equal_a_recomputation_over_random_input_with_restores() {
+pub fn rows_kept_equal_a_recomputation_over_random_input_with_restores() {
     for seed in 1..40 {
         for keep in [Keep::First, Keep::Last] {
             let mut dice = Dice::new(seed);

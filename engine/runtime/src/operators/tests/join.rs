@@ -355,7 +355,7 @@ fn compare(seed: u64, emits: JoinEmits, less: bool, retracts: [bool; 2]) {
 }
 
 #[test]
-fn joins_equal_nested_loops_over_random_changelogs_with_restores() {
+pub fn joins_equal_nested_loops_over_random_changelogs_with_restores() {
     for seed in 1..25 {
         for emits in ALL {
             for less in [false, true] {

@@ -207,7 +207,7 @@ fn compare(seed: u64, retracts: bool, output_rank: bool, start: usize, end: usiz
 }
 
 #[test]
-fn ranks_equal_sorting_over_random_input_with_restores() {
+pub fn ranks_equal_sorting_over_random_input_with_restores() {
     for seed in 1..30 {
         for retracts in [false, true] {
             compare(seed, retracts, true, 1, 4);

@@ -196,7 +196,7 @@ fn damaged_state_is_refused_or_read_whole_but_never_panics() {
 }
 
 #[test]
-fn a_snapshot_of_a_restored_operator_is_the_same_snapshot() {
+pub fn a_snapshot_of_a_restored_operator_is_the_same_snapshot() {
     for spec in specs() {
         let mut stage = filled(&spec);
         let sorted = |stage: &mut Stage| {

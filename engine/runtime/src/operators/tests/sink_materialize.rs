@@ -74,7 +74,7 @@ fn b13_2_a_key_begins_anew_after_its_time_to_live() {
 
 // What the sink must hold is the last arrived of the rows that are left.
 #[test]
-fn the_sink_holds_the_last_row_over_random_input_with_restores() {
+pub fn the_sink_holds_the_last_row_over_random_input_with_restores() {
     for seed in 1..60 {
         let mut dice = Dice::new(seed);
         let mut stage = Stage::new(&spec(None, 0));

@@ -1,16 +1,19 @@
 //! Runs one operator at some parallelism, as a job would: rows go by key group,
 //! watermarks to all, a snapshot can be restored at another parallelism.
 
+use std::cell::Cell;
+
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::Operator as Node;
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange, subtask_of};
 use millrace_dataflow::{Batch, Schema, Watermark};
-use millrace_state::pages::visit_entries;
+use millrace_state::pages::{MemoryPages, visit_entries};
 use millrace_state::{RunSet, row};
 
 use super::text;
+use crate::memory::{MemoryLimits, StateMemory};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::checked::{Checked, declared_changelog};
 use crate::operators::create;
@@ -29,8 +32,35 @@ pub struct Spec {
     pub keys: Vec<Vec<usize>>,
 }
 
+/// Where a stage keeps state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Memory,
+    /// Pages, and no memory for tables: every key is dropped after every batch.
+    Pages,
+    /// Pages, and memory for a few keys.
+    Cache,
+    /// Another at every restore.
+    Changing,
+}
+
+thread_local! {
+    static BACKEND: Cell<Backend> = const { Cell::new(Backend::Memory) };
+}
+
+/// Runs a test once more with each backend that has pages.
+pub fn with_pages(test: impl Fn()) {
+    for backend in [Backend::Pages, Backend::Cache, Backend::Changing] {
+        BACKEND.set(backend);
+        test();
+    }
+    BACKEND.set(Backend::Memory);
+}
+
 pub struct Stage {
     spec: Spec,
+    backend: Backend,
+    restores: usize,
     subtasks: Vec<Checked>,
     pub now_ms: i64,
     pub watermark: Watermark,
@@ -64,6 +94,8 @@ impl Stage {
     pub fn new(spec: &Spec) -> Stage {
         let mut stage = Stage {
             spec: spec.clone(),
+            backend: BACKEND.get(),
+            restores: 0,
             subtasks: Vec::new(),
             now_ms: 0,
             watermark: Watermark::MIN,
@@ -76,9 +108,26 @@ impl Stage {
 
     fn subtask(&self) -> Checked {
         let Spec { node, inputs, output, changelog, .. } = &self.spec;
-        let operator = create(node, inputs, output, "operator").expect("a sound operator");
+        let mut operator = create(node, inputs, output, "operator").expect("a sound operator");
+        if let Some(budget_bytes) = self.budget()
+            && operator.keeps_pages()
+        {
+            operator.use_pages(Box::new(MemoryPages::default()));
+            let limits = MemoryLimits { budget_bytes, limit_bytes: u64::MAX };
+            operator.account_for(&StateMemory::shared(limits).open("operator", true));
+        }
         let declared = declared_changelog(node, std::slice::from_ref(changelog));
         Checked::new(operator, output, declared, "operator")
+    }
+
+    /// Memory for tables, with pages.
+    fn budget(&self) -> Option<u64> {
+        match self.backend {
+            Backend::Memory => None,
+            Backend::Pages => Some(0),
+            Backend::Cache => Some(1000),
+            Backend::Changing => [Some(0), None, Some(600), None][self.restores % 4],
+        }
     }
 
     fn context(&self, subtask: usize) -> OperatorContext {
@@ -187,6 +236,7 @@ impl Stage {
         parallelism: u16,
     ) -> Result<(), OperatorError> {
         self.watermark = Watermark::MIN;
+        self.restores += 1;
         self.subtasks = (0..parallelism).map(|_| self.subtask()).collect();
         for at in 0..usize::from(parallelism) {
             let ctx = self.context(at);
@@ -227,7 +277,14 @@ impl Stage {
 /// end                         watermark MAX and end of input
 /// => +I[a, 1]
 /// ```
+///
+/// It is run with every backend.
 pub fn check(spec: &Spec, script: &str) {
+    run(spec, script);
+    with_pages(|| run(spec, script));
+}
+
+fn run(spec: &Spec, script: &str) {
     let mut stage = Stage::new(spec);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (command, rest) = line.split_once(' ').unwrap_or((line, ""));

@@ -30,6 +30,7 @@ use millrace_state::row;
 use super::assign::{Clock, is_instant};
 use super::calls::WindowCalls;
 use super::slices::{Slices, Span};
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::aggregate::Steps;
 use crate::operators::keys::{Bytes, KeyIndex, KeySlab};
@@ -406,6 +407,11 @@ impl Operator for WindowAggregate {
     fn next_processing_timer(&self) -> Option<i64> {
         let first = self.pending.first().filter(|_| self.is_proctime())?;
         Some(self.fires_at(*first))
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        let live = self.slab.live();
+        StateBytes::in_memory(self.slab.memory_bytes() + self.calls.memory_bytes(live))
     }
 
     fn snapshot(

@@ -26,6 +26,7 @@ use millrace_state::row::{self, EncodedRows};
 use super::assign::Clock;
 use super::attached::{PREFIX_BYTES, PREFIX_TYPES, by_window, has_fired, prefix};
 use super::slices::Span;
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::progress::Progress;
 use crate::operators::shape::{BATCH_ROWS, Shape, eval_context};
@@ -43,6 +44,8 @@ pub struct WindowJoin {
     /// A row without a match is emitted, padded.
     outer: [bool; 2],
     windows: BTreeMap<Span, [Vec<RecordBatch>; 2]>,
+    /// Of the batches in the windows.
+    held_bytes: usize,
     progress: Progress,
 }
 
@@ -82,6 +85,7 @@ impl WindowJoin {
                 JoinKind::Full => [true, true],
             },
             windows: BTreeMap::new(),
+            held_bytes: 0,
             progress: Progress::default(),
             shape,
         })
@@ -105,6 +109,7 @@ impl WindowJoin {
                 take_record_batch(&record, &UInt32Array::from(rows))
                     .map_err(|error| self.shape.failed(error))?
             };
+            self.held_bytes += rows.get_array_memory_size();
             self.windows.entry(window).or_default()[side].push(rows);
         }
         Ok(found.late)
@@ -281,9 +286,15 @@ impl Operator for WindowJoin {
                 break;
             }
             let batches = self.windows.remove(&window).expect("just seen");
+            let gone = batches.iter().flatten().map(RecordBatch::get_array_memory_size);
+            self.held_bytes -= gone.sum::<usize>();
             self.fire(&batches, ctx, out)?;
         }
         Ok(())
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        StateBytes::in_memory(self.held_bytes)
     }
 
     fn snapshot(
@@ -363,6 +374,7 @@ impl WindowJoin {
             let columns = row::decode(&types, values).map_err(|error| self.shape.damaged(error))?;
             let record = RecordBatch::try_new(self.schemas[side].clone(), columns)
                 .map_err(|error| self.shape.damaged(error))?;
+            self.held_bytes += record.get_array_memory_size();
             self.windows.entry(window).or_default()[side].push(record);
         }
         Ok(())

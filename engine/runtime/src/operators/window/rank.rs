@@ -24,8 +24,9 @@ use millrace_state::row;
 use super::assign::Clock;
 use super::attached::{PREFIX_BYTES, PREFIX_TYPES, by_window, has_fired, prefix};
 use super::slices::Span;
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
-use crate::operators::keys::{Bytes, KeyIndex, KeySlab};
+use crate::operators::keys::{Bytes, KeyIndex, KeySlab, spilled_bytes};
 use crate::operators::progress::Progress;
 use crate::operators::rank::one_zero;
 use crate::operators::shape::{BATCH_ROWS, Shape};
@@ -43,6 +44,8 @@ pub struct WindowRank {
     windows: BTreeMap<Span, Keys>,
     /// The first rows of each slot.
     tops: Vec<Vec<Ranked>>,
+    /// Of the kept rows.
+    held_bytes: usize,
     progress: Progress,
     arrivals: i64,
 }
@@ -60,6 +63,13 @@ struct Ranked {
     sort: Bytes,
     arrival: i64,
     row: Box<[u8]>,
+}
+
+impl Ranked {
+    /// About what it takes in memory.
+    fn bytes(&self) -> usize {
+        size_of::<Ranked>() + 16 + spilled_bytes(self.sort.len()) + self.row.len()
+    }
 }
 
 impl WindowRank {
@@ -86,6 +96,7 @@ impl WindowRank {
             slab: KeySlab::default(),
             windows: BTreeMap::new(),
             tops: Vec::new(),
+            held_bytes: 0,
             progress: Progress::default(),
             arrivals: 0,
             shape,
@@ -167,8 +178,12 @@ impl WindowRank {
         let (at, end) = (self.place(slot, sort), self.last_rank());
         if at < end {
             let top = &mut self.tops[slot as usize];
-            top.insert(at, Ranked { sort: Bytes::from_slice(sort), arrival, row: row.into() });
-            top.truncate(end);
+            let ranked = Ranked { sort: Bytes::from_slice(sort), arrival, row: row.into() };
+            self.held_bytes += ranked.bytes();
+            top.insert(at, ranked);
+            if top.len() > end {
+                self.held_bytes -= top.pop().map_or(0, |ranked| ranked.bytes());
+            }
         }
     }
 
@@ -178,6 +193,7 @@ impl WindowRank {
         let mut shown: Vec<(i64, Box<[u8]>)> = Vec::new();
         for slot in keys.slots {
             let top = std::mem::take(&mut self.tops[slot as usize]);
+            self.held_bytes -= top.iter().map(Ranked::bytes).sum::<usize>();
             self.slab.release(slot);
             let ranked = top.into_iter().enumerate().skip(first);
             shown.extend(ranked.map(|(at, ranked)| (at as i64 + 1, ranked.row)));
@@ -229,6 +245,10 @@ impl Operator for WindowRank {
             self.fire(window, out)?;
         }
         Ok(())
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        StateBytes::in_memory(self.slab.memory_bytes() + self.held_bytes)
     }
 
     fn snapshot(

@@ -28,6 +28,7 @@ use smallvec::SmallVec;
 use super::assign::{Clock, is_instant};
 use super::calls::WindowCalls;
 use super::slices::Span;
+use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::aggregate::Steps;
 use crate::operators::keys::KeyTable;
@@ -338,6 +339,14 @@ impl Operator for SessionAggregate {
     fn next_processing_timer(&self) -> Option<i64> {
         let (end, _) = self.timers.first_key_value().filter(|_| self.is_proctime())?;
         Some(self.fires_at(*end))
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        let sessions = self.sessions.len() - self.free.len();
+        // The session, and its places in its key's list and among the timers.
+        let of_sessions = sessions * (size_of::<Session>() + 32);
+        let of_calls = self.calls.memory_bytes(sessions);
+        StateBytes::in_memory(self.table.memory_bytes() + of_sessions + of_calls)
     }
 
     fn snapshot(

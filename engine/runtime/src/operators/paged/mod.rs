@@ -1,0 +1,203 @@
+//! State larger than memory: an operator's tables become a cache of pages over a page
+//! store.
+//!
+//! A page is all entries of one key. Flow: before a batch, pages of its keys that are
+//! not in memory are read and loaded by the code that restores; keys that the batch
+//! touches are dirty; when the tables outgrow their allowance, keys that were not used
+//! lately are dropped, the dirty ones written first; at a barrier the pages of dirty
+//! keys are written, those of dead keys removed, and the store is frozen.
+//!
+//! Without a store ([`Operator::use_pages`] was not called) a [`Paged`] hands every
+//! call on and does nothing else.
+//!
+//! Caveats: a page is rewritten whole, so a key with very many rows costs its size at
+//! every checkpoint that finds it dirty, and all keys of one batch are in memory
+//! together. State past its time-to-live that nobody touches is taken out of the store
+//! by looking through one key group after another, all within one time-to-live.
+
+mod expiry;
+mod pages;
+
+use std::sync::Arc;
+
+use millrace_dataflow::Batch;
+use millrace_state::PageStore;
+
+use super::keys::KeyTable;
+use crate::memory::{Account, StateBytes};
+use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use pages::Pages;
+
+/// Receives entries: `(index into the slots saved, table, bytes before the key, value)`.
+pub type Put<'a> = dyn FnMut(usize, u8, &[u8], &[u8]) + 'a;
+
+/// An operator whose state is a table of keys, each with entries of its own.
+///
+/// [`Operator::restore`] must add to what is there, and may be called between batches.
+pub trait Pageable: Operator {
+    fn table(&self) -> &KeyTable;
+
+    fn table_mut(&mut self) -> &mut KeyTable;
+
+    /// The columns that make a row's key.
+    fn key_columns(&self, input: usize) -> &[usize];
+
+    /// Bytes before the key in the key of an entry.
+    fn prefix_bytes(&self) -> usize {
+        0
+    }
+
+    /// The live entries of these slots; a slot past its time has none.
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>);
+
+    /// Drops slots from memory with [`KeyTable::evict`]: their keys live on in the store.
+    fn forget(&mut self, slots: &[u32]);
+
+    /// About how much memory the tables take: from counters, not by looking through them.
+    fn memory_bytes(&self) -> usize;
+
+    /// Whether every key of a batch must be taken for changed. An operator that says no
+    /// calls [`KeyTable::mark_dirty`].
+    fn changes_what_it_touches(&self) -> bool {
+        true
+    }
+
+    /// Whether the slot must stay where it is: what it is to emit is held back.
+    fn is_pinned(&self, slot: u32) -> bool {
+        let _ = slot;
+        false
+    }
+
+    /// How long an entry lives after its last write, in ms, and the place of that time
+    /// among the BIGINTs that the entry's value begins with; `None`: for ever.
+    fn life_of(&self, table: u8) -> Option<(i64, usize)>;
+}
+
+/// An operator, and its page store when it has one.
+pub struct Paged<O> {
+    inner: O,
+    name: String,
+    pages: Option<Pages>,
+    account: Option<Arc<Account>>,
+}
+
+impl<O: Pageable> Paged<O> {
+    pub fn new(inner: O, name: &str) -> Paged<O> {
+        Paged { inner, name: name.to_owned(), pages: None, account: None }
+    }
+
+    /// After what may have let slots go.
+    fn shrink(&mut self, ctx: &OperatorContext) -> Result<(), OperatorError> {
+        match &mut self.pages {
+            Some(pages) => pages.shrink(&mut self.inner, self.account.as_deref(), ctx),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All entries of an operator whose state is in memory.
+pub fn snapshot_all<O: Pageable>(
+    operator: &O,
+    ctx: &OperatorContext,
+    writer: &mut dyn StateWriter,
+) {
+    let KeyTable { slab, index, .. } = operator.table();
+    let slots: Vec<u32> = index.slots().collect();
+    operator.save(&slots, ctx, &mut |at, table, prefix, value| {
+        writer.put(StateEntry {
+            key_group: Some(slab.group(slots[at], ctx.max_parallelism)),
+            table,
+            key: [prefix, slab.key(slots[at])].concat(),
+            value: value.to_vec(),
+        });
+    });
+}
+
+impl<O: Pageable> Operator for Paged<O> {
+    fn on_batch(
+        &mut self,
+        input: usize,
+        batch: Batch,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let Some(pages) = &mut self.pages else {
+            return self.inner.on_batch(input, batch, ctx, out);
+        };
+        pages.bring(&mut self.inner, input, &batch, ctx)?;
+        self.inner.on_batch(input, batch, ctx, out)?;
+        pages.shrink(&mut self.inner, self.account.as_deref(), ctx)
+    }
+
+    fn on_watermark(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        self.inner.on_watermark(ctx, out)?;
+        self.shrink(ctx)
+    }
+
+    fn on_processing_time(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        self.inner.on_processing_time(ctx, out)?;
+        self.shrink(ctx)
+    }
+
+    fn next_processing_timer(&self) -> Option<i64> {
+        self.inner.next_processing_timer()
+    }
+
+    fn watermark_delay_ms(&self) -> i64 {
+        self.inner.watermark_delay_ms()
+    }
+
+    fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.inner.on_end(ctx, out)
+    }
+
+    fn keeps_pages(&self) -> bool {
+        true
+    }
+
+    fn use_pages(&mut self, store: Box<dyn PageStore>) {
+        self.inner.table_mut().track();
+        self.pages = Some(Pages::new(store, &self.name));
+    }
+
+    fn account_for(&mut self, account: &Arc<Account>) {
+        self.account = Some(Arc::clone(account));
+    }
+
+    fn state_bytes(&self) -> StateBytes {
+        StateBytes {
+            memory: self.inner.memory_bytes() as u64,
+            stored: self.pages.as_ref().map_or(0, Pages::stored_bytes),
+        }
+    }
+
+    fn snapshot(
+        &mut self,
+        ctx: &OperatorContext,
+        writer: &mut dyn StateWriter,
+    ) -> Result<(), OperatorError> {
+        match &mut self.pages {
+            Some(pages) => pages.snapshot(&mut self.inner, ctx, writer),
+            None => self.inner.snapshot(ctx, writer),
+        }
+    }
+
+    fn restore(
+        &mut self,
+        ctx: &OperatorContext,
+        entries: Vec<StateEntry>,
+    ) -> Result<(), OperatorError> {
+        match &mut self.pages {
+            Some(pages) => pages.restore(&mut self.inner, self.account.as_deref(), ctx, entries),
+            None => self.inner.restore(ctx, entries),
+        }
+    }
+}
