@@ -58,7 +58,7 @@ impl Backend {
             settings: settings.clone(),
             directory,
             prefix: format!("{claim}-{attempt}"),
-            background: pages.then(|| Background::start(settings.threads.saturating_sub(1))),
+            background: pages.then(|| Background::start(settings.threads.div_ceil(2))),
             lock,
         })
     }
@@ -79,6 +79,11 @@ impl Backend {
         self.directory.join(format!("{node}-{subtask}"))
     }
 
+    /// What the names of a subtask's runs begin with.
+    pub fn prefix_of(&self, node: usize, subtask: u16) -> String {
+        format!("{}-{node}-{subtask}", self.prefix)
+    }
+
     /// The store of a subtask of an operator, with these pages in it; `None` when all
     /// state is in memory. `most_bytes`: of its buffers and its cache together.
     ///
@@ -92,7 +97,7 @@ impl Backend {
         most_bytes: usize,
     ) -> Result<Option<Box<dyn PageStore>>, PageError> {
         let Some(background) = &self.background else { return Ok(None) };
-        let name = format!("{}-{node}-{subtask}", self.prefix);
+        let name = self.prefix_of(node, subtask);
         let part = (most_bytes / (self.settings.write_buffers + 1)).max(LEAST_BUFFER);
         let options = RunOptions {
             write_buffer_bytes: self.settings.write_buffer_bytes.min(part),

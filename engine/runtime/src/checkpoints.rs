@@ -12,7 +12,7 @@ use millrace_dataflow::{Barrier, BarrierKind, CheckpointId, RuntimeLevel};
 use millrace_state::manifest::{SinkState, SourceState};
 use millrace_state::store::{NewCheckpoint, Written};
 use millrace_state::write::{OperatorContent, SnapshotContent};
-use millrace_state::{SnapshotKind, StateError, write};
+use millrace_state::{SnapshotKind, StateError};
 use tracing::{debug, info, warn};
 
 use crate::attempt::Attempt;
@@ -287,18 +287,9 @@ impl Attempt<'_> {
                         store.savepoint_location(claim, id, directory.as_deref()).await?
                     }
                 };
-                let encode = move || {
-                    let parallelism = |node| topology.parallelism_of(node);
-                    content.operators.extend(in_flight::contents(
-                        &spec.graph,
-                        parallelism,
-                        in_flight,
-                    ));
-                    write::encode(content)
-                };
-                let encoded = tokio::task::spawn_blocking(encode).await;
-                let encoded = encoded.expect("encoding does not panic")?;
-                let written = store.write_snapshot(&location, encoded).await?;
+                let parallelism = |node| topology.parallelism_of(node);
+                content.operators.extend(in_flight::contents(&spec.graph, parallelism, in_flight));
+                let written = store.write_content(&location, content).await?;
                 Ok((location, written))
             };
             let result = write.await;

@@ -12,6 +12,7 @@ use millrace_dataflow::source::TaskContext;
 use millrace_dataflow::{Message, Schema, Watermark};
 use millrace_state::pages::visit_entries;
 use millrace_state::read::Share;
+use millrace_state::shared::FetchTarget;
 use millrace_state::{LoadedSnapshot, PageError, RunSet};
 
 use crate::alignment::{Aligner, AlignmentGroups};
@@ -442,8 +443,10 @@ fn restored_runs(
     };
     let groups = environment.operator_context(Watermark::MIN).key_groups;
     let directory = attempt.backend.directory_of(index, environment.subtask);
+    let prefix = attempt.backend.prefix_of(index, environment.subtask);
+    let target = FetchTarget { directory: &directory, prefix: &prefix };
     let (spec, manifest) = (&attempt.spec, &snapshot.manifest);
-    let fetched = spec.store.fetch_runs(&snapshot.location, manifest, state, groups, &directory);
+    let fetched = spec.store.fetch_runs(&snapshot.location, manifest, state, groups, target);
     Ok(spec.io.block_on(fetched).map_err(|error| TaskError::from_error(&node.name, &error))?)
 }
 

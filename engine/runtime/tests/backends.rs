@@ -117,7 +117,7 @@ fn f5_2_sizes_tell_what_was_written_from_what_there_is() {
         (record.bytes, record.state_bytes)
     };
     let (first, second) = (checkpoint(), checkpoint());
-    assert_eq!(first.0, first.1);
+    assert!(first.0 <= first.1 && first.0 > 0, "{first:?}");
     assert!(second.0 < second.1 / 2, "{second:?}: nothing has changed");
     assert_eq!(first.1, second.1);
 }

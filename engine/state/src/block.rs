@@ -32,8 +32,9 @@ pub struct EntryBuffer {
     groups: BTreeMap<u16, Body>,
 }
 
+/// The entries of one key group.
 #[derive(Clone, Debug, Default)]
-struct Body {
+pub(crate) struct Body {
     bytes: Vec<u8>,
     entries: u32,
 }
@@ -77,36 +78,29 @@ impl EntryBuffer {
         self.groups.is_empty()
     }
 
-    /// Appends the blocks to `out`, in order of key group, those without one last.
-    #[cfg(test)]
-    fn encode(&self, compress: bool, out: &mut Vec<u8>) -> Vec<BlockMeta> {
-        let all = KeyGroupRange { start: 0, end: NO_GROUP };
-        self.encode_with(&RunSet::default(), all, compress, out).expect("no runs to read")
-    }
-
-    /// Appends the blocks of these entries and of the pages of `range` to `out`, in
-    /// order of key group, those without one last. Pages are read group by group.
+    /// Gives what it holds and the pages of `range` to `put(group, body)`, in order of
+    /// key group, entries without one last. Pages are read group by group, so that no
+    /// more than one of them is in memory.
     ///
     /// # Errors
-    /// The pages cannot be read, or are no lists of entries.
-    pub(crate) fn encode_with(
+    /// The pages cannot be read, or are no lists of entries; or those of `put`.
+    pub(crate) fn each_group(
         &self,
         runs: &RunSet,
         range: KeyGroupRange,
-        compress: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<Vec<BlockMeta>, PageError> {
-        let mut blocks = Blocks { start: out.len(), compress, out, metas: vec![] };
+        put: &mut dyn FnMut(u16, &Body) -> Result<(), PageError>,
+    ) -> Result<(), PageError> {
         let mut rest = self.groups.iter().peekable();
         let mut current: Option<(u16, Body)> = None;
-        let mut odd = None;
+        let mut result = Ok(());
         runs.pages(range, &mut |group, _, page| {
+            if result.is_err() {
+                return;
+            }
             if current.as_ref().is_none_or(|(of, _)| *of != group.0) {
-                if let Some((of, body)) = current.take() {
-                    blocks.put(of, &body);
-                }
+                result = current.take().map_or(Ok(()), |(of, body)| put(of, &body));
                 while let Some((of, body)) = rest.next_if(|(of, _)| **of < group.0) {
-                    blocks.put(*of, body);
+                    result = std::mem::replace(&mut result, Ok(())).and_then(|()| put(*of, body));
                 }
                 let own = rest.next_if(|(of, _)| **of == group.0);
                 current = Some((group.0, own.map_or_else(Body::default, |own| own.1.clone())));
@@ -114,44 +108,41 @@ impl EntryBuffer {
             let Some((_, body)) = &mut current else { return };
             match pages::visit_entries(page, |_, _, _| {}) {
                 Ok(entries) => body.entries += entries,
-                Err(reason) => odd = Some(reason),
+                Err(reason) => result = Err(PageError::damaged("a page", reason)),
             }
             body.bytes.extend_from_slice(page);
         })?;
+        result?;
         if let Some((of, body)) = current {
-            blocks.put(of, &body);
+            put(of, &body)?;
         }
-        rest.for_each(|(of, body)| blocks.put(*of, body));
-        match odd {
-            Some(reason) => Err(PageError::damaged("a page", reason)),
-            None => Ok(blocks.metas),
-        }
+        rest.try_for_each(|(of, body)| put(*of, body))
     }
-}
 
-/// The blocks of one section, as they are written.
-struct Blocks<'a> {
-    start: usize,
-    compress: bool,
-    out: &'a mut Vec<u8>,
-    metas: Vec<BlockMeta>,
-}
-
-impl Blocks<'_> {
-    fn put(&mut self, group: u16, body: &Body) {
-        let at = self.out.len();
-        body.encode(group, self.compress, self.out);
-        self.metas.push(BlockMeta {
-            group: (group != NO_GROUP).then_some(group),
-            offset: (at - self.start) as u64,
-            length: (self.out.len() - at) as u64,
-            entries: body.entries,
-        });
+    /// Appends the blocks to `out`.
+    #[cfg(test)]
+    fn encode(&self, compress: bool, out: &mut Vec<u8>) -> Vec<BlockMeta> {
+        let all = KeyGroupRange { start: 0, end: NO_GROUP };
+        let (start, mut metas) = (out.len(), vec![]);
+        self.each_group(&RunSet::default(), all, &mut |group, body| {
+            let offset = (out.len() - start) as u64;
+            metas.push(body.encode(group, compress, offset, out));
+            Ok(())
+        })
+        .expect("there are no runs to read");
+        metas
     }
 }
 
 impl Body {
-    fn encode(&self, group: u16, compress: bool, out: &mut Vec<u8>) {
+    /// Appends the block to `out`; `offset` is its place within its section.
+    pub(crate) fn encode(
+        &self,
+        group: u16,
+        compress: bool,
+        offset: u64,
+        out: &mut Vec<u8>,
+    ) -> BlockMeta {
         let packed = compress
             .then(|| zstd::bulk::compress(&self.bytes, ZSTD_LEVEL).ok())
             .flatten()
@@ -166,6 +157,12 @@ impl Body {
         out.extend_from_slice(&checksum(&tail, stored).to_le_bytes());
         out.extend_from_slice(&tail);
         out.extend_from_slice(stored);
+        BlockMeta {
+            group: (group != NO_GROUP).then_some(group),
+            offset,
+            length: (HEADER + stored.len()) as u64,
+            entries: self.entries,
+        }
     }
 }
 

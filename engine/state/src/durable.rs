@@ -3,7 +3,8 @@
 //! Guarantees: when a create ([`PutMode::Create`]) has answered, its file is on disk,
 //! and so is every file put before it through the same store, each with its name and
 //! its directories. No file has a name before its bytes are on disk, so that none is
-//! ever found empty or cut off. What is read back is durable, too.
+//! ever found empty or cut off; but one put in parts counts only for whoever has heard
+//! that it is complete, as a manifest's writer has. What is read back is durable, too.
 //!
 //! Cost: one sync a file, and one a directory for each create: a plain put leaves its
 //! directory to the next create, as the state files of a checkpoint count only once
@@ -23,6 +24,7 @@ use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UploadPart,
 };
 
 /// How many staged files with one name may lie about after crashes.
@@ -188,6 +190,38 @@ fn create_staged(path: &FilePath) -> io::Result<(File, PathBuf)> {
     Err(io::Error::other(format!("{STAGES} staged files for {} are in the way", path.display())))
 }
 
+/// A file in parts: it has its name a moment before its bytes are on disk, and its
+/// writer hears of it after. Its directory is left to the next create.
+#[derive(Debug)]
+struct DurableUpload {
+    inner: Box<dyn MultipartUpload>,
+    disk: Arc<Disk>,
+    path: PathBuf,
+}
+
+#[async_trait]
+impl MultipartUpload for DurableUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.inner.put_part(data)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let result = self.inner.complete().await?;
+        let (disk, path) = (Arc::clone(&self.disk), self.path.clone());
+        let name = path.display().to_string();
+        let sync = move || disk.sync.file(&File::open(&path)?, &path);
+        let synced = tokio::task::spawn_blocking(sync).await;
+        synced
+            .map_err(|source| Error::JoinError { source })?
+            .map_err(|source| named(name, source))?;
+        Ok(result)
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}
+
 impl fmt::Display for DurableFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DurableFiles({})", self.inner)
@@ -215,7 +249,15 @@ impl ObjectStore for DurableFiles {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
+        let expect = |disk: &Disk, path: &FilePath| {
+            let directory = path.parent().unwrap_or(FilePath::new("/"));
+            disk.make_directories(directory)?;
+            disk.expect(directory);
+            Ok(path.to_owned())
+        };
+        let path = self.on_disk(location, expect).await?;
+        let inner = self.inner.put_multipart_opts(location, options).await?;
+        Ok(Box::new(DurableUpload { inner, disk: Arc::clone(&self.disk), path }))
     }
 
     /// Settles first: a create whose sync failed may be looked up to see who won it.

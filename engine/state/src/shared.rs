@@ -71,6 +71,16 @@ impl Pins {
     }
 }
 
+/// Where fetched runs go.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchTarget<'a> {
+    /// Of the subtask alone.
+    pub directory: &'a FilePath,
+    /// As that of the runs that the subtask writes: begins the names of those that come
+    /// from another application, whose names mean nothing in this one.
+    pub prefix: &'a str,
+}
+
 impl Drop for Pins {
     fn drop(&mut self) {
         let mut known = self.known.lock();
@@ -158,8 +168,8 @@ impl CheckpointStore {
         }
     }
 
-    /// Fetches the pages of some key groups of an operator: its runs into `directory`,
-    /// every byte compared with the manifest's checksum.
+    /// Fetches the pages of some key groups of an operator: its runs into the target's
+    /// directory, every byte compared with the manifest's checksum.
     ///
     /// # Errors
     /// A run is missing or damaged, or the disk fails.
@@ -169,7 +179,7 @@ impl CheckpointStore {
         manifest: &Manifest,
         operator: &OperatorState,
         groups: KeyGroupRange,
-        directory: &FilePath,
+        target: FetchTarget<'_>,
     ) -> Result<RunSet, StateError> {
         let Some(shared) = &manifest.shared else { return Ok(RunSet::default()) };
         let from = location::resolve(&location::parse(location)?, shared)?;
@@ -187,7 +197,7 @@ impl CheckpointStore {
                     Entry::Occupied(run) => Arc::clone(run.get()),
                     Entry::Vacant(place) => {
                         let meta = &manifest.runs[part.run];
-                        let run = self.fetch_run(&from, meta, directory).await?;
+                        let run = self.fetch_run(&from, meta, target).await?;
                         Arc::clone(place.insert(Arc::new(run)))
                     }
                 };
@@ -202,8 +212,14 @@ impl CheckpointStore {
         &self,
         from: &Path,
         meta: &RunMeta,
-        directory: &FilePath,
+        target: FetchTarget<'_>,
     ) -> Result<Run, StateError> {
+        let is_own = *from == self.shared_directory();
+        let called = if is_own {
+            meta.name.clone()
+        } else {
+            format!("{}-from-{}", target.prefix, meta.name)
+        };
         let path = from.clone().join(meta.name.as_str());
         let name = location::display(&path);
         let reading = |source| store_error(&format!("read {name}"), source);
@@ -213,17 +229,17 @@ impl CheckpointStore {
             }
             got => got.map_err(reading)?,
         };
-        let mut copy = Copy::create(directory, &meta.name)?;
+        let mut copy = Copy::create(target.directory, &called)?;
         let mut chunks = got.into_stream();
         while let Some(chunk) = chunks.next().await {
             copy.write(&chunk.map_err(reading)?)?;
         }
         let local =
             copy.finish(meta).map_err(|reason| StateError::damaged(name.clone(), reason))?;
-        let run = Run::open_checked(&local, &meta.name, meta.crc32)
+        let run = Run::open_checked(&local, &called, meta.crc32)
             .map_err(|error| StateError::damaged(name, crate::error::chain(&error)))?;
-        if *from == self.shared_directory() {
-            self.shared.known.lock().stored.insert(meta.name.clone());
+        if is_own {
+            self.shared.known.lock().stored.insert(called);
         }
         Ok(run)
     }

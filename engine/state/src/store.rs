@@ -17,10 +17,11 @@ use crate::error::StateError;
 use crate::location;
 use crate::log::{self, Claim, Created, Entry, EntryKind, RestoreRequest, Restored};
 use crate::manifest::{self, METADATA, Manifest};
+use crate::pages::{PageError, Run};
 use crate::read::{LoadedSnapshot, file_name};
 use crate::retention;
 use crate::shared::{Pins, SharedRuns};
-use crate::write::Encoded;
+use crate::write::{self, Encoded, Piece, SnapshotContent};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 16;
@@ -136,7 +137,7 @@ impl CheckpointStore {
                 };
             let kind = EntryKind::Generation { restores: restores.clone() };
             let entry = self.entry(sequence, generation, now_ms, kind);
-            if self.create(&entry).await?.is_none() {
+            if self.create(&entry).await?.is_none() && self.is_last(sequence).await? {
                 let last_checkpoint = log::last_checkpoint(&entries);
                 let next = sequence + 1;
                 return Ok(Claimed {
@@ -149,6 +150,14 @@ impl CheckpointStore {
                 });
             }
         }
+    }
+
+    /// Whether a claim is where it should be. Between the look at the log and the create
+    /// others may have gone on, and retention may have made its place free again: an
+    /// entry there fences nobody.
+    async fn is_last(&self, sequence: u64) -> Result<bool, StateError> {
+        let entries = self.entries().await?;
+        Ok(entries.last().is_none_or(|last| last.sequence <= sequence))
     }
 
     /// Makes a checkpoint visible: the only place where the right to commit comes from.
@@ -258,22 +267,104 @@ impl CheckpointStore {
         encoded: Encoded,
     ) -> Result<Written, StateError> {
         let directory = location::parse(location)?;
-        let state_bytes = encoded.state_bytes();
-        let (pins, run_bytes) = self.put_runs(&encoded.runs).await?;
-        let file_bytes: u64 = encoded.manifest.files.iter().map(|file| file.length).sum();
         let mut puts = vec![];
         for (meta, bytes) in encoded.manifest.files.iter().zip(encoded.files) {
             let path = directory.clone().join(meta.name.as_str());
             puts.push(self.write_file(path, bytes).boxed());
         }
         futures::stream::iter(puts).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
+        self.finish_snapshot(directory, &encoded.manifest, &encoded.runs).await
+    }
+
+    /// As [`CheckpointStore::write_snapshot`], while it is being encoded on another
+    /// thread: no more than some pieces of the state files are in memory.
+    ///
+    /// # Errors
+    /// As there, or a run cannot be read.
+    pub async fn write_content(
+        &self,
+        location: &str,
+        content: SnapshotContent,
+    ) -> Result<Written, StateError> {
+        let directory = location::parse(location)?;
+        let (sender, pieces) = tokio::sync::mpsc::channel(2);
+        let encoding = tokio::task::spawn_blocking(move || {
+            write::encode_into(content, &mut |piece| {
+                sender.blocking_send(piece).map_err(|_| given_up())
+            })
+        });
+        let put = self.put_pieces(&directory, pieces).await;
+        let encoded = encoding.await.expect("encoding does not panic");
+        // If the store failed, that is why the encoding was given up.
+        put?;
+        let (manifest, runs) = encoded?;
+        self.finish_snapshot(directory, &manifest, &runs).await
+    }
+
+    /// Puts the runs that are not there yet, then the manifest.
+    async fn finish_snapshot(
+        &self,
+        directory: Path,
+        manifest: &Manifest,
+        runs: &[Arc<Run>],
+    ) -> Result<Written, StateError> {
+        let (pins, run_bytes) = self.put_runs(runs).await?;
+        let file_bytes: u64 = manifest.files.iter().map(|file| file.length).sum();
+        let state_bytes = write::state_bytes(manifest);
         let path = directory.join(METADATA);
-        let bytes = Bytes::from(manifest::encode(&encoded.manifest));
+        let bytes = Bytes::from(manifest::encode(manifest));
         self.objects
             .put_opts(&path, bytes.into(), PutOptions::from(PutMode::Create))
             .await
             .map_err(|source| store_error(&format!("write /{path}"), source))?;
         Ok(Written { bytes: run_bytes + file_bytes, state_bytes, pins })
+    }
+
+    /// Small files many at once, large ones in parts.
+    async fn put_pieces(
+        &self,
+        directory: &Path,
+        mut pieces: tokio::sync::mpsc::Receiver<Piece>,
+    ) -> Result<(), StateError> {
+        let mut small = tokio::task::JoinSet::new();
+        let mut next = pieces.recv().await;
+        while let Some(first) = next.take() {
+            let path = directory.clone().join(first.file.as_str());
+            next = pieces.recv().await;
+            if next.as_ref().is_some_and(|piece| piece.file == first.file) {
+                next = self.put_parts(&path, first, next, &mut pieces).await?;
+                continue;
+            }
+            let store = self.clone();
+            small.spawn(async move { store.write_file(path, first.bytes).await });
+            if small.len() >= CONCURRENCY {
+                joined(small.join_next().await)?;
+            }
+        }
+        while let Some(done) = small.join_next().await {
+            joined(Some(done))?;
+        }
+        Ok(())
+    }
+
+    /// One file; the first piece of the next one.
+    async fn put_parts(
+        &self,
+        path: &Path,
+        first: Piece,
+        mut next: Option<Piece>,
+        pieces: &mut tokio::sync::mpsc::Receiver<Piece>,
+    ) -> Result<Option<Piece>, StateError> {
+        let failed = |source| store_error(&format!("write /{path}"), source);
+        let mut upload = self.objects.put_multipart(path).await.map_err(failed)?;
+        let file = first.file.clone();
+        upload.put_part(first.bytes.into()).await.map_err(failed)?;
+        while let Some(piece) = next.take_if(|piece| piece.file == file) {
+            upload.put_part(piece.bytes.into()).await.map_err(failed)?;
+            next = pieces.recv().await;
+        }
+        upload.complete().await.map_err(failed)?;
+        Ok(next)
     }
 
     async fn write_file(&self, path: Path, bytes: Bytes) -> Result<(), StateError> {
@@ -461,6 +552,18 @@ impl CheckpointStore {
             Err(source) => Err(store_error(&format!("delete /{path}"), source)),
         }
     }
+}
+
+type Joined = Result<Result<(), StateError>, tokio::task::JoinError>;
+
+fn joined(done: Option<Joined>) -> Result<(), StateError> {
+    done.map_or(Ok(()), |done| done.expect("writing a file does not panic"))
+}
+
+/// What the encoding ends with when nobody takes its pieces any more.
+fn given_up() -> PageError {
+    let source = std::io::ErrorKind::BrokenPipe.into();
+    PageError::Disk { doing: "write the snapshot: the store has failed".into(), source }
 }
 
 impl Claimed {

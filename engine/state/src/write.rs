@@ -17,6 +17,9 @@ use crate::manifest::{
 };
 use crate::pages::{PageError, Run, RunRef, RunSet, Tier};
 
+/// A piece of a state file has at least so many bytes, unless it is the last one.
+const PIECE: usize = 8 << 20;
+
 /// All that one checkpoint holds.
 #[derive(Debug)]
 pub struct SnapshotContent {
@@ -60,17 +63,47 @@ pub struct Encoded {
     pub runs: Vec<Arc<Run>>,
 }
 
-/// The snapshot in its format. Waits for runs that are still being written, and reads
-/// those that become entries.
+/// Some bytes of a state file: those of one file follow each other, and files too.
+#[derive(Debug)]
+pub struct Piece {
+    pub file: String,
+    pub bytes: Bytes,
+}
+
+/// Takes pieces; an error ends the encoding.
+pub type PutPiece<'a> = &'a mut dyn FnMut(Piece) -> Result<(), PageError>;
+
+/// The snapshot in its format, with all its state files in memory.
 ///
 /// # Errors
 /// A run cannot be read.
 pub fn encode(content: SnapshotContent) -> Result<Encoded, PageError> {
+    let mut files: Vec<(String, Vec<u8>)> = vec![];
+    let (manifest, runs) = encode_into(content, &mut |piece| {
+        match files.last_mut().filter(|(name, _)| *name == piece.file) {
+            Some((_, bytes)) => bytes.extend_from_slice(&piece.bytes),
+            None => files.push((piece.file, piece.bytes.to_vec())),
+        }
+        Ok(())
+    })?;
+    let files = files.into_iter().map(|(_, bytes)| bytes.into()).collect();
+    Ok(Encoded { manifest, files, runs })
+}
+
+/// The snapshot in its format, its state files piece by piece. Waits for runs that are
+/// still being written, and reads those that become entries.
+///
+/// # Errors
+/// A run cannot be read; or those of `put`.
+pub fn encode_into(
+    content: SnapshotContent,
+    put: PutPiece<'_>,
+) -> Result<(Manifest, Vec<Arc<Run>>), PageError> {
     let mut encoder = Encoder {
         format: content.format,
         compress: content.compress && content.format >= 2,
         groups: KeyGroupRange { start: 0, end: content.max_parallelism },
-        files: FileSet::new(content.format),
+        files: FileSet::new(content.format, put),
         runs: (content.incremental && content.kind != SnapshotKind::Savepoint)
             .then(RunList::default),
     };
@@ -78,7 +111,7 @@ pub fn encode(content: SnapshotContent) -> Result<Encoded, PageError> {
     let operators: Vec<OperatorState> = operators
         .map(|(index, operator)| encoder.operator(index, operator))
         .collect::<Result<_, _>>()?;
-    let (files, metas) = encoder.files.finish();
+    let metas = encoder.files.finish()?;
     let runs = encoder.runs.map_or_else(Vec::new, |list| list.runs);
     let kind = if runs.is_empty() { content.kind } else { SnapshotKind::IncrementalCheckpoint };
     let manifest = Manifest {
@@ -96,35 +129,33 @@ pub fn encode(content: SnapshotContent) -> Result<Encoded, PageError> {
         shared: (!runs.is_empty()).then(|| SHARED.to_owned()),
         runs: runs.iter().map(|run| run_meta(run)).collect(),
     };
-    Ok(Encoded { manifest, files, runs })
+    Ok((manifest, runs))
 }
 
 fn run_meta(run: &Run) -> RunMeta {
     RunMeta { name: run.name().to_owned(), length: run.length(), crc32: run.crc32() }
 }
 
-impl Encoded {
-    /// Bytes of the whole state, runs that were stored before among them.
-    pub fn state_bytes(&self) -> u64 {
-        let runs = self.manifest.runs.iter().map(|run| run.length);
-        self.manifest.files.iter().map(|file| file.length).chain(runs).sum()
-    }
+/// Bytes of the whole state, runs that were stored before among them.
+pub(crate) fn state_bytes(manifest: &Manifest) -> u64 {
+    let runs = manifest.runs.iter().map(|run| run.length);
+    manifest.files.iter().map(|file| file.length).chain(runs).sum()
 }
 
 /// Subtask, what it wrote, and its pages that become entries.
 type SubtaskState = (u16, EntryBuffer, RunSet);
 
-struct Encoder {
+struct Encoder<'a> {
     format: u32,
     compress: bool,
     /// All of them.
     groups: KeyGroupRange,
-    files: FileSet,
+    files: FileSet<'a>,
     /// `None`: runs become entries.
     runs: Option<RunList>,
 }
 
-impl Encoder {
+impl Encoder<'_> {
     fn operator(
         &mut self,
         index: usize,
@@ -178,7 +209,7 @@ impl Encoder {
         Ok((subtasks.collect(), referred))
     }
 
-    /// One block a key group, entries before pages.
+    /// One block a key group.
     fn section(
         &mut self,
         operator: usize,
@@ -186,9 +217,15 @@ impl Encoder {
         buffer: &EntryBuffer,
         pages: &RunSet,
     ) -> Result<Section, PageError> {
-        let (file, bytes) = self.files.file(operator, subtask);
-        let offset = bytes.len() as u64;
-        let blocks = buffer.encode_with(pages, self.groups, self.compress, bytes)?;
+        let file = self.files.file(operator, subtask)?;
+        let (offset, compress) = (self.files.position(), self.compress);
+        let files = &mut self.files;
+        let mut blocks = vec![];
+        buffer.each_group(pages, self.groups, &mut |group, body| {
+            let at = files.position() - offset;
+            blocks.push(body.encode(group, compress, at, &mut files.pending));
+            files.write_when_enough()
+        })?;
         Ok(Section { subtask, file, offset, blocks })
     }
 }
@@ -216,35 +253,60 @@ impl RunList {
 }
 
 /// A file per operator and subtask; from format 4 on one file in all.
-struct FileSet {
+struct FileSet<'a> {
     merge: bool,
-    files: Vec<(String, Vec<u8>)>,
+    /// The last one is being written.
+    metas: Vec<FileMeta>,
+    checksum: crc32fast::Hasher,
+    pending: Vec<u8>,
+    put: PutPiece<'a>,
 }
 
-impl FileSet {
-    fn new(format: u32) -> FileSet {
-        FileSet { merge: format >= 4, files: vec![] }
+impl<'a> FileSet<'a> {
+    fn new(format: u32, put: PutPiece<'a>) -> FileSet<'a> {
+        let checksum = crc32fast::Hasher::new();
+        FileSet { merge: format >= 4, metas: vec![], checksum, pending: vec![], put }
     }
 
-    /// Where a subtask's section goes.
-    fn file(&mut self, operator: usize, subtask: u16) -> (usize, &mut Vec<u8>) {
-        if !self.merge || self.files.is_empty() {
+    /// The file that a subtask's section goes to.
+    fn file(&mut self, operator: usize, subtask: u16) -> Result<usize, PageError> {
+        if !self.merge || self.metas.is_empty() {
+            self.end_file()?;
             let name =
                 if self.merge { "state".into() } else { format!("state-{operator}-{subtask}") };
-            self.files.push((name, vec![]));
+            self.metas.push(FileMeta { name, length: 0, crc32: 0 });
         }
-        let file = self.files.len() - 1;
-        (file, &mut self.files[file].1)
+        Ok(self.metas.len() - 1)
     }
 
-    fn finish(self) -> (Vec<Bytes>, Vec<FileMeta>) {
-        self.files
-            .into_iter()
-            .map(|(name, bytes)| {
-                let meta =
-                    FileMeta { name, length: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
-                (Bytes::from(bytes), meta)
-            })
-            .unzip()
+    /// Within the file.
+    fn position(&self) -> u64 {
+        self.metas.last().map_or(0, |meta| meta.length) + self.pending.len() as u64
+    }
+
+    fn write_when_enough(&mut self) -> Result<(), PageError> {
+        if self.pending.len() >= PIECE { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), PageError> {
+        let Some(meta) = self.metas.last_mut() else { return Ok(()) };
+        let bytes = std::mem::take(&mut self.pending);
+        self.checksum.update(&bytes);
+        meta.length += bytes.len() as u64;
+        (self.put)(Piece { file: meta.name.clone(), bytes: bytes.into() })
+    }
+
+    fn end_file(&mut self) -> Result<(), PageError> {
+        self.write()?;
+        let checksum = std::mem::take(&mut self.checksum).finalize();
+        if let Some(meta) = self.metas.last_mut() {
+            meta.crc32 = checksum;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<FileMeta>, PageError> {
+        self.end_file()?;
+        Ok(self.metas)
     }
 }

@@ -108,7 +108,7 @@ impl Subtasks {
             stores: vec![],
             starts: 0,
             compress,
-            background: Background::start(1),
+            background: Background::start(2),
             directory: tempfile::tempdir().unwrap(),
         };
         subtasks.rescale(1);

@@ -26,13 +26,24 @@ fn resident_mb() -> u64 {
     pages.unwrap_or(0) * 4 / 1024
 }
 
+/// CPU seconds of the whole process so far.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
 fn timed<T>(what: &str, count: u64, act: impl FnOnce() -> T) -> T {
     #[expect(clippy::disallowed_methods, reason = "this measures")]
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let result = act();
     let seconds = start.elapsed().as_secs_f64();
     let (rate, resident) = (count as f64 / seconds / 1e6, resident_mb());
-    println!("{what}: {count} in {seconds:.2} s, {rate:.2} M/s, {resident} MB resident");
+    let cpu = cpu_seconds() - cpu;
+    println!(
+        "{what}: {count} in {seconds:.2} s ({cpu:.2} s of CPU), {rate:.2} M/s, {resident} MB resident"
+    );
     result
 }
 

@@ -1,14 +1,22 @@
 //! Two engines, one log: never do both commit.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use millrace_dataflow::{CheckpointId, Generation};
 use millrace_state::fault::{Death, MortalStore};
 use millrace_state::store::NewCheckpoint;
 use millrace_state::{CheckpointStore, Claimed, EntryKind, RestoreRequest, Restored, StateError};
-use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -35,7 +43,10 @@ struct Engine {
 }
 
 impl Engine {
-    async fn start(store: CheckpointStore, generation: u64) -> Result<Engine, StateError> {
+    async fn start(
+        store: CheckpointStore,
+        generation: u64,
+    ) -> std::result::Result<Engine, StateError> {
         let claimed = store.claim(Generation(generation), &RestoreRequest::Latest, 0).await?;
         let next = claimed.last_checkpoint.0 + 1;
         Ok(Engine { store, claimed, next, committed: vec![], fenced: false })
@@ -109,6 +120,99 @@ async fn racing_for_one_sequence_has_one_winner() {
             |engine| engine.claimed.generation == Generation(5) && !engine.committed.is_empty()
         ));
     }
+}
+
+type Meanwhile = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+/// Lets something happen between a claimant's look at the log and its first create.
+struct Slow {
+    inner: Arc<dyn ObjectStore>,
+    meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+impl fmt::Debug for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slow({})", self.inner)
+    }
+}
+
+impl fmt::Display for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slow({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Slow {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile().await;
+        }
+        self.inner.put_opts(location, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[tokio::test]
+async fn a_claim_whose_place_retention_has_freed_is_made_again() {
+    let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let old = Engine::start(store(&memory, "old"), 1).await.unwrap();
+    let old = Arc::new(tokio::sync::Mutex::new(old));
+    old.lock().await.checkpoint().await;
+    let running = Arc::clone(&old);
+    let meanwhile: Meanwhile = Box::new(move || {
+        Box::pin(async move {
+            let mut old = running.lock().await;
+            for _ in 0..3 {
+                old.checkpoint().await;
+            }
+            old.store.retire(old.claimed.next_sequence(), 1).await.unwrap();
+        })
+    });
+    let meanwhile = Mutex::new(Some(meanwhile));
+    let slow: Arc<dyn ObjectStore> = Arc::new(Slow { inner: Arc::clone(&memory), meanwhile });
+    let new = Engine::start(store(&slow, "new"), 2).await.unwrap();
+    let Restored::Checkpoint { checkpoint, .. } = new.claimed.restores else { panic!("nothing") };
+    assert_eq!(checkpoint, CheckpointId(4), "the newest");
+    let mut old = old.lock().await;
+    old.checkpoint().await;
+    assert!(old.fenced, "by the claim, wherever it was made first");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use millrace_state::pages::{
     Background, PageStore, RunOptions, RunSet, Runs, put_entry, visit_entries,
 };
 use millrace_state::read::Share;
+use millrace_state::shared::FetchTarget;
 use millrace_state::store::NewCheckpoint;
 use millrace_state::write::{self, OperatorContent, SnapshotContent};
 use millrace_state::{
@@ -42,8 +43,18 @@ struct Subtask {
 
 impl Subtask {
     fn open(directory: &Path, prefix: &str, background: &Background, from: &RunSet) -> Subtask {
+        Subtask::merging_at(4, directory, prefix, background, from)
+    }
+
+    fn merging_at(
+        merge_at: usize,
+        directory: &Path,
+        prefix: &str,
+        background: &Background,
+        from: &RunSet,
+    ) -> Subtask {
         let mut options = RunOptions::new(directory.join(prefix), prefix);
-        (options.write_buffer_bytes, options.merge_at) = (4_000, 4);
+        (options.write_buffer_bytes, options.merge_at) = (4_000, merge_at);
         let pages = Runs::open(options, background.clone(), from).unwrap();
         Subtask { pages, model: pages_of(from, GROUPS) }
     }
@@ -134,7 +145,8 @@ async fn restore(store: &CheckpointStore, groups: KeyGroupRange, into: &Path) ->
     };
     let loaded = store.load(&location, LEVEL).await.unwrap();
     let operator = loaded.operator(&OperatorId("a0".into())).unwrap();
-    store.fetch_runs(&location, &loaded.manifest, operator, groups, into).await.unwrap()
+    let target = FetchTarget { directory: into, prefix: "9-0" };
+    store.fetch_runs(&location, &loaded.manifest, operator, groups, target).await.unwrap()
 }
 
 fn shared_files(root: &Path) -> usize {
@@ -189,7 +201,8 @@ async fn h5_9_each_subtask_takes_its_key_groups_and_shares_what_is_stored() {
         let range = KeyGroupRange::of_subtask(GROUPS, 3, number);
         let name = format!("{}-{number}", claimed.sequence);
         let set = restore(&store, range, &work.path().join(&name)).await;
-        let subtask = &mut Subtask::open(work.path(), &name, &background, &set);
+        // What is merged is new, and this is about what is not.
+        let subtask = &mut Subtask::merging_at(1_000, work.path(), &name, &background, &set);
         assert!(subtask.model.keys().all(|(group, _)| range.contains(KeyGroup(*group))));
         models.append(&mut subtask.model);
         sets.push((number, subtask.pages.freeze().unwrap()));
@@ -220,7 +233,7 @@ async fn h1_9_a_savepoint_holds_the_pages_as_entries() {
         let mut content = content(1, SnapshotKind::Savepoint, runs);
         content.format = level.snapshot_format();
         let location = root.path().join(format!("sp-{level}")).to_str().unwrap().to_owned();
-        store.write_snapshot(&location, write::encode(content).unwrap()).await.unwrap();
+        store.write_content(&location, content).await.unwrap();
         let loaded = store.load(&location, level).await.unwrap();
         assert!(loaded.manifest.runs.is_empty() && loaded.manifest.shared.is_none());
         let operator = loaded.operator(&OperatorId("a0".into())).unwrap();
@@ -269,13 +282,47 @@ async fn a_run_that_is_missing_or_changed_is_refused_by_name() {
         std::fs::write(&path, bad).unwrap();
         let operator = &manifest.operators[0];
         let into = work.path().join("bad");
-        let fetched = store.fetch_runs(&location, &manifest, operator, all, &into).await;
+        let target = FetchTarget { directory: &into, prefix: "9-0" };
+        let fetched = store.fetch_runs(&location, &manifest, operator, all, target).await;
         named(fetched.unwrap_err());
     }
     std::fs::write(&path, &good[1..]).unwrap();
     named(store.inspect(&location, LEVEL).await.unwrap_err());
     std::fs::remove_file(&path).unwrap();
     named(store.load(&location, LEVEL).await.unwrap_err());
+}
+
+#[tokio::test]
+async fn h1_9_another_applications_checkpoint_is_taken_over_and_not_confused() {
+    let (root, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let background = Background::start(1);
+    let all = KeyGroupRange { start: 0, end: GROUPS };
+    // Both applications begin alike, and write runs of the same names.
+    let (mut stores, mut subtasks, mut claims) = (vec![], vec![], vec![]);
+    for name in ["one", "other"] {
+        let store = store(local(), &root.path().join(name));
+        let mut claimed = claim(&store, 1).await;
+        let into = work.path().join(name);
+        let mut subtask = Subtask::open(&into, "1-0", &background, &RunSet::default());
+        subtask.put(0..20, name.len() as u8);
+        let frozen = subtask.pages.freeze().unwrap();
+        checkpoint(&store, &mut claimed, 1, frozen).await.unwrap();
+        (stores.push(store), subtasks.push(subtask), claims.push(claimed));
+    }
+    let location = stores[0].checkpoint_location(claims[0].sequence, CheckpointId(1));
+    let (into, prefix) = (work.path().join("taken"), "2-0");
+    let loaded = stores[1].load(&location, LEVEL).await.unwrap();
+    let target = FetchTarget { directory: &into, prefix };
+    let operator = &loaded.manifest.operators[0];
+    let fetched = stores[1].fetch_runs(&location, &loaded.manifest, operator, all, target).await;
+    let mut taken = Subtask::open(work.path(), prefix, &background, &fetched.unwrap());
+    assert_eq!(taken.model, subtasks[0].model);
+    let frozen = taken.pages.freeze().unwrap();
+    let (written, whole) = checkpoint(&stores[1], &mut claims[1], 2, frozen).await.unwrap();
+    assert_eq!(written, whole, "nothing of it was there");
+    stores[1].retire(claims[1].next_sequence(), 1).await.unwrap();
+    let restored = restore(&stores[1], all, &work.path().join("again")).await;
+    assert_eq!(pages_of(&restored, GROUPS), subtasks[0].model);
 }
 
 #[tokio::test]

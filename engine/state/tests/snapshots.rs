@@ -6,9 +6,11 @@ use std::sync::Arc;
 use millrace_dataflow::graph::StateLayout;
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 use millrace_dataflow::{CheckpointId, Generation, OperatorId, RuntimeLevel};
+use millrace_state::durable::DurableFiles;
 use millrace_state::read::Share;
 use millrace_state::write::{self, OperatorContent, SnapshotContent};
 use millrace_state::{CheckpointStore, EntryBuffer, SnapshotKind};
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 fn store(root: &Path) -> CheckpointStore {
@@ -74,6 +76,38 @@ async fn every_level_reads_its_own_and_all_earlier_formats() {
                 assert_eq!(loaded.is_ok(), reader >= writer, "{writer} read by {reader}");
             }
         }
+    }
+}
+
+/// Larger than the parts that a file is put in.
+fn large(level: RuntimeLevel) -> SnapshotContent {
+    let mut content = content(level, false);
+    for (subtask, buffer) in &mut content.operators[0].subtasks {
+        for key in 0..100u32 {
+            let group = KeyGroup(*subtask * 64 + (key % 64) as u16);
+            buffer.put(Some(group), 3, &key.to_le_bytes(), &vec![key as u8; 200_000]);
+        }
+    }
+    content
+}
+
+#[tokio::test]
+async fn a_snapshot_written_piece_by_piece_is_the_one_written_at_once() {
+    for level in RuntimeLevel::ALL {
+        let root = tempfile::tempdir().unwrap();
+        let objects: Arc<dyn ObjectStore> = Arc::new(DurableFiles::new());
+        let store =
+            CheckpointStore::new(objects, root.path().to_str().unwrap(), "app", "test").unwrap();
+        let wanted = write::encode(large(level)).unwrap();
+        assert!(wanted.files.iter().any(|file| file.len() > 16 << 20));
+        let location = root.path().join("sp").to_str().unwrap().to_owned();
+        let written = store.write_content(&location, large(level)).await.unwrap();
+        let loaded = store.load(&location, level).await.unwrap();
+        assert_eq!(loaded.manifest, wanted.manifest);
+        let bytes: u64 = wanted.files.iter().map(|file| file.len() as u64).sum();
+        assert_eq!((written.bytes, written.state_bytes), (bytes, bytes));
+        let files = std::fs::read_dir(root.path().join("sp")).unwrap().count();
+        assert_eq!(files, wanted.files.len() + 1);
     }
 }
 

@@ -126,18 +126,21 @@ pub struct Background {
 }
 
 impl Background {
-    /// One thread that writes (each store's buffers in order), and `mergers` that merge.
-    pub fn start(mergers: usize) -> Background {
-        let (writes, merges) = (channel::<Job>(), channel::<Job>());
-        spawn("pages-write".into(), Arc::new(Mutex::new(writes.1)));
-        let received = Arc::new(Mutex::new(merges.1));
-        for number in 0..mergers.max(1) {
-            spawn(format!("pages-merge-{number}"), Arc::clone(&received));
-        }
-        Background { writes: writes.0, merges: merges.0 }
+    /// So many threads that write, and as many that merge: a long merge must not keep
+    /// buffers from being written.
+    pub fn start(threads: usize) -> Background {
+        let start = |name: &str| {
+            let (sender, receiver) = channel::<Job>();
+            let receiver = Arc::new(Mutex::new(receiver));
+            for number in 0..threads.max(1) {
+                spawn(format!("{name}-{number}"), Arc::clone(&receiver));
+            }
+            sender
+        };
+        Background { writes: start("pages-write"), merges: start("pages-merge") }
     }
 
-    /// Waits until all that was handed over before is done (with one merger): for tests.
+    /// Waits until all that was handed over before is done (with one thread): for tests.
     pub fn wait(&self) {
         for jobs in [&self.writes, &self.merges] {
             let (done, waits) = channel::<()>();

@@ -366,7 +366,11 @@ impl Shared {
         if state.is_merging || state.failed.is_some() || this.is_closed.load(Ordering::Relaxed) {
             return;
         }
-        let tiers: Vec<Arc<Tier>> = state.sources.iter().filter_map(as_tier).collect();
+        // Only behind the oldest that is still being written: what lies between two tiers
+        // must not be overtaken.
+        let behind = state.sources.iter().rposition(|source| as_tier(source).is_none());
+        let settled = &state.sources[behind.map_or(0, |at| at + 1)..];
+        let tiers: Vec<Arc<Tier>> = settled.iter().filter_map(as_tier).collect();
         let sizes: Vec<u64> = tiers.iter().map(|tier| tier.bytes()).collect();
         let Some(range) = choose(&sizes, this.options.merge_at) else { return };
         state.is_merging = true;

@@ -15,6 +15,8 @@ use crate::operators::keys::KeyTable;
 const SLOTS_AT_ONCE: usize = 1024;
 /// Entries restored before the tables are looked at again.
 const ENTRIES_AT_ONCE: usize = 16 * 1024;
+/// Of an entry in a page beside its key and its value.
+const ENTRY_BYTES: usize = 9;
 /// Removals kept in memory until the next barrier.
 const MOST_DEAD: usize = 64 * 1024;
 
@@ -149,7 +151,11 @@ impl Pages {
             key_of_entry.clear();
             key_of_entry.extend_from_slice(prefix);
             key_of_entry.extend_from_slice(slab.key(slots[at]));
-            put_entry(&mut pages[at], table, &key_of_entry, value);
+            let page = &mut pages[at];
+            if page.is_empty() {
+                page.reserve_exact(ENTRY_BYTES + key_of_entry.len() + value.len());
+            }
+            put_entry(page, table, &key_of_entry, value);
         });
         let table = operator.table_mut();
         let mut changes: Vec<Change> = Vec::with_capacity(slots.len());

@@ -2,7 +2,7 @@
 //! Run with `cargo nextest run -E 'test(speed_paged)' --run-ignored all --no-capture`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use millrace_dataflow::graph::{
@@ -72,21 +72,27 @@ fn measure(name: &str, node: &Node, output: &str, budget: Option<u64>) -> u64 {
         operator.account_for(&StateMemory::shared(limits).open(name, true));
     }
     let mut dice = Dice::new(7);
-    let (mut out, mut busy) = (Output::default(), std::time::Duration::ZERO);
+    let (mut out, mut busy, mut barriers) = (Output::default(), Duration::ZERO, Duration::ZERO);
     for at in 0..BATCHES {
         let batch = batch(&input, &mut dice);
         let start = Instant::now();
         operator.on_batch(at % node_inputs(node), batch, &CONTEXT, &mut out).expect("runs");
-        if at % BARRIER == BARRIER - 1 && budget.is_some() {
-            operator.snapshot(&CONTEXT, &mut Nowhere).expect("a snapshot");
-        }
         out.batches.clear();
         busy += start.elapsed();
+        if at % BARRIER == BARRIER - 1 && budget.is_some() {
+            let start = Instant::now();
+            operator.snapshot(&CONTEXT, &mut Nowhere).expect("a snapshot");
+            barriers += start.elapsed();
+        }
     }
     let rate = (BATCHES * BATCH_ROWS) as f64 / busy.as_secs_f64() / 1e6;
     let bytes = operator.state_bytes();
     let (memory, stored) = (bytes.memory >> 20, bytes.stored >> 20);
-    println!("{name:34} {rate:6.2} M rows/s, {memory} MiB in memory, {stored} MiB stored");
+    let barrier_ms = barriers.as_millis() as usize / (BATCHES / BARRIER);
+    println!(
+        "{name:38} {rate:6.2} M rows/s, {barrier_ms:4} ms a barrier, {memory:4} MiB in memory, \
+         {stored:4} MiB stored"
+    );
     bytes.memory
 }
 
