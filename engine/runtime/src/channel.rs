@@ -84,6 +84,11 @@ impl Sender {
         self.0.used.load(Ordering::SeqCst) < self.0.limit.load(Ordering::SeqCst)
     }
 
+    /// Bytes that are queued, and that may be.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.0.used.load(Ordering::SeqCst), self.0.limit.load(Ordering::SeqCst))
+    }
+
     /// Whether work under way may send here.
     pub fn has_overdraft(&self) -> bool {
         let limit = self.0.limit.load(Ordering::SeqCst);

@@ -12,7 +12,16 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::channel::{LIMIT, Sender, channel};
+use crate::debloat::DebloatSettings;
 use crate::wake::Wake;
+
+const DEBLOAT: DebloatSettings = DebloatSettings {
+    enabled: false,
+    target_ms: 1_000,
+    period_ms: 200,
+    samples: 20,
+    threshold_percent: 25,
+};
 
 /// A clock that someone sets.
 #[derive(Default)]
@@ -73,7 +82,7 @@ impl World {
             let overtakes = !forced.contains(&at);
             inputs.push(InputChannel { input: at, edge: 0, from: at as u16, overtakes, receiver });
         }
-        let gate = InputGate::new(inputs, inbox, backlog);
+        let gate = InputGate::new(inputs, inbox, backlog, Debloater::new(DEBLOAT, LIMIT, 0));
         World { gate, senders, clock: Hand::default(), metrics: SubtaskMetrics::default() }
     }
 
