@@ -36,6 +36,8 @@ use crate::metrics::{SubtaskMetrics, Wait};
 use crate::size::message_bytes;
 use crate::valve::{Advance, Valve};
 
+/// A batch of so many rows or fewer is worth copying to have one with others.
+const SMALL_ROWS: usize = 512;
 /// Small batches that wait are made one of at most so many rows.
 const COALESCED_ROWS: usize = 4_096;
 /// And of at most so many batches.
@@ -292,7 +294,7 @@ impl InputGate {
     /// The batch with what else waits for the same input, when it is small: it waits for
     /// nothing.
     fn gather(&mut self, first: usize, batch: Batch) -> Result<Batch, TaskStop> {
-        if batch.num_rows() * 2 > COALESCED_ROWS || !self.backlog.is_empty() {
+        if batch.num_rows() > SMALL_ROWS || !self.backlog.is_empty() {
             return Ok(batch);
         }
         let (count, input) = (self.channels.len(), self.channels[first].channel.input);
@@ -303,7 +305,8 @@ impl InputGate {
                 continue;
             }
             while parts.len() < COALESCED_BATCHES
-                && let Some(next) = self.channels[at].channel.receiver.pop_batch(left)
+                && let Some(next) =
+                    self.channels[at].channel.receiver.pop_batch(left.min(SMALL_ROWS))
             {
                 left -= next.num_rows();
                 let message = Message::Batch(next.clone());
@@ -361,7 +364,7 @@ impl InputGate {
 
     /// What barriers that are not yet read bring about.
     fn look_for_barriers(&mut self, clock: &dyn Clock) -> Option<GateEvent> {
-        if !self.inbox.has_barriers() && self.alignment.is_none() {
+        if !self.inbox.has_overtaking() && self.alignment.is_none() {
             return None;
         }
         if self.alignment.as_ref().is_some_and(|alignment| alignment.snapshot) {
@@ -411,8 +414,8 @@ impl InputGate {
 
     fn take_late_barriers(&mut self) -> Option<GateEvent> {
         let barrier = self.alignment.as_ref()?.barrier;
-        for at in 0..self.channels.len() {
-            self.take_late_barrier(at, barrier);
+        if self.inbox.has_overtaking() {
+            (0..self.channels.len()).for_each(|at| self.take_late_barrier(at, barrier));
         }
         self.all_arrived().then_some(GateEvent::Recorded)
     }
@@ -458,7 +461,7 @@ impl InputGate {
     /// At most until the barrier under way may overtake.
     fn until_overtaking(&self, timeout: Duration, clock: &dyn Clock) -> Duration {
         let snapshot = self.alignment.as_ref().is_some_and(|alignment| alignment.snapshot);
-        if snapshot || !(self.inbox.has_barriers() || self.alignment.is_some()) {
+        if snapshot || !(self.inbox.has_overtaking() || self.alignment.is_some()) {
             return timeout;
         }
         let at = self.awaited().and_then(|barrier| barrier.overtakes_at_ns);

@@ -278,7 +278,14 @@ fn small_batches_that_wait_become_one() {
     while let GateEvent::Batch { batch, .. } = world.next() {
         lengths.push(batch.num_rows());
     }
-    assert_eq!(lengths, [3_000, 3_002], "a large batch is not copied, small ones take one along");
+    assert_eq!(lengths, [3_000, 2, 3_000], "a large batch is not copied");
+    let some: Vec<i64> = (0..500).collect();
+    (0..9).for_each(|_| world.senders[0].push(rows(&some)).unwrap());
+    let mut lengths = vec![];
+    while let GateEvent::Batch { batch, .. } = world.next() {
+        lengths.push(batch.num_rows());
+    }
+    assert_eq!(lengths, [4_000, 500], "no more than fit");
 }
 
 /// One channel's stream: rows `channel * 1_000_000 + n`.
