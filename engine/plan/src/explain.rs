@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_dataflow::JobGraph;
+use millrace_dataflow::graph::Exchange;
 
 use crate::changelog::Changelog;
 use crate::graph::distribution;
@@ -120,10 +121,21 @@ impl Printer<'_> {
         number.map_or_else(String::new, |number| format!("(reuse_id=[{number}])"))
     }
 
+    /// A sink's is the job graph's own decision.
+    fn distribution(&self, index: usize, input: usize) -> Option<Vec<usize>> {
+        let operator = &self.plan.nodes[index].operator;
+        if !matches!(operator, PhysicalOperator::Sink(_)) {
+            return distribution(operator, input);
+        }
+        let edge = self.graph.edges.iter().find(|edge| edge.to == index && edge.input == input);
+        match &edge?.exchange {
+            Exchange::Hash(keys) => Some(keys.clone()),
+            _ => None,
+        }
+    }
+
     fn exchange(&mut self, index: usize, input: usize, from: usize, depth: usize) -> usize {
-        let Some(keys) = distribution(&self.plan.nodes[index].operator, input) else {
-            return depth;
-        };
+        let Some(keys) = self.distribution(index, input) else { return depth };
         let text = if keys.is_empty() {
             "single".to_owned()
         } else {

@@ -28,6 +28,7 @@ use crate::names;
 use crate::physical::{
     PhysicalIntervalJoin, PhysicalJoin, PhysicalNode, PhysicalOperator, PhysicalWindowJoin, Plan,
 };
+use crate::sink_shuffle;
 
 /// Rows a source puts into one batch at most.
 const BATCH_ROWS: usize = 1024;
@@ -44,12 +45,12 @@ pub(crate) struct Lowering<'a> {
 impl Lowering<'_> {
     pub(crate) fn job_graph(&self) -> Built<JobGraph> {
         let ids = identity::operator_ids(self.plan);
-        let parallelism = self.parallelism();
+        let parallelism = self.parallelism()?;
         let mut nodes = Vec::new();
         let mut edges = Vec::new();
         for (index, node) in self.plan.nodes.iter().enumerate() {
             for (input, from) in node.inputs.iter().enumerate() {
-                let exchange = self.exchange(index, input, &parallelism);
+                let exchange = self.exchange(index, input, &parallelism)?;
                 edges.push(Edge { from: *from, to: index, input, exchange });
             }
             nodes.push(Node {
@@ -71,7 +72,7 @@ impl Lowering<'_> {
 
     // One subtask for what is global, and for what follows it without an exchange: a
     // changelog must not be torn apart.
-    fn parallelism(&self) -> Vec<Option<u16>> {
+    fn parallelism(&self) -> Built<Vec<Option<u16>>> {
         let mut all: Vec<Option<u16>> = Vec::new();
         for (index, node) in self.plan.nodes.iter().enumerate() {
             let one = match self.distribution(index) {
@@ -81,9 +82,13 @@ impl Lowering<'_> {
                     _ => node.inputs.iter().any(|input| all[*input] == Some(1)),
                 },
             };
-            all.push(one.then_some(1));
+            let own = match &node.operator {
+                PhysicalOperator::Sink(table) => sink_shuffle::parallelism(node, table)?,
+                _ => None,
+            };
+            all.push(own.or(one.then_some(1)));
         }
-        all
+        Ok(all)
     }
 
     /// The keys (of the first input) that rows are distributed by; empty: all to one
@@ -92,14 +97,18 @@ impl Lowering<'_> {
         distribution(&self.plan.nodes[index].operator, 0)
     }
 
-    fn exchange(&self, index: usize, input: usize, parallelism: &[Option<u16>]) -> Exchange {
+    fn exchange(&self, index: usize, input: usize, parallelism: &[Option<u16>]) -> Built<Exchange> {
         let node = &self.plan.nodes[index];
-        match distribution(&node.operator, input) {
+        if matches!(node.operator, PhysicalOperator::Sink(_)) {
+            let (plan, settings) = (self.plan, self.settings);
+            return sink_shuffle::exchange(plan, self.changelog, settings, index, parallelism);
+        }
+        Ok(match distribution(&node.operator, input) {
             Some(keys) if keys.is_empty() => Exchange::Global,
             Some(keys) => Exchange::Hash(keys),
             None if parallelism[index] == parallelism[node.inputs[input]] => Exchange::Forward,
             None => Exchange::Global,
-        }
+        })
     }
 
     fn retracts(&self, index: usize) -> bool {

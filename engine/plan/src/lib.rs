@@ -25,6 +25,7 @@ mod names;
 mod physical;
 mod render;
 mod sink_materialize;
+mod sink_shuffle;
 mod upsert_keys;
 mod upsert_source;
 

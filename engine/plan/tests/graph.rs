@@ -3,6 +3,7 @@
 mod common;
 
 use common::plan;
+use millrace_dataflow::RuntimeLevel;
 use millrace_dataflow::graph::{Exchange, Node, NotNullPolicy, Operator, WatermarkAlignment};
 use millrace_dataflow::table::ProducedColumn;
 use millrace_plan::PlannedScript;
@@ -77,6 +78,51 @@ fn keyed_operators_get_their_rows_by_hash_and_global_ones_all() {
     assert_eq!(last.exchange, Exchange::Forward);
     assert!(script.graph.edges.iter().any(|edge| edge.exchange == Exchange::Global));
     assert_eq!(script.graph.nodes.last().and_then(|sink| sink.parallelism), Some(1));
+}
+
+/// The exchange before the sink of `key`, declared with `options`, under `settings`.
+fn check_sink(settings: &str, key: &str, options: &str, query: &str, expected: Exchange) {
+    let script = plan(&format!(
+        "CREATE TABLE k (n BIGINT, origin STRING{key}) WITH ('connector' = 'blackhole'{options});
+         {settings}; INSERT INTO k {query}"
+    ));
+    let last = script.graph.edges.last().expect("the sink has an input");
+    assert_eq!(last.exchange, expected, "{settings} {key} {options}");
+    let shown = script.explain.contains("Exchange(distribution=[hash[origin]]");
+    assert!(shown || !matches!(last.exchange, Exchange::Hash(_)), "{}", script.explain);
+}
+
+#[test]
+fn b12_23_a_sink_gets_its_rows_by_its_key_when_it_is_told_or_must() {
+    use Exchange::{Forward, Global, Hash, Rebalance};
+    let (key, none) = (", PRIMARY KEY (origin) NOT ENFORCED", "");
+    let (four, one) = (", 'sink.parallelism' = '4'", ", 'sink.parallelism' = '1'");
+    let rows = "SELECT distance, origin FROM flights";
+    let set = |policy: &str| format!("SET 'table.exec.sink.keyed-shuffle' = '{policy}'");
+    check_sink(&set("AUTO"), key, "", rows, Forward);
+    check_sink(&set("AUTO"), key, four, rows, Hash(vec![1]));
+    check_sink(&set("AUTO"), key, one, rows, Global);
+    check_sink(&set("AUTO"), none, four, rows, Rebalance);
+    check_sink(&set("NONE"), key, four, rows, Rebalance);
+    check_sink(&set("FORCE"), key, "", rows, Hash(vec![1]));
+    check_sink(&set("FORCE"), none, "", rows, Forward);
+    check_sink(&set("FORCE"), key, one, rows, Global);
+    let updating = "SELECT COUNT(*), origin FROM flights GROUP BY origin";
+    check_sink(&set("AUTO"), key, "", updating, Forward);
+    check_sink(&set("AUTO"), key, four, updating, Hash(vec![1]));
+}
+
+#[test]
+fn b12_23_a_changelog_without_a_key_is_not_torn_apart() {
+    let script = format!(
+        "{}CREATE TABLE k (n BIGINT, origin STRING) WITH ('connector' = 'blackhole', 'sink.parallelism' = '4');
+         INSERT INTO k SELECT COUNT(*), origin FROM flights GROUP BY origin",
+        common::TABLES
+    );
+    let Err(found) = common::plan_under(RuntimeLevel::Flink1_18, &script) else {
+        panic!("it plans");
+    };
+    assert!(common::shown(&found).contains("has no primary key"), "{}", common::shown(&found));
 }
 
 #[test]

@@ -94,6 +94,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn step(&mut self) -> Result<(), End> {
+        let now = self.job.spec.clock.monotonic_ns();
+        self.execution.metrics.iter().flatten().for_each(|subtask| subtask.sample(now));
         self.look_for_splits()?;
         self.drive_checkpoints()?;
         if self.is_finished() {

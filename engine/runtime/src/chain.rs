@@ -87,6 +87,13 @@ impl Chain {
         self.watermark
     }
 
+    /// Part of what may be queued behind the task.
+    pub fn output_usage(&self) -> f64 {
+        let edges = self.nodes.iter().flat_map(|node| &node.outputs).map(OutputEdge::usage);
+        let (used, limit) = edges.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        used as f64 / limit.max(1) as f64
+    }
+
     /// Whether every output takes more rows: else nothing that makes some should begin.
     pub fn has_room(&self) -> bool {
         self.nodes.iter().flat_map(|node| &node.outputs).all(OutputEdge::has_room)

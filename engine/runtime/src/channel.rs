@@ -29,17 +29,17 @@ const OVERDRAFT: usize = 4 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Inbox {
     pub wake: Arc<Wake>,
-    /// Barriers in the queues.
-    barriers: AtomicUsize,
+    /// Barriers in the queues that may overtake, now or later.
+    overtaking: AtomicUsize,
 }
 
 impl Inbox {
     pub fn new(wake: Arc<Wake>) -> Arc<Inbox> {
-        Arc::new(Inbox { wake, barriers: AtomicUsize::new(0) })
+        Arc::new(Inbox { wake, overtaking: AtomicUsize::new(0) })
     }
 
-    pub fn has_barriers(&self) -> bool {
-        self.barriers.load(Ordering::SeqCst) > 0
+    pub fn has_overtaking(&self) -> bool {
+        self.overtaking.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -78,10 +78,19 @@ pub fn channel(sender: Arc<Wake>, inbox: Arc<Inbox>, limit: usize) -> (Sender, R
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
+fn may_overtake(message: &Message) -> bool {
+    matches!(message, Message::Barrier(barrier) if barrier.overtakes_at_ns.is_some())
+}
+
 impl Sender {
     /// Whether work that sends here may begin.
     pub fn has_room(&self) -> bool {
         self.0.used.load(Ordering::SeqCst) < self.0.limit.load(Ordering::SeqCst)
+    }
+
+    /// Bytes that are queued, and that may be.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.0.used.load(Ordering::SeqCst), self.0.limit.load(Ordering::SeqCst))
     }
 
     /// Whether work under way may send here.
@@ -101,8 +110,8 @@ impl Sender {
         }
         let bytes = message_bytes(&message);
         let mut queue = shared.queue.lock();
-        if matches!(message, Message::Barrier(_)) {
-            shared.inbox.barriers.fetch_add(1, Ordering::SeqCst);
+        if may_overtake(&message) {
+            shared.inbox.overtaking.fetch_add(1, Ordering::SeqCst);
         }
         queue.push_back((message, bytes));
         shared.used.fetch_add(bytes, Ordering::SeqCst);
@@ -162,8 +171,8 @@ impl Receiver {
         let Some((message, bytes)) = queue.pop_front() else { return Ok(None) };
         shared.length.store(queue.len(), Ordering::SeqCst);
         drop(queue);
-        if matches!(message, Message::Barrier(_)) {
-            shared.inbox.barriers.fetch_sub(1, Ordering::SeqCst);
+        if may_overtake(&message) {
+            shared.inbox.overtaking.fetch_sub(1, Ordering::SeqCst);
         }
         self.release(bytes);
         Ok(Some(message))
@@ -195,11 +204,13 @@ impl Receiver {
         let at = queue.iter().position(|(message, _)| {
             matches!(message, Message::Barrier(barrier) if barrier.checkpoint == checkpoint)
         })?;
-        let (_, bytes) = queue.remove(at)?;
+        let (barrier, bytes) = queue.remove(at)?;
         let before = queue.iter().take(at).map(|(message, _)| message.clone()).collect();
         shared.length.store(queue.len(), Ordering::SeqCst);
         drop(queue);
-        shared.inbox.barriers.fetch_sub(1, Ordering::SeqCst);
+        if may_overtake(&barrier) {
+            shared.inbox.overtaking.fetch_sub(1, Ordering::SeqCst);
+        }
         self.release(bytes);
         Some(before)
     }

@@ -287,8 +287,14 @@ impl Attempt<'_> {
                         store.savepoint_location(claim, id, directory.as_deref()).await?
                     }
                 };
-                let parallelism = |node| topology.parallelism_of(node);
-                content.operators.extend(in_flight::contents(&spec.graph, parallelism, in_flight));
+                let gather = move || {
+                    let parallelism = |node| topology.parallelism_of(node);
+                    let rows = in_flight::contents(&spec.graph, parallelism, in_flight);
+                    content.operators.extend(rows);
+                    content
+                };
+                let content = tokio::task::spawn_blocking(gather).await;
+                let content = content.expect("gathering does not panic");
                 let written = store.write_content(&location, content).await?;
                 Ok((location, written))
             };

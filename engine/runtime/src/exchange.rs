@@ -1,6 +1,8 @@
 //! The sending side of an edge: which channel a row takes.
 
 mod partition;
+#[cfg(test)]
+mod speed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,7 @@ pub use self::partition::Partition;
 use crate::channel::Sender;
 use crate::clock::Clock;
 use crate::error::TaskStop;
-use crate::metrics::SubtaskMetrics;
+use crate::metrics::{SubtaskMetrics, Wait};
 use crate::wake::Wake;
 
 /// A sender that waits looks again after this time at the latest.
@@ -71,6 +73,12 @@ impl OutputEdge {
         }
     }
 
+    /// Bytes that are queued, and that may be.
+    pub fn usage(&self) -> (usize, usize) {
+        let each = self.senders.iter().map(Sender::usage);
+        each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
     pub fn send_batch(&mut self, batch: Batch, ctx: &SendContext<'_>) -> Result<(), TaskStop> {
         match &mut self.route {
             Route::First => send(&self.senders[0], batch, ctx),
@@ -100,9 +108,7 @@ impl OutputEdge {
 /// Waits only for what goes beyond the overdraft.
 fn send(sender: &Sender, batch: Batch, ctx: &SendContext<'_>) -> Result<(), TaskStop> {
     while !sender.has_overdraft() {
-        let from = ctx.clock.monotonic_ns();
-        ctx.wake.wait(LOOK_AGAIN);
-        ctx.metrics.add_back_pressured(ctx.clock.monotonic_ns().saturating_sub(from));
+        ctx.metrics.while_waiting(Wait::Hard, ctx.clock, || ctx.wake.wait(LOOK_AGAIN));
         if ctx.wake.is_cancelled() {
             return Err(TaskStop::Cancelled);
         }

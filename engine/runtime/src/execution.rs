@@ -19,6 +19,7 @@ use crate::alignment::{Aligner, AlignmentGroups};
 use crate::backend::Backend;
 use crate::chain::{Body, Chain, ChainNode};
 use crate::channel::{self, Inbox};
+use crate::debloat::Debloater;
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::OutputEdge;
 use crate::gate::{InputChannel, InputGate};
@@ -345,7 +346,13 @@ fn build(
         }
         None => {
             let backlog = backlog(attempt, environment, &wiring.inputs)?;
-            let gate = InputGate::new(wiring.inputs, wiring.inbox, backlog);
+            let most = wiring.inputs.iter().map(|input| input.receiver.limit()).max();
+            let debloater = Debloater::new(
+                attempt.spec.settings.debloat,
+                most.unwrap_or(channel::LIMIT),
+                environment.clock.monotonic_ns(),
+            );
+            let gate = InputGate::new(wiring.inputs, wiring.inbox, backlog, debloater);
             Ok(TaskDriver::Gate(Box::new(gate), chain))
         }
     }

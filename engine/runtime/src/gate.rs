@@ -29,12 +29,15 @@ use millrace_dataflow::{Barrier, Batch, Message};
 use crate::channel::{Gone, Inbox, Receiver};
 use crate::clock::Clock;
 use crate::coalesce::concatenate;
+use crate::debloat::{Counted, Debloater};
 use crate::error::TaskStop;
 use crate::in_flight::{AlignmentReport, ChannelRecord};
-use crate::metrics::SubtaskMetrics;
+use crate::metrics::{SubtaskMetrics, Wait};
 use crate::size::message_bytes;
 use crate::valve::{Advance, Valve};
 
+/// A batch of so many rows or fewer is worth copying to have one with others.
+const SMALL_ROWS: usize = 512;
 /// Small batches that wait are made one of at most so many rows.
 const COALESCED_ROWS: usize = 4_096;
 /// And of at most so many batches.
@@ -88,6 +91,7 @@ pub struct InputGate {
     ended: usize,
     /// Bytes taken from the channels so far.
     consumed: usize,
+    debloater: Debloater,
 }
 
 struct State {
@@ -121,6 +125,7 @@ impl InputGate {
         channels: Vec<InputChannel>,
         inbox: Arc<Inbox>,
         backlog: VecDeque<(usize, Message)>,
+        debloater: Debloater,
     ) -> InputGate {
         let valve = Valve::new(channels.len());
         let channels = channels
@@ -136,6 +141,7 @@ impl InputGate {
             alignment: None,
             ended: 0,
             consumed: 0,
+            debloater,
         }
     }
 
@@ -158,9 +164,7 @@ impl InputGate {
             if waited {
                 return Ok(GateEvent::Nothing);
             }
-            let from = ctx.clock.monotonic_ns();
-            self.inbox.wake.wait(self.until_overtaking(timeout, from));
-            ctx.metrics.add_idle(ctx.clock.monotonic_ns().saturating_sub(from));
+            self.wait(Wait::Idle, timeout, ctx);
             waited = true;
         }
     }
@@ -175,13 +179,38 @@ impl InputGate {
         if let Some(event) = self.look_for_barriers(ctx.clock) {
             return Ok(event);
         }
-        let from = ctx.clock.monotonic_ns();
-        self.inbox.wake.wait(self.until_overtaking(timeout, from));
-        ctx.metrics.add_back_pressured(ctx.clock.monotonic_ns().saturating_sub(from));
+        self.wait(Wait::Soft, timeout, ctx);
         if self.inbox.wake.is_cancelled() {
             return Err(TaskStop::Cancelled);
         }
         Ok(GateEvent::Nothing)
+    }
+
+    fn wait(&self, kind: Wait, timeout: Duration, ctx: &GateContext) {
+        let timeout = self.until_overtaking(timeout, ctx.clock);
+        ctx.metrics.while_waiting(kind, ctx.clock, || self.inbox.wake.wait(timeout));
+    }
+
+    /// Looks at how full the channels are, and how fast they are emptied, when it is time.
+    pub fn measure(&mut self, ctx: &GateContext) {
+        let at_ns = ctx.clock.monotonic_ns();
+        if !self.debloater.is_due(at_ns) {
+            return;
+        }
+        let counted = Counted { at_ns, consumed: self.consumed, idle_ns: ctx.metrics.idle_ns() };
+        let open = self.channels.iter().filter(|state| !state.ended);
+        let receivers: Vec<&Receiver> = open.map(|state| &state.channel.receiver).collect();
+        if let Some(limit) = self.debloater.measure(counted, receivers.len()) {
+            receivers.iter().for_each(|receiver| receiver.set_limit(limit));
+        }
+        let queued: usize = receivers.iter().map(|receiver| receiver.used()).sum();
+        let limits: usize = receivers.iter().map(|receiver| receiver.limit()).sum();
+        ctx.metrics.update_network(|network| {
+            network.limit = (limits / receivers.len().max(1)) as u64;
+            network.queued = queued as u64;
+            network.consume_ms = self.debloater.time_for(queued);
+            network.in_usage = queued as f64 / limits.max(1) as f64;
+        });
     }
 
     /// What became of the checkpoint under way, once all its barriers are here; the next
@@ -265,7 +294,7 @@ impl InputGate {
     /// The batch with what else waits for the same input, when it is small: it waits for
     /// nothing.
     fn gather(&mut self, first: usize, batch: Batch) -> Result<Batch, TaskStop> {
-        if batch.num_rows() * 2 > COALESCED_ROWS || !self.backlog.is_empty() {
+        if batch.num_rows() > SMALL_ROWS || !self.backlog.is_empty() {
             return Ok(batch);
         }
         let (count, input) = (self.channels.len(), self.channels[first].channel.input);
@@ -276,7 +305,8 @@ impl InputGate {
                 continue;
             }
             while parts.len() < COALESCED_BATCHES
-                && let Some(next) = self.channels[at].channel.receiver.pop_batch(left)
+                && let Some(next) =
+                    self.channels[at].channel.receiver.pop_batch(left.min(SMALL_ROWS))
             {
                 left -= next.num_rows();
                 let message = Message::Batch(next.clone());
@@ -334,7 +364,7 @@ impl InputGate {
 
     /// What barriers that are not yet read bring about.
     fn look_for_barriers(&mut self, clock: &dyn Clock) -> Option<GateEvent> {
-        if !self.inbox.has_barriers() && self.alignment.is_none() {
+        if !self.inbox.has_overtaking() && self.alignment.is_none() {
             return None;
         }
         if self.alignment.as_ref().is_some_and(|alignment| alignment.snapshot) {
@@ -384,8 +414,8 @@ impl InputGate {
 
     fn take_late_barriers(&mut self) -> Option<GateEvent> {
         let barrier = self.alignment.as_ref()?.barrier;
-        for at in 0..self.channels.len() {
-            self.take_late_barrier(at, barrier);
+        if self.inbox.has_overtaking() {
+            (0..self.channels.len()).for_each(|at| self.take_late_barrier(at, barrier));
         }
         self.all_arrived().then_some(GateEvent::Recorded)
     }
@@ -429,12 +459,13 @@ impl InputGate {
     }
 
     /// At most until the barrier under way may overtake.
-    fn until_overtaking(&self, timeout: Duration, now_ns: u64) -> Duration {
+    fn until_overtaking(&self, timeout: Duration, clock: &dyn Clock) -> Duration {
         let snapshot = self.alignment.as_ref().is_some_and(|alignment| alignment.snapshot);
-        if snapshot || !(self.inbox.has_barriers() || self.alignment.is_some()) {
+        if snapshot || !(self.inbox.has_overtaking() || self.alignment.is_some()) {
             return timeout;
         }
         let at = self.awaited().and_then(|barrier| barrier.overtakes_at_ns);
+        let now_ns = clock.monotonic_ns();
         // Once it may, only a barrier that is still missing holds it, and wakes the task.
         at.filter(|at| *at > now_ns)
             .map_or(timeout, |at| timeout.min(Duration::from_nanos(at - now_ns)))

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use millrace_dataflow::RuntimeLevel;
 use millrace_dataflow::settings::{parse_duration_ms, parse_size_bytes};
 
+use crate::debloat::DebloatSettings;
 use crate::restart::{Exponential, RestartStrategy};
 
 /// One option with a value that cannot be used.
@@ -37,6 +38,8 @@ pub struct RuntimeSettings {
     /// `pipeline.max-parallelism`; `None`: derived (row H5.8).
     pub max_parallelism: Option<u16>,
     pub restart: RestartStrategy,
+    /// Rows F7.2 to F7.6.
+    pub debloat: DebloatSettings,
     /// `jobmanager.execution.attempts-history-size`.
     pub exception_history: usize,
     pub backend: BackendSettings,
@@ -93,6 +96,7 @@ impl RuntimeSettings {
             watermark_interval_ms: read.duration("pipeline.auto-watermark-interval", 200)?,
             max_parallelism: read.max_parallelism()?,
             restart: read.restart(interval.is_some(), level)?,
+            debloat: read.debloat()?,
             exception_history: read.number("jobmanager.execution.attempts-history-size", 16)?,
             backend: read.backend()?,
         })
@@ -213,6 +217,19 @@ impl<'a> Reader<'a> {
         // Flink: only exactly-once has barriers to overtake with; else it is ignored.
         let mode = self.text(&["execution.checkpointing.mode"]).map_or("", |(_, mode)| mode);
         Ok((!mode.eq_ignore_ascii_case("AT_LEAST_ONCE")).then_some(after))
+    }
+
+    fn debloat(&self) -> Result<DebloatSettings, BadSetting> {
+        Ok(DebloatSettings {
+            enabled: self.flag("taskmanager.network.memory.buffer-debloat.enabled")?,
+            target_ms: self.duration("taskmanager.network.memory.buffer-debloat.target", 1_000)?,
+            period_ms: self.duration("taskmanager.network.memory.buffer-debloat.period", 200)?,
+            samples: self
+                .number("taskmanager.network.memory.buffer-debloat.samples", 20u32)?
+                .max(1),
+            threshold_percent: self
+                .number("taskmanager.network.memory.buffer-debloat.threshold-percentages", 25)?,
+        })
     }
 
     fn retained(&self) -> Result<usize, BadSetting> {

@@ -17,7 +17,7 @@ use crate::alignment::Aligner;
 use crate::chain::{Chain, ReaderSnapshot};
 use crate::error::{TaskError, TaskStop};
 use crate::in_flight::AlignmentReport;
-use crate::metrics::SubtaskMetrics;
+use crate::metrics::{SubtaskMetrics, Wait};
 use crate::split_watermarks::{SplitWatermarks, Tell};
 use crate::task::{SourceCommand, TaskClock, TaskEnvironment, TaskEvent, acknowledge, report};
 
@@ -315,18 +315,18 @@ impl SourceTask {
 
     /// Waits for a command, the time, or the end of the task.
     fn wait(&self, patience: Duration) {
-        let clock = &self.environment.clock;
-        let from = clock.monotonic_ns();
-        self.environment.wake.wait(patience);
-        self.environment.metrics.add_idle(clock.monotonic_ns().saturating_sub(from));
+        self.wait_as(Wait::Idle, patience);
     }
 
     /// Waits for room in the outputs, a command, or the end of the task.
     fn wait_for_room(&self) {
-        let clock = &self.environment.clock;
-        let from = clock.monotonic_ns();
-        self.environment.wake.wait(LOOK_AGAIN);
-        self.environment.metrics.add_back_pressured(clock.monotonic_ns().saturating_sub(from));
+        TaskClock::look_at_outputs(&self.chain, &self.environment);
+        self.wait_as(Wait::Soft, LOOK_AGAIN);
+    }
+
+    fn wait_as(&self, kind: Wait, patience: Duration) {
+        let TaskEnvironment { wake, metrics, clock, .. } = &self.environment;
+        metrics.while_waiting(kind, clock.as_ref(), || wake.wait(patience));
     }
 }
 

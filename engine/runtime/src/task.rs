@@ -130,10 +130,12 @@ fn run_gate(
     // Snapshotted, and not yet acknowledged: barriers are still to come.
     let mut taken: Option<(Barrier, Vec<NodeSnapshot>)> = None;
     loop {
+        gate.measure(&ctx);
         let event = if chain.has_room() {
             clock.tick(&mut chain, environment)?;
             gate.next(clock.wait_at_most(&chain, environment), &ctx)?
         } else {
+            TaskClock::look_at_outputs(&chain, environment);
             gate.next_without_rows(TICK, &ctx)?
         };
         match event {
@@ -175,9 +177,15 @@ impl TaskClock {
         let now = environment.clock.now_ms();
         if now >= self.next_tick_ms || chain.next_timer().is_some_and(|at| at <= now) {
             self.next_tick_ms = now + TICK.as_millis() as i64;
+            TaskClock::look_at_outputs(chain, environment);
             chain.on_processing_time(now)?;
         }
         Ok(())
+    }
+
+    pub fn look_at_outputs(chain: &Chain, environment: &TaskEnvironment) {
+        let usage = chain.output_usage();
+        environment.metrics.update_network(|network| network.out_usage = usage);
     }
 
     pub fn wait_at_most(&self, chain: &Chain, environment: &TaskEnvironment) -> Duration {

@@ -21,10 +21,11 @@ use support::{Start, World, ask, copy_graph, count_graph, numbers_source, wait_u
 const LEVEL: RuntimeLevel = RuntimeLevel::Flink1_18;
 const ROWS_PER_SPLIT: i64 = 100_000;
 const ON: (&str, &str) = ("execution.checkpointing.unaligned.enabled", "true");
-const TIMEOUT: (&str, &str) = ("execution.checkpointing.timeout", "1 s");
+/// Less than a full channel takes, more than a few batches.
+const TIMEOUT: (&str, &str) = ("execution.checkpointing.timeout", "3 s");
 const TOLERANT: (&str, &str) = ("execution.checkpointing.tolerable-failed-checkpoints", "100");
 /// A batch in the sink or the counting operator; a full channel takes some twenty.
-const SLOW_US: u64 = 100_000;
+const SLOW_US: u64 = 200_000;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -48,7 +49,7 @@ fn start(
     let graph = if counts { count_graph(LEVEL) } else { copy_graph(LEVEL) };
     let mut start = Start::new(graph, numbers, generation);
     start.parallelism = parallelism;
-    start.settings = vec![("restart-strategy.type", "none"), TOLERANT, TIMEOUT];
+    start.settings = vec![("restart-strategy.type", "none"), TOLERANT];
     start.settings.extend(settings);
     start
 }
@@ -102,7 +103,7 @@ fn holds_rows_in_flight(manifest: &Manifest) -> bool {
 fn f4_8_an_aligned_checkpoint_times_out_behind_a_slow_sink() {
     let (runtime, world, objects) = (runtime(), Arc::new(World::default()), memory());
     world.slow_us.store(SLOW_US, Ordering::SeqCst);
-    let job = start(&world, false, 1, 1, &[]).start(&objects, runtime.handle());
+    let job = start(&world, false, 1, 1, &[TIMEOUT]).start(&objects, runtime.handle());
     wait_until_full(&job);
     let error = checkpoint(&job).unwrap_err();
     assert!(error.contains("expired"), "{error}");
@@ -119,7 +120,9 @@ fn check_restored(
 ) {
     let (runtime, world, objects) = (runtime(), Arc::new(World::default()), memory());
     world.slow_us.store(SLOW_US, Ordering::SeqCst);
-    let job = start(&world, counts, before, 1, settings).start(&objects, runtime.handle());
+    let mut first = start(&world, counts, before, 1, settings);
+    first.settings.push(TIMEOUT);
+    let job = first.start(&objects, runtime.handle());
     wait_until_full(&job);
     let location = checkpoint(&job).unwrap();
     let record = last(&job);
@@ -167,9 +170,9 @@ fn f4_11_a_checkpoint_that_aligns_in_time_holds_no_rows() {
 fn h1_4_savepoints_are_aligned_whatever_checkpoints_are() {
     let (runtime, world, objects) = (runtime(), Arc::new(World::default()), memory());
     world.slow_us.store(20_000, Ordering::SeqCst);
-    let mut settings = vec![ON];
-    settings.push(("execution.checkpointing.timeout", "1 min"));
-    let job = start(&world, false, 2, 1, &settings).start(&objects, runtime.handle());
+    let mut endless = start(&world, false, 2, 1, &[ON]);
+    endless.numbers.bounded = false;
+    let job = endless.start(&objects, runtime.handle());
     wait_until_full(&job);
     let command = |reply| Command::Savepoint { target: None, level: None, reply };
     let location = ask(&job, command).unwrap();
@@ -177,7 +180,7 @@ fn h1_4_savepoints_are_aligned_whatever_checkpoints_are() {
     let location = support::stop(job, false, None);
     assert!(!holds_rows_in_flight(&manifest(&objects, &location, runtime.handle())));
     world.slow_us.store(0, Ordering::SeqCst);
-    let job = start(&world, false, 3, 2, &settings).start(&objects, runtime.handle());
+    let job = start(&world, false, 3, 2, &[ON]).start(&objects, runtime.handle());
     assert_eq!(job.wait(), Outcome::Finished);
     assert!(world.rows() == expected(false));
 }

@@ -12,7 +12,16 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::channel::{LIMIT, Sender, channel};
+use crate::debloat::DebloatSettings;
 use crate::wake::Wake;
+
+const DEBLOAT: DebloatSettings = DebloatSettings {
+    enabled: false,
+    target_ms: 1_000,
+    period_ms: 200,
+    samples: 20,
+    threshold_percent: 25,
+};
 
 /// A clock that someone sets.
 #[derive(Default)]
@@ -73,7 +82,7 @@ impl World {
             let overtakes = !forced.contains(&at);
             inputs.push(InputChannel { input: at, edge: 0, from: at as u16, overtakes, receiver });
         }
-        let gate = InputGate::new(inputs, inbox, backlog);
+        let gate = InputGate::new(inputs, inbox, backlog, Debloater::new(DEBLOAT, LIMIT, 0));
         World { gate, senders, clock: Hand::default(), metrics: SubtaskMetrics::default() }
     }
 
@@ -269,7 +278,14 @@ fn small_batches_that_wait_become_one() {
     while let GateEvent::Batch { batch, .. } = world.next() {
         lengths.push(batch.num_rows());
     }
-    assert_eq!(lengths, [3_000, 3_002], "a large batch is not copied, small ones take one along");
+    assert_eq!(lengths, [3_000, 2, 3_000], "a large batch is not copied");
+    let some: Vec<i64> = (0..500).collect();
+    (0..9).for_each(|_| world.senders[0].push(rows(&some)).unwrap());
+    let mut lengths = vec![];
+    while let GateEvent::Batch { batch, .. } = world.next() {
+        lengths.push(batch.num_rows());
+    }
+    assert_eq!(lengths, [4_000, 500], "no more than fit");
 }
 
 /// One channel's stream: rows `channel * 1_000_000 + n`.

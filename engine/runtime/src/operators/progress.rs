@@ -4,7 +4,8 @@
 //! rows that were late would count, and windows that had fired would fire twice. It
 //! is kept once per key group, because entries without one are not given to every
 //! subtask. All subtasks have one watermark at an aligned barrier, so any of the
-//! entries would do; the smallest loses nothing.
+//! entries would do; at one that overtook rows they may differ, and the smallest loses
+//! nothing.
 
 use millrace_dataflow::key_group::KeyGroup;
 

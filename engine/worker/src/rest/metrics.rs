@@ -1,5 +1,5 @@
 //! Metrics by name (row I1.31), and all of them for Prometheus under Flink's names
-//! (section I.2). Rates are means over the subtask's life.
+//! (section I.2). Rates are of the last five seconds.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -96,11 +96,11 @@ pub(super) fn job_metrics(view: &JobView, now_ms: i64) -> Vec<Metric> {
     metrics
 }
 
-/// Rows I2.1 to I2.3.
+/// Rows I2.1 to I2.3, I2.8.
 pub(super) fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metric> {
     let time = subtask.time_spent(now_ns);
-    let life_ms = (time.busy_ms + time.idle_ms + time.back_pressured_ms).max(1);
-    let per_second = |part: u64| (part * 1_000 / life_ms).to_string();
+    let (rates, network) = (subtask.rates(now_ns), subtask.network());
+    let held_ms = rates.back_pressured_ms();
     let (read, written) =
         (subtask.records_in.load(Ordering::Relaxed), subtask.records_out.load(Ordering::Relaxed));
     let state = subtask.state_bytes();
@@ -108,11 +108,19 @@ pub(super) fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metr
     [
         ("numRecordsIn", read.to_string()),
         ("numRecordsOut", written.to_string()),
-        ("numRecordsInPerSecond", per_second(read)),
-        ("numRecordsOutPerSecond", per_second(written)),
-        ("busyTimeMsPerSecond", per_second(time.busy_ms)),
-        ("idleTimeMsPerSecond", per_second(time.idle_ms)),
-        ("backPressuredTimeMsPerSecond", per_second(time.back_pressured_ms)),
+        ("numRecordsInPerSecond", rates.records_in.to_string()),
+        ("numRecordsOutPerSecond", rates.records_out.to_string()),
+        ("busyTimeMsPerSecond", rates.busy_ms.to_string()),
+        ("idleTimeMsPerSecond", rates.idle_ms.to_string()),
+        ("backPressuredTimeMsPerSecond", held_ms.to_string()),
+        ("softBackPressuredTimeMsPerSecond", rates.soft_back_pressured_ms.to_string()),
+        ("hardBackPressuredTimeMsPerSecond", rates.hard_back_pressured_ms.to_string()),
+        ("isBackPressured", (held_ms > 100).to_string()),
+        ("debloatedBufferSize", network.limit.to_string()),
+        ("estimatedTimeToConsumeBuffersMs", network.consume_ms.to_string()),
+        ("Shuffle.Netty.Input.Buffers.inputQueueSize", network.queued.to_string()),
+        ("Shuffle.Netty.Input.Buffers.inPoolUsage", format!("{:.3}", network.in_usage)),
+        ("Shuffle.Netty.Output.Buffers.outPoolUsage", format!("{:.3}", network.out_usage)),
         ("accumulateBusyTimeMs", time.busy_ms.to_string()),
         ("accumulateIdleTimeMs", time.idle_ms.to_string()),
         ("accumulateBackPressuredTimeMs", time.back_pressured_ms.to_string()),
@@ -145,6 +153,7 @@ pub async fn prometheus(State(session): State<Arc<Session>>) -> String {
                 escaped(&vertex.name)
             );
             for (name, value) in subtask_metrics(subtask, now) {
+                let name = name.replace('.', "_");
                 line(&mut text, &format!("flink_taskmanager_job_task_{name}"), &labels, &value);
             }
         }

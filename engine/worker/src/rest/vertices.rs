@@ -139,11 +139,11 @@ pub async fn back_pressure(
     })))
 }
 
-/// Back-pressured, idle and busy parts of the subtask's time so far.
+/// Back-pressured, idle and busy parts of the subtask's last seconds.
 fn ratios_of(subtask: &SubtaskMetrics, now_ns: u64) -> (f64, f64, f64) {
-    let time = subtask.time_spent(now_ns);
-    let all = (time.busy_ms + time.idle_ms + time.back_pressured_ms).max(1) as f64;
-    (time.back_pressured_ms as f64 / all, time.idle_ms as f64 / all, time.busy_ms as f64 / all)
+    let rates = subtask.rates(now_ns);
+    let part = |ms: u64| (ms as f64 / 1_000.0).min(1.0);
+    (part(rates.back_pressured_ms()), part(rates.idle_ms), part(rates.busy_ms))
 }
 
 /// Flink's thresholds.
