@@ -6,6 +6,8 @@ use hashbrown::hash_table::Entry;
 use millrace_dataflow::key_group::{KeyGroup, key_group};
 use smallvec::SmallVec;
 
+use super::int_index::IntIndex;
+
 /// Bytes of a key or value; those of a few fixed-width columns are held in place.
 pub type Bytes = SmallVec<[u8; 24]>;
 
@@ -15,6 +17,9 @@ pub struct KeySlab {
     hashes: Vec<u64>,
     keys: Vec<Bytes>,
     free: Vec<u32>,
+    /// Some of the keys that are one 64-bit integer; whoever looks keys up by integer
+    /// fills it.
+    pub ints: IntIndex,
 }
 
 impl KeySlab {
@@ -37,7 +42,10 @@ impl KeySlab {
 
     /// The slot goes to a later key. No index may still hold it.
     pub fn release(&mut self, slot: u32) {
-        self.keys[slot as usize] = Bytes::new();
+        let key = std::mem::take(&mut self.keys[slot as usize]);
+        if let Some(int) = as_int(&key) {
+            self.ints.remove(int);
+        }
         self.free.push(slot);
     }
 
@@ -52,6 +60,12 @@ impl KeySlab {
         self.keys.push(Bytes::from_slice(key));
         slot
     }
+}
+
+/// The integer whose row bytes these may be.
+fn as_int(key: &[u8]) -> Option<i64> {
+    let (_, value) = key.split_first()?;
+    value.try_into().ok().map(i64::from_le_bytes)
 }
 
 /// Finds slots of a [`KeySlab`] by key. Several indexes may share one slab.
