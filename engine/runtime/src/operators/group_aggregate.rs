@@ -95,21 +95,41 @@ impl GroupAggregate {
     }
 
     fn plan(&mut self, batch: &Batch, ctx: &OperatorContext) -> Plan {
-        let keys = row::encode_column_subset(&batch.record, &self.keys);
-        let mut plan = Plan::default();
-        for (row, key) in keys.iter().enumerate() {
-            let hash = row::hash(key);
-            if batch.kind(row).is_accumulate() {
-                self.plan_add(&mut plan, hash, key, ctx);
-            } else if !self.plan_retract(&mut plan, hash, key, ctx) {
-                plan.ignored.push(row);
+        let ints = int_keys(batch, &self.keys);
+        let mut keys = None;
+        let mut plan = Plan::with_capacity(batch.num_rows());
+        for row in 0..batch.num_rows() {
+            let adds = batch.kind(row).is_accumulate();
+            let known = ints.and_then(|ints| self.groups.slab.ints.find(ints[row]));
+            let found = known.map(|slot| (slot, false)).or_else(|| {
+                let keys = keys
+                    .get_or_insert_with(|| row::encode_column_subset(&batch.record, &self.keys));
+                let found = self.find(keys.row(row), adds);
+                if let (Some((slot, _)), Some(ints)) = (found, ints) {
+                    self.groups.slab.ints.insert(ints[row], slot);
+                }
+                found
+            });
+            match found {
+                Some((slot, is_new)) if adds => self.plan_add(&mut plan, slot, is_new, ctx),
+                Some((slot, _)) if self.plan_retract(&mut plan, slot, ctx) => {}
+                _ => plan.ignored.push(row),
             }
         }
         plan
     }
 
-    fn plan_add(&mut self, plan: &mut Plan, hash: u64, key: &[u8], ctx: &OperatorContext) {
-        let (slot, is_new) = self.groups.find_or_insert(hash, key);
+    /// The group's slot and whether it is new; one that is not there is made when a row
+    /// `adds` to it.
+    fn find(&mut self, key: &[u8], adds: bool) -> Option<(u32, bool)> {
+        let hash = row::hash(key);
+        match adds {
+            true => Some(self.groups.find_or_insert(hash, key)),
+            false => self.groups.find(hash, key).map(|slot| (slot, false)),
+        }
+    }
+
+    fn plan_add(&mut self, plan: &mut Plan, slot: u32, is_new: bool, ctx: &OperatorContext) {
         if self.counts.len() <= slot as usize {
             self.counts.resize(slot as usize + 1, 0);
         }
@@ -120,14 +140,7 @@ impl GroupAggregate {
         plan.push(slot, fresh, false, true);
     }
 
-    fn plan_retract(
-        &mut self,
-        plan: &mut Plan,
-        hash: u64,
-        key: &[u8],
-        ctx: &OperatorContext,
-    ) -> bool {
-        let Some(slot) = self.groups.find(hash, key) else { return false };
+    fn plan_retract(&mut self, plan: &mut Plan, slot: u32, ctx: &OperatorContext) -> bool {
         if self.is_gone(slot, ctx) {
             return false;
         }
@@ -148,6 +161,9 @@ impl GroupAggregate {
         }
         let mut changed = vec![false; rows];
         for Traced { before, after } in traced {
+            if changed.iter().all(|changed| *changed) {
+                break;
+            }
             let differs = differs(before, after);
             changed.iter_mut().zip(differs).for_each(|(changed, differs)| *changed |= differs);
         }
@@ -226,6 +242,16 @@ impl GroupAggregate {
 }
 
 impl Plan {
+    fn with_capacity(rows: usize) -> Plan {
+        Plan {
+            slots: Vec::with_capacity(rows),
+            fresh: Vec::with_capacity(rows),
+            dies: Vec::with_capacity(rows),
+            accumulate: Vec::with_capacity(rows),
+            ignored: Vec::new(),
+        }
+    }
+
     fn steps(&self, batch: &Batch) -> Steps<'_> {
         Steps {
             slots: &self.slots,
@@ -240,6 +266,14 @@ impl Plan {
         self.dies.push(dies);
         self.accumulate.push(accumulate);
     }
+}
+
+/// The keys when they are one column of 64-bit integers without NULL.
+fn int_keys<'a>(batch: &'a Batch, keys: &[usize]) -> Option<&'a [i64]> {
+    let [key] = keys else { return None };
+    let column = batch.record.column(*key);
+    let ints = column.as_primitive_opt::<Int64Type>()?;
+    (ints.null_count() == 0).then(|| ints.values().as_ref())
 }
 
 /// Row by row, whether two columns of one type differ; NULLs are equal.

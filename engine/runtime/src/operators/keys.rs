@@ -6,6 +6,7 @@ use hashbrown::hash_table::Entry;
 use millrace_dataflow::key_group::{KeyGroup, key_group};
 use smallvec::SmallVec;
 
+use super::int_index::IntIndex;
 use super::residency::Residency;
 
 /// Bytes of a key or value; those of a few fixed-width columns are held in place.
@@ -28,6 +29,9 @@ pub struct KeySlab {
     free: Vec<u32>,
     /// Bytes of keys that are not held in place.
     spilled: usize,
+    /// Some of the keys that are one 64-bit integer; whoever looks keys up by integer
+    /// fills it.
+    pub ints: IntIndex,
 }
 
 impl KeySlab {
@@ -62,6 +66,9 @@ impl KeySlab {
     pub fn release(&mut self, slot: u32) {
         let key = std::mem::take(&mut self.keys[slot as usize]);
         self.spilled -= spilled_bytes(key.len());
+        if let Some(int) = as_int(&key) {
+            self.ints.remove(int);
+        }
         self.free.push(slot);
     }
 
@@ -77,6 +84,12 @@ impl KeySlab {
         self.keys.push(Bytes::from_slice(key));
         slot
     }
+}
+
+/// The integer whose row bytes these may be.
+fn as_int(key: &[u8]) -> Option<i64> {
+    let (_, value) = key.split_first()?;
+    value.try_into().ok().map(i64::from_le_bytes)
 }
 
 /// Finds slots of a [`KeySlab`] by key. Several indexes may share one slab.

@@ -8,6 +8,7 @@ pub mod checked;
 mod correlate;
 mod deduplicate;
 mod group_aggregate;
+mod int_index;
 mod interval_join;
 mod join;
 mod keys;

@@ -11,6 +11,7 @@ mod blob;
 mod collect;
 mod count;
 mod distinct;
+mod distinct_ints;
 mod encoded;
 mod extreme;
 mod fold;
@@ -27,6 +28,8 @@ use millrace_dataflow::DataType;
 use millrace_dataflow::graph::{AggregateCall, AggregateFunction};
 
 use distinct::DistinctValues;
+use distinct_ints::DistinctInts;
+pub use distinct_ints::spread;
 pub use fold::{Accumulator, Steps, Traced};
 
 /// Why an aggregate cannot be made or its state not be read.
@@ -34,8 +37,9 @@ pub use fold::{Accumulator, Steps, Traced};
 #[error("{0}")]
 pub struct AggregateError(pub String);
 
-/// The aggregate calls of one operator.
-pub struct Calls(Vec<Call>);
+/// The aggregate calls of one operator, and the sets of distinct values that some of
+/// them share.
+pub struct Calls(Vec<Call>, Vec<DistinctInts>);
 
 struct Call {
     arguments: Vec<usize>,
@@ -43,6 +47,8 @@ struct Call {
     /// Rows with a NULL argument count too.
     counts_nulls: bool,
     distinct: Option<DistinctValues>,
+    /// Which of the shared sets, and its number there.
+    shared: Option<(usize, usize)>,
     accumulator: Box<dyn Accumulator>,
     /// About what one slot takes in the columns.
     slot_bytes: usize,
@@ -51,15 +57,57 @@ struct Call {
 /// A column of collections: an empty one a slot.
 const COLLECTION_BYTES: usize = 56;
 
+/// A call's argument columns, and which rows count.
+type Prepared = (Vec<ArrayRef>, Option<BooleanBuffer>);
+
 impl Calls {
     /// # Errors
     /// A function does not take these argument types; the front end lets none through.
     pub fn new(calls: &[AggregateCall], retracts: bool) -> Result<Calls, AggregateError> {
-        calls.iter().map(|call| Call::new(call, retracts)).collect::<Result<_, _>>().map(Calls)
+        let mut all = Calls(Vec::new(), Vec::new());
+        for call in calls {
+            let mut made = Call::new(call, retracts)?;
+            if distinct_ints::takes(call, retracts) {
+                made.shared = all.share(call);
+            }
+            if made.shared.is_some() {
+                made.distinct = None;
+            }
+            all.0.push(made);
+        }
+        Ok(all)
+    }
+
+    /// A set of the values of the call's argument, with all that look at that column.
+    fn share(&mut self, call: &AggregateCall) -> Option<(usize, usize)> {
+        let (column, argument) = (*call.arguments.first()?, call.argument_types.first()?);
+        let known = self.1.iter().position(|set| set.column == column);
+        let at = known.unwrap_or_else(|| {
+            self.1.push(DistinctInts::new(column, argument.to_arrow()));
+            self.1.len() - 1
+        });
+        Some((at, self.1[at].join()?))
+    }
+
+    fn prepare(&mut self, batch: &RecordBatch, steps: &Steps<'_>) -> Vec<Prepared> {
+        let mut prepared: Vec<Prepared> =
+            self.0.iter_mut().map(|call| call.prepare(batch, steps)).collect();
+        for (at, set) in self.1.iter_mut().enumerate() {
+            let sharing = |call: &Call| call.shared.is_some_and(|(of, _)| of == at);
+            let members: Vec<usize> =
+                (0..self.0.len()).filter(|&call| sharing(&self.0[call])).collect();
+            let masks: Vec<_> = members.iter().map(|&call| prepared[call].1.as_ref()).collect();
+            let changes = set.changes(batch.column(set.column), steps, &masks);
+            for (call, changes) in members.into_iter().zip(changes) {
+                prepared[call].1 = Some(changes);
+            }
+        }
+        prepared
     }
 
     /// Makes room for slots below `slots`.
     pub fn resize(&mut self, slots: usize) {
+        self.1.iter_mut().for_each(|set| set.resize(slots));
         for call in &mut self.0 {
             call.accumulator.resize(slots);
             if let Some(distinct) = &mut call.distinct {
@@ -70,6 +118,7 @@ impl Calls {
 
     /// The slot is as if no row had come.
     pub fn clear(&mut self, slot: u32) {
+        self.1.iter_mut().for_each(|set| set.clear(slot));
         for call in &mut self.0 {
             call.accumulator.clear(slot);
             if let Some(distinct) = &mut call.distinct {
@@ -80,18 +129,19 @@ impl Calls {
 
     /// Applies the rows of the batch in order.
     pub fn update(&mut self, batch: &RecordBatch, steps: &Steps<'_>) {
-        for call in &mut self.0 {
-            let (columns, mask) = call.prepare(batch, steps);
+        let prepared = self.prepare(batch, steps);
+        for (call, (columns, mask)) in self.0.iter_mut().zip(prepared) {
             call.accumulator.update(&columns, steps, mask.as_ref());
         }
     }
 
     /// As [`Calls::update`], with the values before and after each row.
     pub fn trace(&mut self, batch: &RecordBatch, steps: &Steps<'_>) -> Vec<Traced> {
-        let traced = self.0.iter_mut().map(|call| {
-            let (columns, mask) = call.prepare(batch, steps);
-            call.accumulator.trace(&columns, steps, mask.as_ref())
-        });
+        let prepared = self.prepare(batch, steps);
+        let traced =
+            self.0.iter_mut().zip(prepared).map(|(call, (columns, mask))| {
+                call.accumulator.trace(&columns, steps, mask.as_ref())
+            });
         traced.collect()
     }
 
@@ -103,8 +153,8 @@ impl Calls {
         steps: &Steps<'_>,
         emit: Option<&[bool]>,
     ) -> Vec<ArrayRef> {
-        let running = self.0.iter_mut().map(|call| {
-            let (columns, mask) = call.prepare(batch, steps);
+        let prepared = self.prepare(batch, steps);
+        let running = self.0.iter_mut().zip(prepared).map(|(call, (columns, mask))| {
             call.accumulator.running(&columns, steps, mask.as_ref(), emit)
         });
         running.collect()
@@ -117,10 +167,16 @@ impl Calls {
 
     /// Adds the state of slot `from[i]` to that of slot `to[i]`.
     pub fn merge(&mut self, from: &[u32], to: &[u32]) {
+        let news: Vec<Vec<_>> = self.1.iter_mut().map(|set| set.merge(from, to)).collect();
         for call in &mut self.0 {
-            match &mut call.distinct {
-                Some(distinct) => distinct.merge(from, to, call.accumulator.as_mut()),
-                None => call.accumulator.merge(from, to),
+            match (&mut call.distinct, call.shared) {
+                (Some(distinct), _) => distinct.merge(from, to, call.accumulator.as_mut()),
+                (None, Some((set, number))) => {
+                    let (slots, values) = &news[set][number];
+                    let steps = Steps { slots, fresh: None, accumulate: None };
+                    call.accumulator.update(std::slice::from_ref(values), &steps, None);
+                }
+                (None, None) => call.accumulator.merge(from, to),
             }
         }
     }
@@ -131,6 +187,7 @@ impl Calls {
         for call in &self.0 {
             columns.extend(call.accumulator.save(slots));
             columns.extend(call.distinct.as_ref().map(|distinct| distinct.save(slots)));
+            columns.extend(call.shared.map(|(set, number)| self.1[set].save(slots, number)));
         }
         columns
     }
@@ -140,7 +197,7 @@ impl Calls {
         let mut types = Vec::new();
         for call in &self.0 {
             types.extend(call.accumulator.saved_types());
-            types.extend(call.distinct.as_ref().map(|_| ArrowType::Binary));
+            types.extend(call.is_distinct().then_some(ArrowType::Binary));
         }
         types
     }
@@ -166,6 +223,10 @@ impl Calls {
                 distinct.load(slots, &rest[0])?;
                 rest = &rest[1..];
             }
+            if let Some((set, number)) = call.shared {
+                self.1[set].load(slots, number, &rest[0])?;
+                rest = &rest[1..];
+            }
         }
         Ok(())
     }
@@ -184,17 +245,19 @@ impl Call {
             counts_nulls: matches!(call.function, AggregateFunction::Lag { .. }),
             slot_bytes: slot_bytes(accumulator.as_ref(), distinct.is_some()),
             distinct,
+            shared: None,
             accumulator,
         })
     }
 
+    fn is_distinct(&self) -> bool {
+        self.distinct.is_some() || self.shared.is_some()
+    }
+
     /// The argument columns, and which rows count: no argument NULL, the filter TRUE,
-    /// the value new to (or gone from) the group when distinct.
-    fn prepare(
-        &mut self,
-        batch: &RecordBatch,
-        steps: &Steps<'_>,
-    ) -> (Vec<ArrayRef>, Option<BooleanBuffer>) {
+    /// the value new to (or gone from) the group when distinct, but for sets that are
+    /// shared.
+    fn prepare(&mut self, batch: &RecordBatch, steps: &Steps<'_>) -> Prepared {
         let columns: Vec<ArrayRef> =
             self.arguments.iter().map(|&index| batch.column(index).clone()).collect();
         let mut mask = None;

@@ -35,14 +35,13 @@ pub fn new(argument: &DataType, output: &DataType) -> Result<Box<dyn Accumulator
 
 #[derive(Debug)]
 struct Sums<T: ArrowPrimitiveType> {
-    sums: Vec<T::Native>,
-    /// Values in the sum.
-    counts: Vec<i64>,
+    /// The sum, and the values in it.
+    sums: Vec<(T::Native, i64)>,
 }
 
 impl<T: ArrowPrimitiveType> Default for Sums<T> {
     fn default() -> Sums<T> {
-        Sums { sums: Vec::new(), counts: Vec::new() }
+        Sums { sums: Vec::new() }
     }
 }
 
@@ -58,23 +57,23 @@ where
     }
 
     fn resize(&mut self, slots: usize) {
-        self.sums.resize(slots, T::Native::ZERO);
-        self.counts.resize(slots, 0);
+        self.sums.resize(slots, (T::Native::ZERO, 0));
     }
 
     fn clear(&mut self, slot: usize) {
-        self.sums[slot] = T::Native::ZERO;
-        self.counts[slot] = 0;
+        self.sums[slot] = (T::Native::ZERO, 0);
     }
 
     fn add(&mut self, slot: usize, values: &&[T::Native], row: usize) {
-        self.sums[slot] = self.sums[slot].add_wrapping(values[row]);
-        self.counts[slot] += 1;
+        let (sum, count) = &mut self.sums[slot];
+        *sum = sum.add_wrapping(values[row]);
+        *count += 1;
     }
 
     fn retract(&mut self, slot: usize, values: &&[T::Native], row: usize) {
-        self.sums[slot] = self.sums[slot].sub_wrapping(values[row]);
-        self.counts[slot] -= 1;
+        let (sum, count) = &mut self.sums[slot];
+        *sum = sum.sub_wrapping(values[row]);
+        *count -= 1;
     }
 
     fn output(&self, rows: usize) -> PrimitiveBuilder<T> {
@@ -82,11 +81,8 @@ where
     }
 
     fn append(&self, slot: usize, output: &mut PrimitiveBuilder<T>) {
-        if self.counts[slot] == 0 {
-            output.append_null();
-        } else {
-            output.append_value(self.sums[slot]);
-        }
+        let (sum, count) = self.sums[slot];
+        output.append_option((count != 0).then_some(sum));
     }
 
     fn finish(&self, mut output: PrimitiveBuilder<T>) -> ArrayRef {
@@ -94,13 +90,14 @@ where
     }
 
     fn merge(&mut self, from: usize, to: usize) {
-        self.sums[to] = self.sums[to].add_wrapping(self.sums[from]);
-        self.counts[to] += self.counts[from];
+        let (sum, count) = self.sums[from];
+        self.sums[to] = (self.sums[to].0.add_wrapping(sum), self.sums[to].1 + count);
     }
 
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef> {
-        let sums = PrimitiveArray::<T>::from_iter_values(gather(&self.sums, slots));
-        vec![Arc::new(sums), Arc::new(Int64Array::from(gather(&self.counts, slots)))]
+        let (sums, counts): (Vec<_>, Vec<_>) = gather(&self.sums, slots).into_iter().unzip();
+        let sums = PrimitiveArray::<T>::from_iter_values(sums);
+        vec![Arc::new(sums), Arc::new(Int64Array::from(counts))]
     }
 
     fn saved_types(&self) -> Vec<ArrowType> {
@@ -111,8 +108,7 @@ where
         let sums = columns[0].as_primitive::<T>().values();
         let counts = columns[1].as_primitive::<Int64Type>().values();
         for (row, &slot) in slots.iter().enumerate() {
-            self.sums[slot as usize] = sums[row];
-            self.counts[slot as usize] = counts[row];
+            self.sums[slot as usize] = (sums[row], counts[row]);
         }
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! Unbounded GROUP BY: which rows are emitted when.
 
+use std::collections::BTreeMap;
+
 use millrace_dataflow::catalog::ChangelogMode;
 use millrace_dataflow::graph::{
     AggregateCall, AggregateFunction, GroupAggregate, Operator as Node,
 };
 
-use super::stage::{Spec, check};
+use super::naive::{Dice, KeyedTable};
+use super::stage::{Spec, Stage, check};
 use super::text::{data_type, schema};
 
 pub fn call(
@@ -159,6 +162,47 @@ fn a_select_distinct_has_no_aggregates() {
          rows -D[a, 2, NULL]
          => -D[a]",
     );
+}
+
+/// Groups by one BIGINT are found without their row bytes: they come and go, and come
+/// back in the slots of others.
+#[test]
+fn groups_of_integers_equal_a_recomputation_with_restores() {
+    for seed in 1..30 {
+        let mut dice = Dice::new(seed);
+        let mut spec =
+            spec(|config| config.aggregates.truncate(1)).with_output("k BIGINT, n BIGINT");
+        spec.inputs = vec![schema("k BIGINT, v INT")];
+        let mut stage = Stage::new(&spec);
+        let (mut table, mut live) = (KeyedTable::default(), Vec::new());
+        for _ in 0..60 {
+            let mut rows = String::new();
+            for _ in 0..1 + dice.roll(8) {
+                if !live.is_empty() && dice.roll(9) < 4 {
+                    let gone: String = live.swap_remove(dice.roll(live.len() as u64) as usize);
+                    rows += &format!("-D[{gone}, 1]");
+                } else {
+                    let key = match dice.roll(12) {
+                        0 => "NULL".to_owned(),
+                        key => (key as i64 - 5).to_string(),
+                    };
+                    rows += &format!("+I[{key}, 1]");
+                    live.push(key);
+                }
+            }
+            stage.rows(0, &rows);
+            if dice.one_in(10) {
+                stage.restore(1 + dice.roll(3) as u16);
+            }
+        }
+        stage.emitted().iter().for_each(|row| table.apply(row, &[0]));
+        let mut expected = BTreeMap::<Vec<String>, Vec<String>>::new();
+        for key in &live {
+            let rows = live.iter().filter(|other| *other == key).count();
+            expected.insert(vec![key.clone()], vec![key.clone(), rows.to_string()]);
+        }
+        assert_eq!(table.0, expected, "seed {seed}");
+    }
 }
 
 impl Spec {
