@@ -2,7 +2,7 @@
 //!
 //! - `demo`: the whole story on this machine, told in a few lines;
 //! - `test`: every test but the long ones; ends with the runner's summary;
-//! - `test-long`: the trials by violence, 200 seeds and more, and damaged records;
+//! - `test-long`: the trials by violence, 200 seeds and more;
 //! - `lint`: formatting, clippy, licences and advisories;
 //! - `differential`: the same scripts on this engine and on Apache Flink, compared;
 //! - `setup-flink`: only downloads Flink for that;

@@ -157,7 +157,7 @@ fn any_value(dice: &mut Dice, depth: usize) -> String {
 }
 
 fn any_records(dice: &mut Dice, fields: &[Field]) -> Vec<Vec<u8>> {
-    let spaces: &str = *dice.pick(&["", "", " ", "\t "]);
+    let spaces = *dice.pick(&["", "", " ", "\t "]);
     let habit = Habit { spaces, broken: dice.below(4) };
     let tail = *dice.pick(&["", "", " ", "\r"]);
     let count = 5 + dice.below(30);
