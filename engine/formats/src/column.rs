@@ -378,15 +378,21 @@ fn last(offsets: &[i32]) -> usize {
     offsets.last().map_or(0, |offset| *offset as usize)
 }
 
+// The next batch is about as large, and mostly a little more or less: without some
+// room to spare every other one would move.
+fn next_capacity(len: usize) -> usize {
+    len + len / 8 + 8
+}
+
 fn take_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let next = Vec::with_capacity(offsets.len());
+    let next = Vec::with_capacity(next_capacity(offsets.len()));
     let full = std::mem::replace(offsets, next);
     offsets.push(0);
     OffsetBuffer::new(ScalarBuffer::from(full))
 }
 
 fn take_bytes(bytes: &mut Vec<u8>) -> Buffer {
-    let next = Vec::with_capacity(bytes.len());
+    let next = Vec::with_capacity(next_capacity(bytes.len()));
     Buffer::from_vec(std::mem::replace(bytes, next))
 }
 
@@ -395,7 +401,7 @@ fn primitive<T: ArrowPrimitiveType>(
     arrow_type: &arrow_types::DataType,
     nulls: Option<NullBuffer>,
 ) -> ArrayRef {
-    let next = Vec::with_capacity(values.len());
+    let next = Vec::with_capacity(next_capacity(values.len()));
     let full = std::mem::replace(values, next);
     let array = PrimitiveArray::<T>::new(ScalarBuffer::from(full), nulls);
     Arc::new(array.with_data_type(arrow_type.clone()))

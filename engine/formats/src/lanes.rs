@@ -51,8 +51,9 @@ pub(crate) fn any_of(chunk: [u8; WIDTH], wanted: [u8; 3]) -> Found {
 }
 
 // The one place with `unsafe`: a call of functions that need SSE2, which is part of
-// x86-64 itself. They take and give plain values; no pointer is involved. Long texts
-// are found two to three times as fast as by words.
+// x86-64 itself. They take and give plain values; no pointer is involved. Compared with
+// words, records of json are read one and a half times as fast, of csv twice as fast
+// (tests/measure.rs).
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     #![expect(unsafe_code, reason = "SSE2 is part of x86-64; nothing else is asked for")]

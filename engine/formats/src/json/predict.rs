@@ -19,6 +19,10 @@ const MAX_SHAPES: usize = 8;
 /// without any order in them shall not cost the learning of each.
 const LEARN_FREELY: u32 = 64;
 const LEARN_ONE_IN: u32 = 64;
+/// When more than half of the attempts fail, a failure costs more than is won: after
+/// some surplus of failures there is none for a while.
+const SURPLUS: i32 = 32;
+const PAUSE_RECORDS: u32 = 512;
 
 /// The shapes of a table's records.
 #[derive(Debug, Default)]
@@ -30,7 +34,13 @@ pub(super) struct Predictor {
     current: usize,
     /// The shape to replace next.
     oldest: usize,
+    /// Records that were read the long way without an error.
     pub misses: u32,
+    pub attempts: u64,
+    /// Grows with each record that was as expected, falls with each that was not.
+    trust: i32,
+    /// So many records are read the long way at once.
+    pause: u32,
 }
 
 /// The bytes a record is in: from `start` to the next `\n`, or to the end when they
@@ -72,6 +82,24 @@ impl Predictor {
             };
             at = take(step, place, after, columns, reader)?;
             number += 1;
+        }
+    }
+
+    /// Whether the next record is not worth an attempt.
+    #[inline]
+    pub fn rests(&mut self) -> bool {
+        let rests = self.pause > 0;
+        self.pause -= u32::from(rests);
+        rests
+    }
+
+    /// How an attempt ended.
+    #[inline]
+    pub fn note(&mut self, success: bool) {
+        self.attempts += 1;
+        self.trust = if success { (self.trust + 1).min(SURPLUS) } else { self.trust - 1 };
+        if self.trust < -SURPLUS {
+            (self.trust, self.pause) = (0, PAUSE_RECORDS);
         }
     }
 
