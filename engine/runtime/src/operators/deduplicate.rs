@@ -18,7 +18,7 @@ use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row::{self, EncodedRows};
 
 use super::keys::KeyTable;
-use super::shape::{Picks, Shape};
+use super::shape::{BATCH_ROWS, Picks, Shape};
 use super::ttl::Ttl;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
@@ -185,22 +185,8 @@ impl Operator for Deduplicate {
     ) -> Result<(), OperatorError> {
         let slots: Vec<u32> =
             self.keys.index.slots().filter(|&slot| !self.ttl.is_expired(slot, ctx)).collect();
-        let kept = || slots.iter().map(|&slot| &self.kept[slot as usize]);
-        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
-        let columns: [ArrayRef; 3] = [
-            Arc::new(Int64Array::from_iter_values(written)),
-            Arc::new(Int64Array::from_iter_values(kept().map(|kept| kept.time_ms))),
-            Arc::new(BinaryArray::from_iter_values(kept().map(|kept| &*kept.row))),
-        ];
-        let values = row::encode(&columns);
-        for (value, &slot) in values.iter().zip(&slots) {
-            writer.put(StateEntry {
-                key_group: Some(self.keys.slab.group(slot, ctx.max_parallelism)),
-                table: KEPT,
-                key: self.keys.slab.key(slot).to_vec(),
-                value: value.to_vec(),
-            });
-        }
+        // A part at a time: columns of all would need their memory once more.
+        slots.chunks(BATCH_ROWS).for_each(|slots| self.save(slots, ctx, writer));
         Ok(())
     }
 
@@ -228,5 +214,26 @@ impl Operator for Deduplicate {
             self.ttl.write(slot, written.value(at));
         }
         Ok(())
+    }
+}
+
+impl Deduplicate {
+    fn save(&self, slots: &[u32], ctx: &OperatorContext, writer: &mut dyn StateWriter) {
+        let kept = || slots.iter().map(|&slot| &self.kept[slot as usize]);
+        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
+        let columns: [ArrayRef; 3] = [
+            Arc::new(Int64Array::from_iter_values(written)),
+            Arc::new(Int64Array::from_iter_values(kept().map(|kept| kept.time_ms))),
+            Arc::new(BinaryArray::from_iter_values(kept().map(|kept| &*kept.row))),
+        ];
+        let values = row::encode(&columns);
+        for (value, &slot) in values.iter().zip(slots) {
+            writer.put(StateEntry {
+                key_group: Some(self.keys.slab.group(slot, ctx.max_parallelism)),
+                table: KEPT,
+                key: self.keys.slab.key(slot).to_vec(),
+                value: value.to_vec(),
+            });
+        }
     }
 }

@@ -21,7 +21,7 @@ use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use arrow::row::{RowConverter, Rows, SortField};
 use millrace_dataflow::graph::Rank as Config;
-use millrace_dataflow::{Batch, RowKind, Schema};
+use millrace_dataflow::{Batch, Schema};
 use millrace_state::row;
 
 use super::keys::{Bytes, KeyTable};
@@ -91,6 +91,7 @@ impl Rank {
             end: usize::try_from(config.end).unwrap_or(usize::MAX),
             by_rank: config.output_rank || config.start > 1,
             keep_rest: config.retracts,
+            update_before: config.emit_update_before,
         };
         Ok(Rank {
             shape,
@@ -186,10 +187,7 @@ impl Rank {
         Ok(changes)
     }
 
-    fn emit(&self, mut changes: Vec<Change>, out: &mut Output) -> Result<(), OperatorError> {
-        if !self.config.emit_update_before {
-            changes.retain(|change| change.kind != RowKind::UpdateBefore);
-        }
+    fn emit(&self, changes: Vec<Change>, out: &mut Output) -> Result<(), OperatorError> {
         if changes.is_empty() {
             return Ok(());
         }

@@ -72,7 +72,12 @@ struct Candidates {
     decoded: Vec<u32>,
     /// Each other row once.
     distinct: Vec<u32>,
+    /// For each row of the batch that was looked at, the slot of its key; [`NO_SLOT`] when
+    /// there was none yet.
+    keys: Vec<u32>,
 }
+
+const NO_SLOT: u32 = u32::MAX;
 
 impl Join {
     pub fn new(config: &Config, inputs: &[Schema], output: &Schema, name: &str) -> Join {
@@ -126,6 +131,7 @@ impl Join {
             let key = (!arrived.no_key[row])
                 .then(|| self.keys.find(arrived.hashes[row], arrived.keys.row(row)))
                 .flatten();
+            found.keys.push(key.unwrap_or(NO_SLOT));
             for &id in key.map_or(&[][..], |key| other.of_key(key)) {
                 if !other.is_live(id, ctx) {
                     continue;
@@ -211,12 +217,12 @@ impl Join {
         emission: &mut Emission,
     ) {
         let mut at = 0;
-        for row in rows {
+        for (row, key) in rows.zip(&found.keys) {
             let start = at;
             while found.rows.get(at).is_some_and(|of| *of as usize == row) {
                 at += 1;
             }
-            let row = Row { arrived, row: row as u32, ids: &found.ids[start..at] };
+            let row = Row { arrived, row: row as u32, ids: &found.ids[start..at], key: *key };
             let decoded = &found.decoded[start..at];
             match self.config.emits {
                 JoinEmits::Pairs(_) => self.emit_pairs(&row, decoded, ctx, emission),
@@ -305,7 +311,12 @@ impl Join {
             self.forget_key(emptied);
             return;
         }
-        let (key, _) = self.keys.find_or_insert(arrived.hashes[at], arrived.keys.row(at));
+        // A slot that was found may have gone to another key, where rows are taken back.
+        let key = if row.key == NO_SLOT || self.config.retracts != [false; 2] || self.has_ttl() {
+            self.keys.find_or_insert(arrived.hashes[at], arrived.keys.row(at)).0
+        } else {
+            row.key
+        };
         let held = &self.sides[1 - side];
         let degree = if self.sides[side].outer {
             row.ids.iter().map(|id| held.get(*id).count).sum()
@@ -313,6 +324,10 @@ impl Join {
             0
         };
         self.sides[side].add(key, bytes, degree, ctx);
+    }
+
+    fn has_ttl(&self) -> bool {
+        self.sides.iter().any(|side| side.ttl.is_on())
     }
 
     /// Frees a key that one side has no more rows of, when the other has none either.
@@ -360,6 +375,8 @@ struct Row<'a> {
     arrived: &'a Arrived,
     row: u32,
     ids: &'a [u32],
+    /// Slot of its key, or [`NO_SLOT`].
+    key: u32,
 }
 
 impl Row<'_> {
@@ -399,7 +416,10 @@ impl Operator for Join {
                 let ids = side.of_key(key).iter().filter(|&&id| side.is_live(id, ctx));
                 live.extend((0..).zip(ids).map(|(place, &id)| Placed { key, place, id }));
             }
-            self.save(table as u8, side, &live, ctx, writer);
+            // A part at a time: columns of a whole side would need its memory once more.
+            for live in live.chunks(BATCH_ROWS) {
+                self.save(table as u8, side, live, ctx, writer);
+            }
         }
         Ok(())
     }
