@@ -22,11 +22,11 @@ mod side;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, NullArray};
 use arrow::compute::prep_null_mask_filter;
-use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, Int64Type};
 use millrace_dataflow::graph::{Join as Config, JoinEmits};
-use millrace_dataflow::{Batch, RowKind, Schema};
+use millrace_dataflow::{Batch, RowKind, Schema, TypeRoot};
 use millrace_state::row::{self, EncodedRows};
 
 use super::keys::KeyTable;
@@ -87,9 +87,14 @@ impl Join {
             Side::new(&inputs[side], outer[side], config.retracts[side], ttl_ms)
         });
         let fields = inputs[0].fields.iter().chain(&inputs[1].fields).cloned();
-        // The padded side's columns are NOT NULL in it, not in the residual's input.
-        let fields = fields.map(|mut field| {
+        // The padded side's columns are NOT NULL in it, not in the residual's input; columns
+        // that it does not look at are not made.
+        let reads = config.residual.as_ref().and_then(|residual| residual.run.reads());
+        let fields = fields.enumerate().map(|(column, mut field)| {
             field.data_type.nullable = true;
+            if reads.is_some_and(|reads| !reads.contains(&column)) {
+                field.data_type.root = TypeRoot::Null;
+            }
             field
         });
         Join {
@@ -168,10 +173,21 @@ impl Join {
         ctx: &OperatorContext,
     ) -> Result<Option<BooleanArray>, OperatorError> {
         let Some(residual) = &self.config.residual else { return Ok(None) };
+        let own = arrived.batch.record.columns();
+        let [left, right] = [(own, &found.rows), (other, &found.decoded)];
+        let [left, right] = if arrived.side == 0 { [left, right] } else { [right, left] };
+        let (first, last) = self.both.schema.fields().split_at(left.0.len());
+        let made = |fields: &[FieldRef], (columns, rows): (&[ArrayRef], &Vec<u32>)| {
+            let wanted =
+                fields.iter().zip(columns).map(|(field, column)| match field.data_type() {
+                    ArrowType::Null => Arc::new(NullArray::new(column.len())),
+                    _ => column.clone(),
+                });
+            picked(&wanted.collect::<Vec<ArrayRef>>(), rows)
+        };
         let failed = |error| self.shape.failed(error);
-        let own = picked(arrived.batch.record.columns(), &found.rows).map_err(failed)?;
-        let other = picked(other, &found.decoded).map_err(failed)?;
-        let columns = if arrived.side == 0 { [own, other] } else { [other, own] }.concat();
+        let columns =
+            [made(first, left).map_err(failed)?, made(last, right).map_err(failed)?].concat();
         let record = self.both.record(columns, found.rows.len())?;
         let column = residual
             .run
