@@ -37,6 +37,12 @@ pub trait Evaluate: Send + Sync + fmt::Debug {
     /// The result has the batch's number of rows and the Arrow type of the
     /// expression's [`DataType`].
     fn evaluate(&self, batch: &RecordBatch, ctx: &EvalContext) -> Result<ArrayRef, EvalError>;
+
+    /// The batch's columns that it looks at: the others may be columns of NULLs of any
+    /// type. `None`: not known, so all of them.
+    fn reads(&self) -> Option<&[usize]> {
+        None
+    }
 }
 
 /// A typed expression, ready to run, with a text that is equal exactly when the

@@ -39,6 +39,7 @@ pub(crate) fn lower(expression: &TypedExpr, ctx: &ExprContext) -> Result<Express
         root: lowered.node,
         reads_context: lowered.reads_context,
         arrow_type: data_type.to_arrow(),
+        columns: read_columns(expression),
     };
     Ok(Expression { run: Arc::new(run), data_type, digest, column: None })
 }
@@ -74,9 +75,14 @@ struct Running {
     root: Arc<dyn PhysicalExpr>,
     reads_context: bool,
     arrow_type: ArrowType,
+    columns: Vec<usize>,
 }
 
 impl Evaluate for Running {
+    fn reads(&self) -> Option<&[usize]> {
+        Some(&self.columns)
+    }
+
     fn evaluate(&self, batch: &RecordBatch, ctx: &EvalContext) -> Result<ArrayRef, EvalError> {
         let rows = batch.num_rows();
         let value = if self.reads_context {
@@ -90,6 +96,13 @@ impl Evaluate for Running {
         debug_assert_eq!(array.data_type(), &self.arrow_type, "type of {}", self.root);
         Ok(array)
     }
+}
+
+/// Ascending.
+fn read_columns(expression: &TypedExpr) -> Vec<usize> {
+    let mut types = Vec::new();
+    collect_columns(expression, &mut types);
+    (0..types.len()).filter(|column| types[*column].is_some()).collect()
 }
 
 /// The columns that the expression names, at their positions.

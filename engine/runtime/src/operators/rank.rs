@@ -17,11 +17,12 @@ mod partition;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, UInt32Array};
-use arrow::compute::{SortOptions, take_record_batch};
+use arrow::compute::{SortOptions, take, take_record_batch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use arrow::row::{RowConverter, Rows, SortField};
+use hashbrown::HashMap;
 use millrace_dataflow::graph::Rank as Config;
-use millrace_dataflow::{Batch, RowKind, Schema};
+use millrace_dataflow::{Batch, Schema};
 use millrace_state::row;
 
 use super::keys::{Bytes, KeyTable};
@@ -94,6 +95,7 @@ impl Rank {
             end: usize::try_from(config.end).unwrap_or(usize::MAX),
             by_rank: config.output_rank || config.start > 1,
             keep_rest: config.retracts,
+            update_before: config.emit_update_before,
         };
         Ok(Rank {
             shape,
@@ -196,15 +198,11 @@ impl Rank {
         Ok(changes)
     }
 
-    fn emit(&self, mut changes: Vec<Change>, out: &mut Output) -> Result<(), OperatorError> {
-        if !self.config.emit_update_before {
-            changes.retain(|change| change.kind != RowKind::UpdateBefore);
-        }
+    fn emit(&self, changes: Vec<Change>, out: &mut Output) -> Result<(), OperatorError> {
         if changes.is_empty() {
             return Ok(());
         }
-        let mut columns = row::decode(&self.row_types, changes.iter().map(|change| &*change.row))
-            .map_err(|error| self.shape.damaged(error))?;
+        let mut columns = self.columns(&changes)?;
         if self.config.output_rank {
             let ranks = changes.iter().map(|change| change.rank as i64);
             columns.push(Arc::new(Int64Array::from_iter_values(ranks)));
@@ -213,6 +211,27 @@ impl Rank {
         let kinds = changes.iter().map(|change| change.kind).collect();
         out.emit(Batch::changelog(record, kinds));
         Ok(())
+    }
+
+    /// Rows that changes show. One that moves from rank to rank is decoded once.
+    fn columns(&self, changes: &[Change]) -> Result<Vec<ArrayRef>, OperatorError> {
+        let mut places: HashMap<usize, u32> = HashMap::with_capacity(changes.len());
+        let mut distinct: Vec<&[u8]> = Vec::new();
+        let rows = changes.iter().map(|change| {
+            // All of them are alive: what has one address is one row.
+            *places.entry(change.row.as_ptr().addr()).or_insert_with(|| {
+                distinct.push(&change.row);
+                distinct.len() as u32 - 1
+            })
+        });
+        let rows: UInt32Array = rows.collect::<Vec<u32>>().into();
+        let columns = row::decode(&self.row_types, distinct.iter().copied())
+            .map_err(|error| self.shape.damaged(error))?;
+        if distinct.len() == changes.len() {
+            return Ok(columns);
+        }
+        let taken = columns.iter().map(|column| take(column, &rows, None));
+        taken.collect::<Result<_, _>>().map_err(|error| self.shape.failed(error))
     }
 
     fn clear(&mut self, slot: u32) {

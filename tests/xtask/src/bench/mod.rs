@@ -75,10 +75,24 @@ struct Work(PathBuf);
 
 impl Work {
     fn new() -> Result<Work, String> {
+        Work::remove_left_behind();
         let path = cache().join(format!("bench-{}", std::process::id()));
         std::fs::create_dir_all(&path)
             .map_err(|cause| format!("cannot make {}: {cause}", path.display()))?;
         Ok(Work(path))
+    }
+}
+
+impl Work {
+    /// Of runs that were ended by a signal.
+    fn remove_left_behind() {
+        for entry in std::fs::read_dir(cache()).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let process = name.strip_prefix("bench-").map(|pid| format!("/proc/{pid}"));
+            if process.is_some_and(|process| !std::path::Path::new(&process).exists()) {
+                drop(std::fs::remove_dir_all(entry.path()));
+            }
+        }
     }
 }
 

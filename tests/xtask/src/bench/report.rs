@@ -107,10 +107,12 @@ impl Table {
     }
 
     fn text(&self) -> String {
-        let mut text = format!(
-            "\nparallelism {}, {} events, median of {}\n",
-            self.parallelism, self.options.events, self.options.rounds
-        );
+        let mut text = format!("\nparallelism {}", self.parallelism);
+        if self.rows.iter().all(|row| row.figures.is_empty()) {
+            write!(text, ", {} events, median of {}", self.options.events, self.options.rounds)
+                .expect("a string takes all");
+        }
+        text.push('\n');
         for row in &self.rows {
             let line = if row.figures.is_empty() { row.line(&self.options) } else { figures(row) };
             writeln!(text, "{line}").expect("a string takes all");

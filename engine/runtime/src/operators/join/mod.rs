@@ -22,11 +22,11 @@ mod side;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, NullArray};
 use arrow::compute::prep_null_mask_filter;
-use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, Int64Type};
 use millrace_dataflow::graph::{Join as Config, JoinEmits};
-use millrace_dataflow::{Batch, RowKind, Schema};
+use millrace_dataflow::{Batch, RowKind, Schema, TypeRoot};
 use millrace_state::row::{self, EncodedRows};
 
 use super::keys::KeyTable;
@@ -75,7 +75,12 @@ struct Candidates {
     decoded: Vec<u32>,
     /// Each other row once.
     distinct: Vec<u32>,
+    /// For each row of the batch that was looked at, the slot of its key; [`NO_SLOT`] when
+    /// there was none yet.
+    keys: Vec<u32>,
 }
+
+const NO_SLOT: u32 = u32::MAX;
 
 impl Join {
     pub fn new(config: &Config, inputs: &[Schema], output: &Schema, name: &str) -> Join {
@@ -85,9 +90,14 @@ impl Join {
             Side::new(&inputs[side], outer[side], config.retracts[side], ttl_ms)
         });
         let fields = inputs[0].fields.iter().chain(&inputs[1].fields).cloned();
-        // The padded side's columns are NOT NULL in it, not in the residual's input.
-        let fields = fields.map(|mut field| {
+        // The padded side's columns are NOT NULL in it, not in the residual's input; columns
+        // that it does not look at are not made.
+        let reads = config.residual.as_ref().and_then(|residual| residual.run.reads());
+        let fields = fields.enumerate().map(|(column, mut field)| {
             field.data_type.nullable = true;
+            if reads.is_some_and(|reads| !reads.contains(&column)) {
+                field.data_type.root = TypeRoot::Null;
+            }
             field
         });
         Join {
@@ -129,6 +139,7 @@ impl Join {
             let key = (!arrived.no_key[row])
                 .then(|| self.keys.find(arrived.hashes[row], arrived.keys.row(row)))
                 .flatten();
+            found.keys.push(key.unwrap_or(NO_SLOT));
             for &id in key.map_or(&[][..], |key| other.of_key(key)) {
                 if !other.is_live(id, ctx) {
                     continue;
@@ -165,10 +176,21 @@ impl Join {
         ctx: &OperatorContext,
     ) -> Result<Option<BooleanArray>, OperatorError> {
         let Some(residual) = &self.config.residual else { return Ok(None) };
+        let own = arrived.batch.record.columns();
+        let [left, right] = [(own, &found.rows), (other, &found.decoded)];
+        let [left, right] = if arrived.side == 0 { [left, right] } else { [right, left] };
+        let (first, last) = self.both.schema.fields().split_at(left.0.len());
+        let made = |fields: &[FieldRef], (columns, rows): (&[ArrayRef], &Vec<u32>)| {
+            let wanted =
+                fields.iter().zip(columns).map(|(field, column)| match field.data_type() {
+                    ArrowType::Null => Arc::new(NullArray::new(column.len())),
+                    _ => column.clone(),
+                });
+            picked(&wanted.collect::<Vec<ArrayRef>>(), rows)
+        };
         let failed = |error| self.shape.failed(error);
-        let own = picked(arrived.batch.record.columns(), &found.rows).map_err(failed)?;
-        let other = picked(other, &found.decoded).map_err(failed)?;
-        let columns = if arrived.side == 0 { [own, other] } else { [other, own] }.concat();
+        let columns =
+            [made(first, left).map_err(failed)?, made(last, right).map_err(failed)?].concat();
         let record = self.both.record(columns, found.rows.len())?;
         let column = residual
             .run
@@ -214,12 +236,12 @@ impl Join {
         emission: &mut Emission,
     ) {
         let mut at = 0;
-        for row in rows {
+        for (row, key) in rows.zip(&found.keys) {
             let start = at;
             while found.rows.get(at).is_some_and(|of| *of as usize == row) {
                 at += 1;
             }
-            let row = Row { arrived, row: row as u32, ids: &found.ids[start..at] };
+            let row = Row { arrived, row: row as u32, ids: &found.ids[start..at], key: *key };
             let decoded = &found.decoded[start..at];
             match self.config.emits {
                 JoinEmits::Pairs(_) => self.emit_pairs(&row, decoded, ctx, emission),
@@ -308,7 +330,12 @@ impl Join {
             self.forget_key(emptied);
             return;
         }
-        let (key, _) = self.keys.find_or_insert(arrived.hashes[at], arrived.keys.row(at));
+        // A slot that was found may have gone to another key, where rows are taken back.
+        let key = if row.key == NO_SLOT || self.config.retracts != [false; 2] || self.has_ttl() {
+            self.keys.find_or_insert(arrived.hashes[at], arrived.keys.row(at)).0
+        } else {
+            row.key
+        };
         let held = &self.sides[1 - side];
         let degree = if self.sides[side].outer {
             row.ids.iter().map(|id| held.get(*id).count).sum()
@@ -316,6 +343,10 @@ impl Join {
             0
         };
         self.sides[side].add(key, bytes, degree, ctx);
+    }
+
+    fn has_ttl(&self) -> bool {
+        self.sides.iter().any(|side| side.ttl.is_on())
     }
 
     /// Frees a key that one side has no more rows of, when the other has none either.
@@ -364,6 +395,8 @@ struct Row<'a> {
     arrived: &'a Arrived,
     row: u32,
     ids: &'a [u32],
+    /// Slot of its key, or [`NO_SLOT`].
+    key: u32,
 }
 
 impl Row<'_> {

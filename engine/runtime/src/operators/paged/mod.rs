@@ -24,6 +24,7 @@ use millrace_dataflow::Batch;
 use millrace_state::PageStore;
 
 use super::keys::KeyTable;
+use super::shape::BATCH_ROWS;
 use crate::memory::{Account, StateBytes};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use pages::Pages;
@@ -103,14 +104,17 @@ pub fn snapshot_all<O: Pageable>(
 ) {
     let KeyTable { slab, index, .. } = operator.table();
     let slots: Vec<u32> = index.slots().collect();
-    operator.save(&slots, ctx, &mut |at, table, prefix, value| {
-        writer.put(StateEntry {
-            key_group: Some(slab.group(slots[at], ctx.max_parallelism)),
-            table,
-            key: [prefix, slab.key(slots[at])].concat(),
-            value: value.to_vec(),
+    // A part at a time: columns of all would need their memory once more.
+    for slots in slots.chunks(BATCH_ROWS) {
+        operator.save(slots, ctx, &mut |at, table, prefix, value| {
+            writer.put(StateEntry {
+                key_group: Some(slab.group(slots[at], ctx.max_parallelism)),
+                table,
+                key: [prefix, slab.key(slots[at])].concat(),
+                value: value.to_vec(),
+            });
         });
-    });
+    }
 }
 
 impl<O: Pageable> Operator for Paged<O> {

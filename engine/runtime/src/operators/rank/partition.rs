@@ -17,6 +17,8 @@ pub struct Limits {
     pub by_rank: bool,
     /// Rows behind the last rank may come back.
     pub keep_rest: bool,
+    /// `-U` is wanted, too.
+    pub update_before: bool,
 }
 
 /// A row with its place.
@@ -122,7 +124,9 @@ impl Partition {
                 continue;
             }
             let old = self.top.get(index + 1).or(dropped).expect("what stood here moved on");
-            changes.push(change(RowKind::UpdateBefore, rank, &old.row));
+            if limits.update_before {
+                changes.push(change(RowKind::UpdateBefore, rank, &old.row));
+            }
             changes.push(change(RowKind::UpdateAfter, rank, &self.top[index].row));
         }
     }
@@ -175,7 +179,9 @@ impl Partition {
         let mut old = &out.row;
         for index in at..self.top.len() {
             if index + 1 >= limits.start {
-                changes.push(change(RowKind::UpdateBefore, index + 1, old));
+                if limits.update_before {
+                    changes.push(change(RowKind::UpdateBefore, index + 1, old));
+                }
                 changes.push(change(RowKind::UpdateAfter, index + 1, &self.top[index].row));
             }
             old = &self.top[index].row;
