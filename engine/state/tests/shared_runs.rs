@@ -307,7 +307,9 @@ async fn h1_9_another_applications_checkpoint_is_taken_over_and_not_confused() {
         subtask.put(0..20, name.len() as u8);
         let frozen = subtask.pages.freeze().unwrap();
         checkpoint(&store, &mut claimed, 1, frozen).await.unwrap();
-        (stores.push(store), subtasks.push(subtask), claims.push(claimed));
+        stores.push(store);
+        subtasks.push(subtask);
+        claims.push(claimed);
     }
     let location = stores[0].checkpoint_location(claims[0].sequence, CheckpointId(1));
     let (into, prefix) = (work.path().join("taken"), "2-0");
