@@ -61,7 +61,7 @@ pub fn run(
     let measured = output.lines().filter_map(measured).nth(1);
     drop(fs::remove_dir_all(&place));
     measured.ok_or_else(|| {
-        let cause = output.lines().filter(|line| line.contains("Caused by")).next_back();
+        let cause = output.lines().rfind(|line| line.contains("Caused by"));
         format!("Flink: {}", cause.or(output.lines().next_back()).unwrap_or("no output"))
     })
 }

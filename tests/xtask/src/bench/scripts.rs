@@ -56,7 +56,7 @@ fn all() -> Result<Vec<String>, String> {
     let entries = fs::read_dir(folder()).map_err(|cause| format!("no queries: {cause}"))?;
     let names = entries.filter_map(|entry| {
         let name = entry.ok()?.file_name().into_string().ok()?;
-        Some(name.strip_prefix('q')?.strip_suffix(".sql")?.parse::<u32>().ok()?)
+        name.strip_prefix('q')?.strip_suffix(".sql")?.parse::<u32>().ok()
     });
     let mut numbers: Vec<u32> = names.collect();
     numbers.sort_unstable();
