@@ -10,7 +10,7 @@ mod group_aggregate;
 mod interval_join;
 mod join;
 mod mini_batch;
-mod naive;
+pub mod naive;
 mod over;
 mod rank;
 mod restore;
