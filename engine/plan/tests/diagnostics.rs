@@ -314,10 +314,16 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
             "#]],
         ),
         (
-            "SELECT * FROM weather a FULL JOIN weather b USING (station)",
+            "SELECT * FROM weather a FULL JOIN LATERAL (SELECT 1 AS x) b ON TRUE",
             expect![[r#"
-            1:52+7 USING in a RIGHT or FULL JOIN is not offered yet; write ON
+            1:15+53 LATERAL stands right of an inner or LEFT JOIN
         "#]],
+        ),
+        (
+            "SELECT * FROM weather a, LATERAL (SELECT delay FROM flights f WHERE f.origin = a.station LIMIT 2)",
+            expect![[r#"
+                1:35+62 unexpected correlate variable in the plan: LATERAL with LIMIT joins distinct values to their first rows only [put (SELECT DISTINCT k FROM t) before it]
+            "#]],
         ),
         (
             "SELECT * FROM weather a JOIN weather b USING (nothing)",
@@ -339,15 +345,27 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
             "#]],
         ),
         (
-            "SELECT * FROM flights f WHERE delay > (SELECT 3)",
+            "SELECT * FROM flights f WHERE delay > (SELECT delay FROM flights)",
             expect![[r#"
-            1:39+10 a scalar subquery is not offered yet here [write a join]
+            1:40+25 a scalar subquery that may have several rows is not offered yet [aggregate it: (SELECT MAX(x) FROM t)]
         "#]],
         ),
         (
-            "SELECT origin FROM flights INTERSECT SELECT station FROM weather",
+            "SELECT * FROM flights f WHERE delay > (SELECT MAX(wind) FROM weather w WHERE w.station > f.origin)",
             expect![[r#"
-            1:28+9 INTERSECT is not offered yet
+            1:40+58 such a subquery is compared with the row around it by '=' alone
+        "#]],
+        ),
+        (
+            "SELECT origin, COUNT(*) > (SELECT 3) FROM flights GROUP BY origin",
+            expect![[r#"
+            1:27+10 a scalar subquery is not offered yet here [write a join]
+        "#]],
+        ),
+        (
+            "SELECT origin FROM flights INTERSECT ALL SELECT station FROM weather",
+            expect![[r#"
+            1:28+9 INTERSECT ALL is not offered yet
         "#]],
         ),
         (
@@ -393,9 +411,9 @@ fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
             "#]],
         ),
         (
-            "SELECT origin, COUNT(*) FROM flights GROUP BY ROLLUP(origin)",
+            "SELECT GROUPING(dest), COUNT(*) FROM flights GROUP BY ROLLUP(origin)",
             expect![[r#"
-            1:47+6 GROUPING SETS, CUBE and ROLLUP are not offered yet
+            1:17+4 Argument to GROUPING operator must be a grouped expression
         "#]],
         ),
         (

@@ -251,6 +251,8 @@ pub struct Select {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupBy {
     pub keys: Vec<Expr>,
+    /// GROUPING SETS, CUBE or ROLLUP: each set's positions in `keys`.
+    pub sets: Option<Vec<Vec<usize>>>,
     pub span: Span,
 }
 
@@ -301,6 +303,11 @@ pub enum TableRefKind {
     },
     /// `t FOR SYSTEM_TIME AS OF time`: the right side of a temporal join.
     AsOf(Box<TableAsOf>),
+    /// `LATERAL (SELECT ..)`: may name columns of the relations before it.
+    Lateral {
+        query: Box<Query>,
+        alias: Option<Alias>,
+    },
     /// Parsed so that the refusal can name it and point at it.
     Unsupported {
         construct: &'static str,
@@ -333,6 +340,8 @@ pub enum JoinKind {
 pub enum JoinCondition {
     On(Expr),
     Using(Vec<Ident>),
+    /// NATURAL JOIN: the columns of one name on both sides.
+    Natural,
     /// Comma or CROSS JOIN.
     None,
 }

@@ -168,6 +168,8 @@ pub enum RelNode {
         right: Box<Rel>,
         kind: JoinKind,
         conjuncts: Vec<TypedExpr>,
+        /// What a STATE_TTL hint says of each side.
+        state_ttl_ms: [Option<i64>; 2],
     },
     /// `ROW_NUMBER()` without a filter on it: appends the number. Becomes a rank or
     /// is refused.

@@ -65,7 +65,7 @@ enum Step {
     Deep(String),
 }
 
-/// `lax` or `strict`, and the steps behind `$`.
+/// `lax` or `strict` (when neither is said, as in Calcite), and the steps behind `$`.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Path {
     pub strict: bool,
@@ -81,7 +81,7 @@ impl Path {
             Some((mode, rest)) if ["lax", "strict"].contains(&mode.to_lowercase().as_str()) => {
                 (mode.to_lowercase(), rest.trim())
             }
-            _ => ("lax".to_owned(), trimmed),
+            _ => ("strict".to_owned(), trimmed),
         };
         let steps = steps
             .strip_prefix('$')

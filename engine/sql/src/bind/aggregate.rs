@@ -5,6 +5,7 @@ use millrace_dataflow::{DataType, Field, Schema, TimeAttribute, TypeRoot};
 use millrace_expr::{ExprContext, Literal, TypedExpr, TypedKind};
 
 use super::Bound;
+use super::grouping_sets::{Expansion, indicator};
 use super::scalar::Scalars;
 use super::scope::Scope;
 use crate::ast::{Call, Expr, ExprKind, Path};
@@ -31,11 +32,14 @@ const AGGREGATES: [&str; 14] = [
 ];
 
 /// Aggregates that Flink has and this engine does not offer.
-const NOT_OFFERED: [&str; 6] =
-    ["JSON_OBJECTAGG", "JSON_ARRAYAGG", "GROUPING", "GROUPING_ID", "GROUP_ID", "ARRAY_AGG"];
+const NOT_OFFERED: [&str; 3] = ["JSON_OBJECTAGG", "JSON_ARRAYAGG", "ARRAY_AGG"];
+
+/// What says which of the GROUPING SETS a row belongs to (row B2.9).
+const INDICATORS: [&str; 3] = ["GROUPING", "GROUPING_ID", "GROUP_ID"];
 
 pub(super) fn is_aggregate(name: &str) -> bool {
-    AGGREGATES.iter().chain(&NOT_OFFERED).any(|known| known.eq_ignore_ascii_case(name))
+    let mut all = AGGREGATES.iter().chain(&NOT_OFFERED).chain(&INDICATORS);
+    all.any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Whether an aggregate stands in the expression (not counting `OVER`).
@@ -89,6 +93,8 @@ pub(super) struct Grouping {
     calls: Vec<PendingCall>,
     /// Where the columns of a legacy `GROUP BY TUMBLE(..)` are among the keys.
     legacy: Option<LegacyWindow>,
+    /// Of GROUPING SETS, over the expanded input.
+    expansion: Option<Expansion>,
 }
 
 /// A window in GROUP BY, before TVFs (section B.4).
@@ -114,12 +120,63 @@ pub(super) struct PendingCall {
 
 impl Grouping {
     pub(super) fn new(keys: Vec<TypedExpr>, legacy: Option<LegacyWindow>) -> Grouping {
-        Grouping { keys, calls: Vec::new(), legacy }
+        Grouping { keys, calls: Vec::new(), legacy, expansion: None }
+    }
+
+    /// `keys` are what the clauses name; the expansion says where they are.
+    pub(super) fn over_sets(
+        keys: Vec<TypedExpr>,
+        legacy: Option<LegacyWindow>,
+        expansion: Expansion,
+    ) -> Grouping {
+        Grouping { keys, calls: Vec::new(), legacy, expansion: Some(expansion) }
+    }
+
+    // The keys, and the number of the set behind them.
+    fn key_columns(&self) -> Vec<TypedExpr> {
+        match &self.expansion {
+            Some(expansion) => expansion.columns.iter().chain([&expansion.set]).cloned().collect(),
+            None => self.keys.clone(),
+        }
+    }
+
+    /// `GROUPING(a)` and its kin.
+    pub(super) fn indicator(
+        &self,
+        call: &Call,
+        scope: &Scope,
+        context: &ExprContext,
+    ) -> Bound<Option<TypedExpr>> {
+        let name = call.name.to_ascii_uppercase();
+        if !INDICATORS.contains(&name.as_str()) {
+            return Ok(None);
+        }
+        if call.arguments.is_empty() != (name == "GROUP_ID") {
+            let wanted = if name == "GROUP_ID" { "no arguments" } else { "columns of GROUP BY" };
+            return Err(Problem::new(call.name_span, format!("{name} takes {wanted}")));
+        }
+        let mut keys = Vec::new();
+        for argument in &call.arguments {
+            let bound = Scalars::new(scope, context).bind(argument)?;
+            let place = self.keys.iter().position(|key| *key == bound);
+            keys.push(place.ok_or_else(|| {
+                Problem::new(
+                    argument.span,
+                    format!("Argument to {name} operator must be a grouped expression"),
+                )
+            })?);
+        }
+        let set = TypedExpr::column(self.keys.len(), TypeRoot::BigInt.not_null());
+        indicator(call, &keys, self.expansion.as_ref(), &set, context).map(Some)
     }
 
     pub(super) fn key(&self, over_input: &TypedExpr) -> Option<TypedExpr> {
         let position = self.keys.iter().position(|key| key == over_input)?;
-        Some(TypedExpr::column(position, over_input.data_type.clone()))
+        let data_type = match &self.expansion {
+            Some(expansion) => &expansion.columns[position].data_type,
+            None => &over_input.data_type,
+        };
+        Some(TypedExpr::column(position, data_type.clone()))
     }
 
     /// `r.f.g` when `r` or `r.f` is a key.
@@ -162,7 +219,7 @@ impl Grouping {
                 self.calls.len() - 1
             }
         };
-        Ok(TypedExpr::column(self.keys.len() + position, output))
+        Ok(TypedExpr::column(self.key_columns().len() + position, output))
     }
 
     /// `TUMBLE_START(ts, size)` over `GROUP BY TUMBLE(ts, size)`.
@@ -206,7 +263,7 @@ impl Grouping {
     /// The relation whose columns are the keys, then the calls.
     pub(super) fn relation(self, input: Rel, span: Span) -> Bound<Rel> {
         let mut pre = PreProjection::new();
-        let keys: Vec<usize> = self.keys.iter().map(|key| pre.column(key)).collect();
+        let keys: Vec<usize> = self.key_columns().iter().map(|key| pre.column(key)).collect();
         let calls: Vec<AggregateCall> = self.calls.iter().map(|call| pre.call(call)).collect();
         let input = pre.project(input, span);
         match windowed_keys(&keys, input.windows) {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use millrace_dataflow::catalog::TableUsage;
 use millrace_dataflow::graph::JoinKind;
+use millrace_dataflow::settings::parse_duration_ms;
 use millrace_expr::TypedExpr;
 
 use super::catalog::Entry;
 use super::scalar::Scalars;
 use super::scope::Scope;
 use super::unnest::Unnest;
+use super::using::{Shared, common_columns};
 use super::{Binder, Bound};
 use crate::ast::{self, Alias, Hint, JoinCondition, Path, TableRef, TableRefKind};
 use crate::diagnostic::Problem;
@@ -22,13 +24,51 @@ use crate::span::Span;
 #[derive(Clone, Default)]
 pub(super) struct CommonTables {
     tables: Vec<(String, Arc<Rel>)>,
+    /// What a STATE_TTL hint of the query block says of its tables, in milliseconds.
+    state_ttl: Vec<StateTtl>,
+}
+
+/// `'name' = 'time'` of a STATE_TTL hint.
+#[derive(Clone)]
+pub(super) struct StateTtl {
+    pub name: String,
+    pub ms: i64,
+    pub span: Span,
 }
 
 impl CommonTables {
     pub(super) fn with(&self, name: &str, rel: Rel) -> CommonTables {
         let mut tables = self.tables.clone();
         tables.push((name.to_owned(), Arc::new(rel)));
-        CommonTables { tables }
+        CommonTables { tables, state_ttl: Vec::new() }
+    }
+
+    /// The same tables in a query block with this hint, or none.
+    pub(super) fn with_state_ttl(&self, state_ttl: Vec<StateTtl>) -> CommonTables {
+        CommonTables { tables: self.tables.clone(), state_ttl }
+    }
+
+    // A hint speaks of tables by name: of a join's side when that is one table alone.
+    fn ttl_of(&self, side: &Scope) -> Option<i64> {
+        let [relation] = side.relations.as_slice() else { return None };
+        let name = relation.name.last()?;
+        self.state_ttl.iter().find(|ttl| ttl.name == *name).map(|ttl| ttl.ms)
+    }
+
+    /// # Errors
+    /// The hint names a table that the query block has not.
+    pub(super) fn check_state_ttl(&self, scope: &Scope) -> Bound<()> {
+        let has = |ttl: &&StateTtl| {
+            scope.relations.iter().any(|relation| relation.name.last() == Some(&ttl.name))
+        };
+        match self.state_ttl.iter().find(|ttl| !has(ttl)) {
+            Some(ttl) => Err(Problem::new(
+                ttl.span,
+                format!("the STATE_TTL hint names '{}', which is no table of this query", ttl.name),
+            )
+            .with_hint("name tables of FROM by their alias")),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn find(&self, path: &Path) -> Option<&Rel> {
@@ -67,6 +107,10 @@ impl Binder<'_> {
             TableRefKind::AsOf(_) => {
                 let message = "FOR SYSTEM_TIME AS OF is for the right side of a join";
                 Err(Problem::new(table.span, message))
+            }
+            TableRefKind::Lateral { query, alias } => {
+                let rel = self.query(query, common)?;
+                aliased(rel, Vec::new(), alias.as_ref())
             }
             TableRefKind::Unsupported { construct } => {
                 Err(Problem::new(table.span, format!("{construct} is not offered yet")))
@@ -107,16 +151,34 @@ impl Binder<'_> {
         hints.iter().try_for_each(|hint| self.check_select_hint(hint))
     }
 
+    /// What STATE_TTL hints say of the tables of a query block (row B7.11).
+    pub(super) fn state_ttl_hint(&self, select: &ast::Select) -> Bound<Vec<StateTtl>> {
+        let is_ttl = |hint: &&Hint| hint.name.text.eq_ignore_ascii_case("STATE_TTL");
+        let mut all = Vec::new();
+        for hint in select.hints.iter().filter(is_ttl) {
+            if select.group_by.is_some() {
+                let message = "the STATE_TTL hint of a query with GROUP BY is not offered yet";
+                return Err(Problem::new(hint.name.span, message)
+                    .with_hint("put the join into a subquery, or set 'table.exec.state.ttl'"));
+            }
+            for option in &hint.options {
+                let span = option.key.span;
+                let ms = parse_duration_ms(&option.value.value).map_err(|error| {
+                    Problem::new(span, format!("the STATE_TTL of '{}': {error}", option.key.value))
+                })?;
+                all.push(StateTtl { name: option.key.value.clone(), ms, span });
+            }
+        }
+        Ok(all)
+    }
+
     fn check_select_hint(&self, hint: &Hint) -> Bound<()> {
         let name = hint.name.text.to_ascii_uppercase();
         let span = hint.name.span;
         let refused = match name.as_str() {
             // It tunes lookup joins alone, and those are refused where they stand.
             "LOOKUP" => return Feature::LookupHint.check(self.level, span),
-            "STATE_TTL" => {
-                Feature::StateTtlHint.check(self.level, span)?;
-                "the STATE_TTL hint is not offered yet; set 'table.exec.state.ttl'".to_owned()
-            }
+            "STATE_TTL" => return Feature::StateTtlHint.check(self.level, span),
             "BROADCAST" | "SHUFFLE_HASH" | "SHUFFLE_MERGE" | "NEST_LOOP" => {
                 "join strategy hints are for batch queries".to_owned()
             }
@@ -145,59 +207,38 @@ impl Binder<'_> {
             let left = (left, left_scope);
             return self.temporal_join(left, table, kind, condition, common, span);
         }
+        if let TableRefKind::Lateral { query, alias } = &right.kind {
+            let left = (left, left_scope);
+            return self.lateral(left, (query, alias.as_ref()), kind, condition, common, span);
+        }
         let (right, right_scope) = self.from(right, common)?;
-        let (scope, conjuncts) = match condition {
-            JoinCondition::Using(columns) => self.using(columns, kind, left_scope, right_scope)?,
+        let state_ttl_ms = [common.ttl_of(&left_scope), common.ttl_of(&right_scope)];
+        let shared = match condition {
+            JoinCondition::Using(columns) => self.using(columns, left_scope, right_scope)?,
+            JoinCondition::Natural => {
+                let columns = common_columns(&left_scope, &right_scope, span);
+                self.using(&columns, left_scope, right_scope)?
+            }
             _ => {
                 let scope = left_scope.join(right_scope);
                 let conjuncts = self.join_conjuncts(condition, &scope)?;
-                (scope, conjuncts)
+                Shared::plain(scope, conjuncts)
             }
         };
+        let (scope, conjuncts, pairs) = shared.into_parts();
+        let written = kind;
         let kind = match kind {
             ast::JoinKind::Inner => JoinKind::Inner,
             ast::JoinKind::Left => JoinKind::Left,
             ast::JoinKind::Right => JoinKind::Right,
             ast::JoinKind::Full => JoinKind::Full,
         };
-        let rel = pending_join(left, right, kind, conjuncts, span);
+        let mut rel = pending_join(left, right, kind, conjuncts, span);
+        if let RelNode::Join { state_ttl_ms: of_hint, .. } = &mut rel.node {
+            *of_hint = state_ttl_ms;
+        }
         let scope = padded(scope, &rel);
-        Ok((rel, scope))
-    }
-
-    // The columns of both sides are equal and go by their names as one: left's, which
-    // is never the padded one.
-    fn using(
-        &self,
-        columns: &[ast::Ident],
-        kind: ast::JoinKind,
-        left: Scope,
-        right: Scope,
-    ) -> Bound<(Scope, Vec<TypedExpr>)> {
-        if matches!(kind, ast::JoinKind::Right | ast::JoinKind::Full) {
-            let span = columns.first().map_or(Span::default(), |column| column.span);
-            let message = "USING in a RIGHT or FULL JOIN is not offered yet; write ON";
-            return Err(Problem::new(span, message));
-        }
-        let (context, width) = (self.context(), left.len());
-        let (mut shared, mut hidden, mut conjuncts) = (Vec::new(), Vec::new(), Vec::new());
-        for column in columns {
-            let path = Path { parts: vec![column.clone()] };
-            let (of_left, of_right) = (left.resolve(&path)?, right.resolve(&path)?);
-            let sides = vec![
-                TypedExpr::column(of_left.index, of_left.data_type),
-                TypedExpr::column(of_right.index + width, of_right.data_type),
-            ];
-            let equal = millrace_expr::call("=", sides, &context)
-                .map_err(|error| Problem::new(column.span, error.message))?;
-            conjuncts.push(equal);
-            shared.push(of_left.index);
-            hidden.push(of_right.index + width);
-        }
-        let mut scope = left.join(right);
-        scope.shared.extend(shared);
-        scope.hidden.extend(hidden);
-        Ok((scope, conjuncts))
+        self.merged((rel, scope), &pairs, written)
     }
 
     pub(super) fn join_conjuncts(
@@ -206,7 +247,9 @@ impl Binder<'_> {
         scope: &Scope,
     ) -> Bound<Vec<TypedExpr>> {
         match condition {
-            JoinCondition::None | JoinCondition::Using(_) => Ok(Vec::new()),
+            JoinCondition::None | JoinCondition::Using(_) | JoinCondition::Natural => {
+                Ok(Vec::new())
+            }
             JoinCondition::On(expression) => {
                 let context = self.context();
                 let bound = Scalars::new(scope, &context).condition(expression, "ON")?;
@@ -226,7 +269,8 @@ pub(super) fn pending_join(
     span: Span,
 ) -> Rel {
     let schema = join_schema(&left, &right, kind);
-    let node = RelNode::Join { left: Box::new(left), right: Box::new(right), kind, conjuncts };
+    let (left, right) = (Box::new(left), Box::new(right));
+    let node = RelNode::Join { left, right, kind, conjuncts, state_ttl_ms: [None, None] };
     Rel::new(node, schema, span)
 }
 

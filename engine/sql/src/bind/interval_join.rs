@@ -26,7 +26,7 @@ pub(super) fn resolve(
     if matches!(rel.node, RelNode::Correlate { .. }) {
         return super::unnest::resolve(rel, filter, context);
     }
-    let RelNode::Join { left, right, kind, conjuncts } = rel.node else {
+    let RelNode::Join { left, right, kind, conjuncts, state_ttl_ms } = rel.node else {
         return Ok((rel, filter));
     };
     let mut conditions = conjuncts;
@@ -38,7 +38,8 @@ pub(super) fn resolve(
     let filter = pushed_down(filter, width, kind, &mut sides);
     let left = resolve_side(*left, sides.left, context)?;
     let right = resolve_side(*right, sides.right, context)?;
-    let join = interval_join(left, right, kind, sides.both, context, rel.span)?;
+    let mut join = interval_join(left, right, kind, sides.both, context, rel.span)?;
+    regular_join::keep_for(&mut join, state_ttl_ms);
     Ok((join, filter))
 }
 

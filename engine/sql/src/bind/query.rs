@@ -78,13 +78,11 @@ impl Binder<'_> {
             SetExpr::Nested(query) => self.query(query, common),
             SetExpr::Values { rows, span } => self.values(rows, *span),
             SetExpr::Combine { left, right, operator, all, span } => {
-                if *operator != SetOperator::Union {
-                    let name =
-                        if *operator == SetOperator::Except { "EXCEPT" } else { "INTERSECT" };
-                    return Err(Problem::new(*span, format!("{name} is not offered yet")));
-                }
                 let left = self.set_expression(left, common)?;
                 let right = self.set_expression(right, common)?;
+                if *operator != SetOperator::Union {
+                    return self.in_both_or_one(left, right, (*operator, *all), *span);
+                }
                 let rel = self.union(left, right, *span)?;
                 if *all { Ok(rel) } else { distinct(rel, *span) }
             }
@@ -93,30 +91,8 @@ impl Binder<'_> {
 
     // Rows B8.1, B8.2: columns by position, types widened.
     fn union(&self, left: Rel, right: Rel, span: Span) -> Bound<Rel> {
-        if left.schema.len() != right.schema.len() {
-            let message = format!(
-                "Column count mismatch in UNION: {} and {}",
-                left.schema.len(),
-                right.schema.len()
-            );
-            return Err(Problem::new(span, message));
-        }
-        let types = [&left, &right].map(|rel| {
-            rel.schema.fields.iter().map(|field| field.data_type.clone()).collect::<Vec<_>>()
-        });
-        let common = common_types(&types).map_err(|column| {
-            let message = format!(
-                "Type mismatch in column {} of UNION: {} and {}",
-                column + 1,
-                types[0][column],
-                types[1][column]
-            );
-            Problem::new(span, message)
-        })?;
-        let context = self.context();
         let left_fields = left.schema.fields.clone();
-        let left = with_types(left, &common, &context)?;
-        let right = with_types(right, &common, &context)?;
+        let (left, right) = self.alike(left, right, "UNION", span)?;
         let fields = left_fields
             .into_iter()
             .zip(&left.schema.fields)
@@ -136,6 +112,32 @@ impl Binder<'_> {
             }
         }
         Ok(Rel::new(RelNode::Union(inputs), Schema::new(fields), span))
+    }
+
+    /// Both sides with the common types of their columns.
+    pub(super) fn alike(&self, left: Rel, right: Rel, name: &str, span: Span) -> Bound<(Rel, Rel)> {
+        if left.schema.len() != right.schema.len() {
+            let message = format!(
+                "Column count mismatch in {name}: {} and {}",
+                left.schema.len(),
+                right.schema.len()
+            );
+            return Err(Problem::new(span, message));
+        }
+        let types = [&left, &right].map(|rel| {
+            rel.schema.fields.iter().map(|field| field.data_type.clone()).collect::<Vec<_>>()
+        });
+        let common = common_types(&types).map_err(|column| {
+            let message = format!(
+                "Type mismatch in column {} of {name}: {} and {}",
+                column + 1,
+                types[0][column],
+                types[1][column]
+            );
+            Problem::new(span, message)
+        })?;
+        let context = self.context();
+        Ok((with_types(left, &common, &context)?, with_types(right, &common, &context)?))
     }
 
     fn values(&self, rows: &[Vec<Expr>], span: Span) -> Bound<Rel> {

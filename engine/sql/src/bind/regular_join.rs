@@ -57,6 +57,16 @@ pub(super) fn regular_join(
     Ok(select_columns(rel, &columns, span))
 }
 
+/// What a STATE_TTL hint says, where the join became a regular one: the others keep what
+/// their times need.
+pub(super) fn keep_for(rel: &mut Rel, ttl_ms: [Option<i64>; 2]) {
+    match &mut rel.node {
+        RelNode::RegularJoin(join) => join.state_ttl_ms = ttl_ms,
+        RelNode::Project { input, .. } if ttl_ms != [None, None] => keep_for(input, ttl_ms),
+        _ => {}
+    }
+}
+
 // The output has no time attributes: rows come out of the order of time (Flink
 // materialises them: RelTimeIndicatorConverter).
 fn output_schema(left: &Rel, right: &Rel, emits: JoinEmits) -> Schema {

@@ -143,6 +143,9 @@ fn bind_in_group(
         if let Some(bound) = grouping.window_auxiliary(call, scope, context)? {
             return Ok(Some(bound));
         }
+        if let Some(bound) = grouping.indicator(call, scope, context)? {
+            return Ok(Some(bound));
+        }
         if is_aggregate(&call.name) {
             return grouping.aggregate(call, expression, scope, context).map(Some);
         }

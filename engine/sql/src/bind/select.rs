@@ -16,7 +16,7 @@ use super::scalar::Scalars;
 use super::scope::Scope;
 use super::subquery;
 use super::window::is_legacy_window;
-use super::{Binder, Bound};
+use super::{Binder, Bound, grouping_sets};
 use crate::ast::{Expr, ExprKind, OrderItem, Path, Query, Select, SelectItem};
 use crate::diagnostic::Problem;
 use crate::expressions;
@@ -40,7 +40,11 @@ impl Binder<'_> {
     ) -> Bound<Rel> {
         self.check_select_hints(&select.hints)?;
         let context = self.context();
-        let (input, scope) = self.select_input(select, common)?;
+        let common = &common.with_state_ttl(self.state_ttl_hint(select)?);
+        let input = self.select_input(select, common)?;
+        common.check_state_ttl(&input.1)?;
+        let (input, scope, select) = self.with_scalars(select, input, common)?;
+        let select = &*select;
         let input = self.filtered_input(select, input, &scope, common, &context)?;
         let mut shape = Shape { scope: &scope, context: &context, grouping: None };
         let input = self.group(select, input, &mut shape)?;
@@ -101,9 +105,10 @@ impl Binder<'_> {
             }
             return Ok(input);
         }
-        let mut keys = Vec::new();
+        let (mut keys, mut places) = (Vec::new(), Vec::new());
         let mut legacy = None;
         for key in select.group_by.iter().flat_map(|group| &group.keys) {
+            places.push(keys.len()..keys.len() + 1);
             if let ExprKind::Call(call) = &key.kind
                 && is_legacy_window(call)
             {
@@ -113,6 +118,8 @@ impl Binder<'_> {
                 keys.extend((width - 3..width).map(|index| {
                     TypedExpr::column(index, rel.schema.fields[index].data_type.clone())
                 }));
+                places.push(window.start_key..keys.len());
+                places.swap_remove(places.len() - 2);
                 (input, legacy) = (rel, Some(window));
                 continue;
             }
@@ -120,7 +127,17 @@ impl Binder<'_> {
             check_key(&bound, key.span)?;
             keys.push(bound);
         }
-        shape.grouping = Some(Grouping::new(keys, legacy));
+        let group = select.group_by.as_ref();
+        let Some(sets) = group.and_then(|group| group.sets.as_ref()) else {
+            shape.grouping = Some(Grouping::new(keys, legacy));
+            return Ok(input);
+        };
+        let places = |set: &Vec<usize>| set.iter().flat_map(|key| places[*key].clone()).collect();
+        let sets: Vec<Vec<usize>> = sets.iter().map(places).collect();
+        let span = group.map_or(select.span, |group| group.span);
+        let (input, grouping) =
+            grouping_sets::expanded(input, keys, &sets, legacy, shape.context, span)?;
+        shape.grouping = Some(grouping);
         Ok(input)
     }
 }
@@ -405,7 +422,7 @@ fn name_aggregates(rel: &mut Rel, expressions: &[TypedExpr], names: &[String]) {
 }
 
 // Row A1.13: a path keeps its last name, all else is EXPR$n.
-fn implicit_name(expression: &Expr, position: usize) -> String {
+pub(super) fn implicit_name(expression: &Expr, position: usize) -> String {
     match &expression.kind {
         ExprKind::Path(path) => {
             path.parts.last().map_or_else(String::new, |part| part.text.clone())

@@ -39,7 +39,7 @@ pub(super) fn split(filter: &Expr) -> (Vec<&Expr>, Vec<Test<'_>>) {
     if tests.is_empty() { (vec![filter], tests) } else { (plain, tests) }
 }
 
-fn parts(filter: &Expr) -> Vec<&Expr> {
+pub(super) fn parts(filter: &Expr) -> Vec<&Expr> {
     let mut parts = Vec::new();
     flatten(filter, &mut parts);
     parts

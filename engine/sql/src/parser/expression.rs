@@ -105,8 +105,13 @@ impl Parser<'_> {
                 return Ok(test);
             }
         }
-        if self.is_word("JSON") {
-            return Err(Problem::new(self.since(start), "IS JSON is not offered yet"));
+        if self.accept_word("JSON") {
+            let kinds = ["VALUE", "SCALAR", "ARRAY", "OBJECT"];
+            let kind = kinds.into_iter().find(|kind| self.accept_word(kind));
+            let kind = kind.map(|kind| format!(" {kind}")).unwrap_or_default();
+            let mut test = operator(&format!("IS {not}JSON{kind}"), self.since(start), vec![left]);
+            test.span = self.since(test.span);
+            return Ok(test);
         }
         Err(self.expected("NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM"))
     }
@@ -123,9 +128,27 @@ impl Parser<'_> {
         } else if self.accept_words(&["SIMILAR", "TO"]) {
             self.like_operator("SIMILAR TO", left, start)?
         } else {
-            return Err(Problem::new(start, "OVERLAPS is not offered yet"));
+            self.overlaps(left, start)?
         };
         Ok(if negated { operator("NOT", start, vec![matched]) } else { matched })
+    }
+
+    // `(a, b) OVERLAPS (c, d)` (row D4.11)
+    fn overlaps(&mut self, left: Expr, start: Span) -> Parsed<Expr> {
+        self.expect_word("OVERLAPS")?;
+        let right = self.climb(ADD)?;
+        let (whole, mut arguments) = (left.span.to(right.span), Vec::new());
+        for side in [left, right] {
+            match side.kind {
+                ExprKind::Call(call) if call.name == "ROW" && call.arguments.len() == 2 => {
+                    arguments.extend(call.arguments);
+                }
+                _ => return Err(Problem::new(side.span, "OVERLAPS compares (a, b) with (c, d)")),
+            }
+        }
+        let mut test = operator("OVERLAPS", start, arguments);
+        test.span = whole;
+        Ok(test)
     }
 
     fn between(&mut self, value: Expr, start: Span) -> Parsed<Expr> {

@@ -99,6 +99,7 @@ impl Parser<'_> {
             "TIMESTAMPADD" | "TIMESTAMPDIFF" if opens => self.timestamp_arithmetic(word),
             "ARRAY" | "MAP" if self.is_symbol_at(1, "[") => self.collection(word),
             "ROW" if opens => self.row_constructor(),
+            _ if opens && super::json::FUNCTIONS.contains(&word) => self.json_function(word),
             "EXISTS" if opens => {
                 self.advance();
                 let mut subquery = self.subquery("EXISTS (SELECT ...)", SubqueryTest::Exists)?;
@@ -121,7 +122,7 @@ impl Parser<'_> {
         Ok(Expr { kind: ExprKind::Literal(value), span })
     }
 
-    fn call_of(&self, name: &str, start: Span, arguments: Vec<Expr>) -> Expr {
+    pub(super) fn call_of(&self, name: &str, start: Span, arguments: Vec<Expr>) -> Expr {
         let mut call = operator(name, start, arguments);
         call.span = self.since(start);
         if let ExprKind::Call(call) = &mut call.kind {
@@ -131,7 +132,7 @@ impl Parser<'_> {
     }
 
     // A leading CHAR literal that names a unit or a mode.
-    fn keyword_argument(word: &str, span: Span) -> Expr {
+    pub(super) fn keyword_argument(word: &str, span: Span) -> Expr {
         let text = LiteralValue::String(word.to_ascii_uppercase());
         Expr { kind: ExprKind::Literal(text), span }
     }

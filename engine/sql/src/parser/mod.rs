@@ -6,6 +6,8 @@ mod create;
 mod datetime;
 mod expression;
 mod function;
+mod group;
+mod json;
 mod over;
 mod query;
 mod statement;

@@ -2,11 +2,10 @@
 
 use super::{Parsed, Parser};
 use crate::ast::{
-    CommonTable, Count, Expr, GroupBy, Ident, OrderItem, Path, Query, Select, SelectItem, SetExpr,
+    CommonTable, Count, Expr, Ident, OrderItem, Path, Query, Select, SelectItem, SetExpr,
     SetOperator,
 };
 use crate::diagnostic::Problem;
-use crate::span::Span;
 
 impl Parser<'_> {
     pub(super) fn at_query(&self) -> bool {
@@ -244,38 +243,6 @@ impl Parser<'_> {
             return Ok(None);
         }
         Ok(self.accept_ident())
-    }
-
-    fn group_by(&mut self) -> Parsed<Option<GroupBy>> {
-        let start = self.span();
-        if !self.accept_words(&["GROUP", "BY"]) {
-            return Ok(None);
-        }
-        let keys = self.comma_separated(Self::group_key)?;
-        Ok(Some(GroupBy { keys: keys.into_iter().flatten().collect(), span: self.since(start) }))
-    }
-
-    // A key, or several in parentheses.
-    fn group_key(&mut self) -> Parsed<Vec<Expr>> {
-        let span = self.span();
-        let sets = self.is_words(&["GROUPING", "SETS"])
-            || (self.is_symbol_at(1, "(") && (self.is_word("CUBE") || self.is_word("ROLLUP")));
-        if sets {
-            return Err(Problem::new(span, "GROUPING SETS, CUBE and ROLLUP are not offered yet"));
-        }
-        if self.is_symbol("(") && self.is_symbol_at(1, ")") {
-            self.at += 2;
-            return Ok(Vec::new());
-        }
-        let key = self.expression()?;
-        Ok(match key.kind {
-            crate::ast::ExprKind::Call(call)
-                if call.name == "ROW" && call.name_span == Span::default() =>
-            {
-                call.arguments
-            }
-            kind => vec![Expr { kind, span: key.span }],
-        })
     }
 
     pub(super) fn check_chain(&self, length: usize) -> Parsed<()> {

@@ -48,8 +48,11 @@ impl Parser<'_> {
                 left = self.join(left, right, JoinKind::Inner, JoinCondition::None, start);
                 continue;
             }
-            if self.is_word("NATURAL") {
-                return Err(Problem::new(self.span(), "NATURAL JOIN is not offered yet"));
+            if self.accept_word("NATURAL") {
+                let Some(kind) = self.join_kind()? else { return Err(self.expected("JOIN")) };
+                let right = self.table_primary()?;
+                left = self.join(left, right, kind, JoinCondition::Natural, start);
+                continue;
             }
             let Some(kind) = self.join_kind()? else { return Ok(left) };
             let right = self.table_primary()?;
@@ -147,13 +150,16 @@ impl Parser<'_> {
     }
 
     fn lateral(&mut self) -> Parsed<TableRefKind> {
-        let construct = if self.is_word_at(1, "TABLE") {
-            "LATERAL TABLE (a table function)"
-        } else {
-            "LATERAL"
-        };
         self.advance();
-        self.accept_word("TABLE");
+        if self.is_symbol("(") && self.is_query_at(1) {
+            self.expect_symbol("(")?;
+            let query = Box::new(self.query()?);
+            self.expect_symbol(")")?;
+            let alias = self.table_alias()?;
+            return Ok(TableRefKind::Lateral { query, alias });
+        }
+        let construct = "LATERAL TABLE (a table function)";
+        self.expect_word("TABLE")?;
         self.expect_symbol("(")?;
         self.skip_parentheses()?;
         self.table_alias()?;

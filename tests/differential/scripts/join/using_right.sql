@@ -1,0 +1,4 @@
+-- tables: bids
+-- parallelism: 2
+SELECT * FROM (SELECT auction, COUNT(*) AS n FROM bids WHERE auction > 1 GROUP BY auction) a
+RIGHT JOIN (SELECT auction, MAX(price) AS top FROM bids WHERE auction < 4 GROUP BY auction) b USING (auction);

@@ -1,0 +1,3 @@
+-- refused: RANK and DENSE_RANK are no Top-N in streaming
+-- tables: bids
+SELECT auction, id FROM (SELECT *, RANK() OVER (PARTITION BY auction ORDER BY price DESC, id) AS rn FROM bids) WHERE rn <= 3;
