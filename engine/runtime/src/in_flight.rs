@@ -3,9 +3,9 @@
 //! A snapshot holds them as the state of one more operator for each edge, whose entries
 //! belong to no key group (`engine/design/snapshot-format.md`): a reader that does not
 //! know of them refuses the snapshot instead of losing rows. Restored at the same
-//! parallelism each channel has its own messages again. At another one the rows go where
-//! the edge's exchange sends them now; watermarks do not, but the least of them comes
-//! first, so that no row that was on time is late.
+//! parallelism each channel has its own rows again; at another one they go where the
+//! edge's exchange sends them now. Watermarks do not come back, but the least of a
+//! subtask's channels comes first: its senders may read other splits than before.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -241,19 +241,23 @@ pub fn restored(
     redistributed(stored, edge, place)
 }
 
-/// First where each channel was in time, then what it had under way.
+/// Where all channels were in time at least. Their own watermarks say nothing any more:
+/// after a restore a sender may read other splits, whose rows are earlier. The end of
+/// time is the end of that run's input, not of this one's.
+fn least_watermark(stored: &[Stored]) -> Option<Watermark> {
+    let least = stored.iter().map(|channel| channel.watermark).min();
+    least.filter(|least| *least > Watermark::MIN && *least < Watermark::MAX)
+}
+
+/// First where the subtask was in time, then the rows of each channel.
 fn own(stored: Vec<Stored>) -> VecDeque<(u16, Message)> {
     let mut messages = VecDeque::new();
-    for channel in &stored {
-        if channel.watermark > Watermark::MIN {
-            messages.push_back((channel.from, Message::Watermark(channel.watermark)));
-        }
-        if channel.idle {
-            messages.push_back((channel.from, Message::Idle));
-        }
+    if let Some(least) = least_watermark(&stored) {
+        messages.extend(stored.iter().map(|channel| (channel.from, Message::Watermark(least))));
     }
     for channel in stored {
-        messages.extend(channel.messages.into_iter().map(|message| (channel.from, message)));
+        let rows = channel.messages.into_iter().filter(|m| matches!(m, Message::Batch(_)));
+        messages.extend(rows.map(|message| (channel.from, message)));
     }
     messages
 }
@@ -265,8 +269,7 @@ fn redistributed(
 ) -> Result<VecDeque<(u16, Message)>, TaskError> {
     let (senders, receivers) = place.parallelism;
     let mut messages = VecDeque::new();
-    let least = stored.iter().map(|channel| channel.watermark).min();
-    if let Some(least) = least.filter(|least| *least > Watermark::MIN) {
+    if let Some(least) = least_watermark(&stored) {
         messages.extend((0..senders).map(|from| (from, Message::Watermark(least))));
     }
     let mut partition = match &edge.exchange {

@@ -34,7 +34,7 @@ use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::aggregate::Steps;
 use crate::operators::keys::{Bytes, KeyIndex, KeySlab};
-use crate::operators::progress::Progress;
+use crate::operators::progress::{Ahead, Progress};
 use crate::operators::shape::{BATCH_ROWS, Shape};
 
 const SLICES: u8 = 0;
@@ -53,6 +53,7 @@ pub struct WindowAggregate {
     /// Windows to fire, by end.
     pending: BTreeSet<Span>,
     progress: Progress,
+    ahead: Ahead,
 }
 
 /// Where a row's windows come from.
@@ -110,6 +111,7 @@ impl WindowAggregate {
             slices: BTreeMap::new(),
             pending: BTreeSet::new(),
             progress: Progress::default(),
+            ahead: Ahead::default(),
             shape,
         })
     }
@@ -199,6 +201,7 @@ impl WindowAggregate {
             self.pending.remove(&window);
             self.fire(window, out)?;
         }
+        self.ahead.catch_up(self.progress);
         Ok(())
     }
 
@@ -322,7 +325,11 @@ impl WindowAggregate {
     }
 
     fn emit(&self, window: Span, slots: &[u32], out: &mut Output) -> Result<(), OperatorError> {
-        let slots = self.calls.shown(slots);
+        let mut slots = self.calls.shown(slots);
+        if !self.ahead.is_empty() {
+            let at_ms = self.fires_at(window);
+            slots.to_mut().retain(|&slot| !self.ahead.has_fired(self.slab.hash(slot), at_ms));
+        }
         for slots in slots.chunks(BATCH_ROWS) {
             let keys = slots.iter().map(|&slot| self.slab.key(slot));
             let mut columns =
@@ -419,7 +426,7 @@ impl Operator for WindowAggregate {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        self.progress.save(PROGRESS, ctx, writer);
+        self.progress.save_with(&self.ahead, PROGRESS, ctx, writer);
         for (span, slice) in &self.slices {
             let times = [span.end, span.start]
                 .map(|time| Arc::new(Int64Array::from(vec![time])) as ArrayRef);
@@ -440,12 +447,13 @@ impl Operator for WindowAggregate {
 
     fn restore(
         &mut self,
-        _: &OperatorContext,
+        ctx: &OperatorContext,
         entries: Vec<StateEntry>,
     ) -> Result<(), OperatorError> {
         let (progress, entries): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.table == PROGRESS);
         self.progress = Progress::load(&progress, &self.shape)?;
+        self.ahead = Ahead::load(&progress, self.progress, &self.shape, ctx)?;
         let slots = self.restore_slots(&entries)?;
         self.calls.resize(self.slab.capacity());
         let values = entries.iter().map(|entry| entry.value.as_slice());
