@@ -11,6 +11,8 @@ use crate::tools::{Tools, install_all, install_system_packages};
 /// fails.
 const LONG_SEEDS: &str = "0..200";
 const LONG_SIM_SEEDS: &str = "0..5000";
+/// Random tables and records for the decoders.
+const LONG_DECODER_SEEDS: &str = "0..100000";
 /// Inputs of each fuzz target in `test-long`.
 const LONG_FUZZ_ROUNDS: &str = "20000";
 
@@ -50,10 +52,11 @@ pub fn test_long(arguments: &[String]) -> Outcome {
         ("MILLRACE_CHAOS_SEEDS", seeds(0, LONG_SEEDS)),
         ("MILLRACE_SIM_SEEDS", seeds(1, LONG_SIM_SEEDS)),
         ("MILLRACE_FUZZ_ROUNDS", LONG_FUZZ_ROUNDS),
+        ("MILLRACE_FUZZ_SEEDS", LONG_DECODER_SEEDS),
     ];
     build()?;
     let filters =
-        ["package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz)".to_owned()];
+        ["package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz) | package(millrace-formats) & test(fuzz)".to_owned()];
     run_tests(&tools, "long", &filters, &environment)
 }
 

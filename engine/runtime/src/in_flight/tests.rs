@@ -89,8 +89,10 @@ fn numbers(batch: &Batch) -> Vec<i64> {
     batch.record.column(0).as_primitive::<Int64Type>().values().to_vec()
 }
 
+/// Behind the least watermark alone: sender 1 may read the splits of sender 0 now, whose
+/// rows are earlier than what it had promised.
 #[test]
-fn at_the_same_parallelism_each_channel_has_its_own_messages_again() {
+fn at_the_same_parallelism_each_channel_has_its_own_rows_again() {
     let graph = graph(Exchange::Hash(vec![0]));
     let snapshot = snapshot(&graph, (2, 3));
     let found = restored_at(&graph, &snapshot, (2, 3), 1);
@@ -111,16 +113,11 @@ fn at_the_same_parallelism_each_channel_has_its_own_messages_again() {
         texts,
         [
             "0: w11",
-            "1: w111",
-            "1: Idle",
+            "1: w11",
             "0: 4 rows from 10",
-            "0: w60",
             "0: 6 rows from 14",
-            "0: Idle",
             "1: 4 rows from 110",
-            "1: w160",
             "1: 6 rows from 114",
-            "1: Idle",
         ]
     );
 }
