@@ -398,13 +398,13 @@ impl InputGate {
     /// From here on each channel's messages up to its barrier are recorded.
     fn start_records(&mut self, barrier: Barrier) {
         for at in 0..self.channels.len() {
-            let (watermark, idle) = self.valve.channel(at);
+            let watermark = self.valve.channel(at);
             let state = &mut self.channels[at];
             if state.ended || !state.channel.overtakes {
                 continue;
             }
             let (edge, from) = (state.channel.edge, state.channel.from);
-            state.record = Some(ChannelRecord { edge, from, watermark, idle, messages: vec![] });
+            state.record = Some(ChannelRecord { edge, from, watermark, messages: vec![] });
             if state.status == Status::Open {
                 state.status = Status::Recording;
                 self.take_late_barrier(at, barrier);

@@ -32,7 +32,6 @@ pub struct ChannelRecord {
     pub from: u16,
     /// The channel's own when the state was snapshotted.
     pub watermark: Watermark,
-    pub idle: bool,
     pub messages: Vec<Message>,
 }
 
@@ -55,8 +54,6 @@ pub struct AlignmentReport {
 mod table {
     pub const CHANNEL: u8 = 0;
     pub const BATCH: u8 = 1;
-    pub const WATERMARK: u8 = 2;
-    pub const IDLE: u8 = 3;
 }
 
 /// The name of an edge's rows within a snapshot.
@@ -126,18 +123,15 @@ fn write_channel(record: &ChannelRecord, to: u16, from_parallelism: u16, buffer:
         key
     };
     let mut start = record.watermark.0.to_le_bytes().to_vec();
-    start.push(u8::from(record.idle));
     start.extend_from_slice(&from_parallelism.to_le_bytes());
     buffer.put(None, table::CHANNEL, &key(0), &start);
-    for (position, message) in record.messages.iter().enumerate() {
-        let (table, value) = match message {
-            Message::Batch(batch) => (table::BATCH, encode_batch(batch)),
-            Message::Watermark(watermark) => (table::WATERMARK, watermark.0.to_le_bytes().to_vec()),
-            Message::Idle => (table::IDLE, vec![]),
-            // Neither lies before a barrier.
-            Message::Barrier(_) | Message::End => continue,
-        };
-        buffer.put(None, table, &key(position + 1), &value);
+    let batches = record.messages.iter().filter_map(|message| match message {
+        Message::Batch(batch) => Some(batch),
+        // What it says of time holds no longer after a restore.
+        _ => None,
+    });
+    for (position, batch) in batches.enumerate() {
+        buffer.put(None, table::BATCH, &key(position + 1), &encode_batch(batch));
     }
 }
 
@@ -203,8 +197,7 @@ struct Stored {
     to: u16,
     from_parallelism: u16,
     watermark: Watermark,
-    idle: bool,
-    messages: Vec<Message>,
+    batches: Vec<Batch>,
 }
 
 /// One receiving subtask's place on an edge.
@@ -256,8 +249,8 @@ fn own(stored: Vec<Stored>) -> VecDeque<(u16, Message)> {
         messages.extend(stored.iter().map(|channel| (channel.from, Message::Watermark(least))));
     }
     for channel in stored {
-        let rows = channel.messages.into_iter().filter(|m| matches!(m, Message::Batch(_)));
-        messages.extend(rows.map(|message| (channel.from, message)));
+        let from = channel.from;
+        messages.extend(channel.batches.into_iter().map(|batch| (from, Message::Batch(batch))));
     }
     messages
 }
@@ -285,8 +278,7 @@ fn redistributed(
             Exchange::Global => 0,
             _ => index % usize::from(receivers),
         };
-        for message in channel.messages {
-            let Message::Batch(batch) = message else { continue };
+        for batch in channel.batches {
             let part = match &mut partition {
                 Some(partition) => partition.part(&batch, place.subtask)?,
                 None => (owner == usize::from(place.subtask)).then_some(batch),
@@ -336,25 +328,20 @@ fn read_entry(
     let to = u16::from_le_bytes(take(&mut key, 2)?.try_into().ok()?);
     if table == self::table::CHANNEL {
         let watermark = i64::from_le_bytes(take(&mut value, 8)?.try_into().ok()?);
-        let idle = take(&mut value, 1)? != [0];
         let from_parallelism = u16::from_le_bytes(value.try_into().ok()?);
         if wanted(to, from_parallelism) {
-            let (watermark, messages) = (Watermark(watermark), vec![]);
-            let stored = Stored { from, to, from_parallelism, watermark, idle, messages };
+            let (watermark, batches) = (Watermark(watermark), vec![]);
+            let stored = Stored { from, to, from_parallelism, watermark, batches };
             channels.insert((from, to), stored);
         }
         return Some(());
     }
     // A channel's own entry comes first.
     let Some(channel) = channels.get_mut(&(from, to)) else { return Some(()) };
-    channel.messages.push(match table {
-        self::table::BATCH => Message::Batch(decode_batch(value, schema)?),
-        self::table::WATERMARK => {
-            Message::Watermark(Watermark(i64::from_le_bytes(value.try_into().ok()?)))
-        }
-        self::table::IDLE => Message::Idle,
-        _ => return None,
-    });
+    if table != self::table::BATCH {
+        return None;
+    }
+    channel.batches.push(decode_batch(value, schema)?);
     debug_assert_eq!(channel.to, to);
     Some(())
 }

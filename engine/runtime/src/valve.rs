@@ -53,9 +53,9 @@ impl Valve {
         if was_idle && grown.is_none() { Advance::Nothing } else { Advance::Idle(grown) }
     }
 
-    /// A channel's own watermark, and whether it is idle.
-    pub fn channel(&self, channel: usize) -> (Watermark, bool) {
-        self.channels[channel]
+    /// A channel's own watermark.
+    pub fn channel(&self, channel: usize) -> Watermark {
+        self.channels[channel].0
     }
 
     fn settle(&mut self) -> Advance {

@@ -53,8 +53,7 @@ fn snapshot(graph: &JobGraph, parallelism: (u16, u16)) -> LoadedSnapshot {
                 Message::Idle,
             ];
             let watermark = Watermark(first + 1);
-            records
-                .push((to, ChannelRecord { edge: 0, from, watermark, idle: from == 1, messages }));
+            records.push((to, ChannelRecord { edge: 0, from, watermark, messages }));
         }
     }
     let of = |node| if node == 0 { parallelism.0 } else { parallelism.1 };
