@@ -92,10 +92,10 @@ impl IntIndex {
         self.used -= 1;
     }
 
-    /// In bytes.
-    #[allow(dead_code, reason = "for whoever bounds the memory of state")]
+    /// About what the keys take, in bytes: three in eight to three in four of the places
+    /// are theirs.
     pub fn memory_bytes(&self) -> usize {
-        self.places.len() * size_of::<Place>()
+        self.used * 2 * size_of::<Place>()
     }
 }
 

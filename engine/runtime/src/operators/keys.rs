@@ -47,7 +47,7 @@ impl KeySlab {
 
     /// About what the slab and an index over it take.
     pub fn memory_bytes(&self) -> usize {
-        self.live() * SLOT_BYTES + self.spilled
+        self.live() * SLOT_BYTES + self.spilled + self.ints.memory_bytes()
     }
 
     pub fn key(&self, slot: u32) -> &[u8] {

@@ -97,7 +97,6 @@ impl DistinctInts {
     }
 
     /// What the values take, in bytes.
-    #[allow(dead_code, reason = "for whoever bounds the memory of state")]
     pub fn held_bytes(&self) -> usize {
         self.held_bytes
     }

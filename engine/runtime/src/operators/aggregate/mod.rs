@@ -208,7 +208,8 @@ impl Calls {
             let distinct = call.distinct.as_ref().map_or(0, DistinctValues::held_bytes);
             slots * call.slot_bytes + distinct + call.accumulator.held_bytes()
         };
-        self.0.iter().map(of_call).sum()
+        let shared: usize = self.1.iter().map(DistinctInts::held_bytes).sum();
+        self.0.iter().map(of_call).sum::<usize>() + shared
     }
 
     /// # Errors
