@@ -41,13 +41,15 @@ pub fn run(
     work: &Path,
     script: &Script,
     parallelism: u16,
-    options: &Options,
+    (backend, options): (&str, &Options),
 ) -> Result<Measured, String> {
     let place = work.join("ours");
     drop(fs::remove_dir_all(&place));
-    let text = script.text(options.events, &place.join("out"));
+    let text = script.text(script.events, &place.join("out"));
+    let own = [("state.backend.type", backend), ("restart-strategy.type", "none")];
+    let settings: Vec<_> = own.into_iter().chain(options.settings()).collect();
     let begun = now();
-    let engine = Engine::start(program, &place, &text, parallelism, &options.settings())?;
+    let engine = Engine::start(program, &place, &text, parallelism, &settings)?;
     engine.wait_for_end(&place)?;
     let wall_s = begun.elapsed().as_secs_f64();
     let (cpu_s, peak_mib) = usage(engine.child.id())?;

@@ -4,8 +4,11 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use super::flink::WARM_UP;
 use super::options::Options;
 use super::scripts::Script;
+
+const ROWS: u64 = 5_000_000;
 
 const BIDS: &str = "
 CREATE TABLE bids (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR,
@@ -51,7 +54,8 @@ const BLACKHOLE: &str = "'connector' = 'blackhole'";
 /// The disk is full.
 pub fn scripts(options: &Options, work: &Path) -> Result<Vec<Script>, String> {
     let input = work.join("in");
-    for rows in [options.events, options.events / 4] {
+    let rows = options.events.unwrap_or(ROWS);
+    for rows in [rows, rows / WARM_UP] {
         write(&input.with_file_name(format!("in-{rows}")), rows)
             .map_err(|cause| format!("cannot write {}: {cause}", input.display()))?;
     }
@@ -65,7 +69,7 @@ pub fn scripts(options: &Options, work: &Path) -> Result<Vec<Script>, String> {
             let text = format!(
                 "{tables}CREATE TABLE sink ({columns}) WITH ({sink});\nINSERT INTO sink {query};\n"
             );
-            Script::new(name, text, options.rate)
+            Script::new(name, text, ROWS, options)
         })
         .collect())
 }

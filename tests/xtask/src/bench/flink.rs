@@ -12,7 +12,7 @@ use crate::differential::setup_flink;
 use crate::process::{root, run as run_step};
 
 /// The warm-up reads this part of the events.
-const WARM_UP: u64 = 4;
+pub const WARM_UP: u64 = 4;
 
 /// The class path with our generator.
 ///
@@ -42,7 +42,7 @@ pub fn run(
     work: &Path,
     script: &Script,
     parallelism: u16,
-    (backend, options): (&String, &Options),
+    (backend, options): (&str, &Options),
 ) -> Result<Measured, String> {
     let place = work.join("flink");
     drop(fs::remove_dir_all(&place));
@@ -51,8 +51,7 @@ pub fn run(
     let settings = settings(&place, parallelism, backend, options);
     fs::write(place.join("settings"), settings).map_err(say)?;
     let mut scripts = Vec::new();
-    for (name, events) in [("warm", options.flink_events / WARM_UP), ("run", options.flink_events)]
-    {
+    for (name, events) in [("warm", script.events / WARM_UP), ("run", script.events)] {
         let file = place.join(format!("{name}.sql"));
         let out = place.join(format!("out-{name}"));
         fs::write(&file, script.text(events, &out)).map_err(say)?;
@@ -97,7 +96,6 @@ fn settings(place: &Path, parallelism: u16, backend: &str, options: &Options) ->
         ("rest.bind-port", "0"),
         ("io.tmp.dirs", &temporary),
         ("state.backend.type", backend),
-        ("state.backend.incremental", "true"),
         ("state.checkpoints.dir", &checkpoints),
         ("pipeline.object-reuse", &reuse),
     ];

@@ -14,6 +14,8 @@ use super::scripts::Script;
 /// What is measured after this.
 const SETTLED: Duration = Duration::from_secs(5);
 const MEASURED: Duration = Duration::from_secs(20);
+/// Events of the run that shows how many a second there can be.
+const UNPACED: u64 = 20_000_000;
 /// One row in so many is looked at.
 const SAMPLED: u32 = 997;
 
@@ -42,16 +44,15 @@ pub fn table(
     options: &Options,
     parallelism: u16,
 ) -> Result<Table, String> {
-    let options = options.ours_alone();
-    let mut table = Table::new(&options, parallelism);
+    let mut table = Table::new(options, parallelism);
     for (name, query) in [("stateless", STATELESS), ("keyed", KEYED)] {
         let query = format!("{SOURCE}{query}").replace("$SAMPLED$", &SAMPLED.to_string());
-        let most = fastest(program, work, &options, (name, &query), parallelism)?;
+        let most = fastest(program, work, options, (name, &query), parallelism)?;
         let rate = most / 2.0;
         let mut delays = delays(program, work, &query, rate as u64, parallelism)?;
         delays.sort_unstable();
         let at = |part: f64| delays.get((delays.len() as f64 * part) as usize).map_or(0, |ms| *ms);
-        let mut row = Row::new(&Script::new(name, String::new(), 0), &options);
+        let mut row = Row::new(&Script::new(name, String::new(), 0, options), options);
         row.figures = vec![
             ("k_events_per_second", rate / 1e3),
             ("median_ms", at(0.5) as f64),
@@ -72,11 +73,11 @@ fn fastest(
     (name, query): (&str, &str),
     parallelism: u16,
 ) -> Result<f64, String> {
-    let pace = format!("'events.num' = '{}', 'max-emit-speed' = 'true'", options.events);
-    let text = query.replace("$PACE$", &pace).replace("$SINK$", "'connector' = 'blackhole'");
-    let script = Script::new(name, text, options.rate);
-    let run = engine::run(program, work, &script, parallelism, options)?;
-    Ok(options.events as f64 / run.wall_s)
+    let pace = "'events.num' = '$EVENTS$', 'max-emit-speed' = 'true'";
+    let text = query.replace("$PACE$", pace).replace("$SINK$", "'connector' = 'blackhole'");
+    let script = Script::new(name, text, UNPACED, options);
+    let run = engine::run(program, work, &script, parallelism, ("hashmap", options))?;
+    Ok(script.events as f64 / run.wall_s)
 }
 
 /// Milliseconds of the sampled rows, once the job has settled.

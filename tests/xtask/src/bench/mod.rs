@@ -57,7 +57,7 @@ pub fn bench(arguments: &[String]) -> Outcome {
                 tables.push(compare(
                     &program,
                     &work,
-                    &options.ours_alone(),
+                    &options,
                     scripts::nexmark(&options)?,
                     *parallelism,
                 )?);
@@ -123,19 +123,21 @@ fn compare(
     scripts: Vec<Script>,
     parallelism: u16,
 ) -> Result<Table, String> {
-    let classes = options.backends.first().map(|_| flink::compile(&work.0)).transpose()?;
+    let classes = options.flink.then(|| flink::compile(&work.0)).transpose()?;
     let mut table = Table::new(options, parallelism);
     for script in scripts {
         let mut row = Row::new(&script, options);
         for round in 0..options.rounds {
             eprintln!("==> {} at parallelism {parallelism}, round {}", script.name, round + 1);
-            row.ours.add(engine::run(program, &work.0, &script, parallelism, options));
-            for (backend, runs) in options.backends.iter().zip(&mut row.theirs) {
-                let classes = classes.as_ref().expect("compiled when there is a backend");
-                runs.add(flink::run(classes, &work.0, &script, parallelism, (backend, options)));
+            for pair in &mut row.pairs {
+                let how = (pair.backend.as_str(), options);
+                pair.ours.add(engine::run(program, &work.0, &script, parallelism, how));
+                if let (Some(classes), Some(theirs)) = (&classes, &mut pair.theirs) {
+                    theirs.add(flink::run(classes, &work.0, &script, parallelism, how));
+                }
             }
         }
-        println!("{}", row.line(options));
+        println!("{}", row.lines());
         table.rows.push(row);
     }
     Ok(table)

@@ -26,16 +26,16 @@ pub struct Options {
     pub suite: Suite,
     /// None: all.
     pub queries: Vec<String>,
-    /// Of our runs.
-    pub events: u64,
-    /// Of Flink's: it may need fewer for a run of the same length. Per event, all is the same.
-    pub flink_events: u64,
+    /// Of each run of either engine; none: as many as suit the script.
+    pub events: Option<u64>,
     /// Events a second of event time.
     pub rate: u64,
     pub parallelism: Vec<u16>,
     pub rounds: usize,
-    /// Flink's state backends; none: Flink does not run.
+    /// State backends, each with both engines.
     pub backends: Vec<String>,
+    /// Whether Flink runs too.
+    pub flink: bool,
     pub checkpoint_interval: String,
     pub engine: Option<PathBuf>,
 }
@@ -45,12 +45,12 @@ usage: cargo xtask bench [SUITE] [OPTION...]
 
   SUITE                   nexmark (default), json, latency, scaling
   --queries q0,q5         only these (default: all that both engines can run)
-  --events N              events of each run (default 20000000)
-  --flink-events N        events of Flink's runs, when other (default: as --events)
+  --events N              events of each run (default: some that keep Flink busy for 10 to 30 s)
   --rate N                events a second of event time (default 1000000)
   --parallelism 1,4       each of these (default 1; scaling: 1,2,4)
   --rounds R              median of R runs (default 3)
-  --backend B,...         of Flink: rocksdb, hashmap, none (default: rocksdb,hashmap)
+  --backend B,...         of both engines: rocksdb, hashmap (default: both)
+  --flink yes|no          whether Flink runs, too (default: yes; scaling, latency: no)
   --checkpoints INTERVAL  of both engines (default '30 s')
   --engine PATH           a built millrace-engine (default: built now, in release)";
 
@@ -59,12 +59,12 @@ impl Options {
         let mut options = Options {
             suite: Suite::Nexmark,
             queries: Vec::new(),
-            events: 20_000_000,
-            flink_events: 0,
+            events: None,
             rate: 1_000_000,
             parallelism: Vec::new(),
             rounds: 3,
             backends: vec!["rocksdb".to_owned(), "hashmap".to_owned()],
+            flink: true,
             checkpoint_interval: "30 s".to_owned(),
             engine: None,
         };
@@ -81,9 +81,7 @@ impl Options {
             let scaling = options.suite == Suite::Scaling;
             options.parallelism = if scaling { vec![1, 2, 4] } else { vec![1] };
         }
-        if options.flink_events == 0 || options.suite == Suite::Json {
-            options.flink_events = options.events;
-        }
+        options.flink &= matches!(options.suite, Suite::Nexmark | Suite::Json);
         Ok(options)
     }
 
@@ -93,8 +91,7 @@ impl Options {
         let list = || value.split(',').map(str::to_owned);
         match name {
             "--queries" => self.queries = list().collect(),
-            "--events" => self.events = number().ok_or_else(wrong)?,
-            "--flink-events" => self.flink_events = number().ok_or_else(wrong)?,
+            "--events" => self.events = Some(number().ok_or_else(wrong)?),
             "--rate" => self.rate = number().ok_or_else(wrong)?,
             "--rounds" => self.rounds = number().ok_or_else(wrong)? as usize,
             "--parallelism" => {
@@ -102,10 +99,17 @@ impl Options {
                 self.parallelism = all.map_err(|_| wrong())?;
             }
             "--backend" => {
-                self.backends = list().filter(|backend| backend != "none").collect();
+                self.backends = list().collect();
                 if self.backends.iter().any(|one| one != "rocksdb" && one != "hashmap") {
                     return Err(wrong());
                 }
+            }
+            "--flink" => {
+                self.flink = match value {
+                    "yes" => true,
+                    "no" => false,
+                    _ => return Err(wrong()),
+                };
             }
             "--checkpoints" => value.clone_into(&mut self.checkpoint_interval),
             "--engine" => self.engine = Some(value.into()),
@@ -114,14 +118,11 @@ impl Options {
         Ok(())
     }
 
-    pub fn ours_alone(&self) -> Options {
-        Options { backends: Vec::new(), ..self.clone() }
-    }
-
     /// The settings that both engines get.
-    pub fn settings(&self) -> [(&str, &str); 6] {
+    pub fn settings(&self) -> [(&str, &str); 7] {
         [
             ("execution.checkpointing.interval", &self.checkpoint_interval),
+            ("state.backend.incremental", "true"),
             ("table.local-time-zone", "UTC"),
             ("table.exec.mini-batch.enabled", "true"),
             ("table.exec.mini-batch.allow-latency", "2 s"),
@@ -148,14 +149,17 @@ mod tests {
 
     #[test]
     fn a_command_line_is_read_and_a_wrong_one_is_answered_with_the_usage() {
-        let options = parse("scaling --queries q0,q5 --events 1_000 --backend none").unwrap();
-        assert_eq!(
-            (options.suite, options.events, options.flink_events),
-            (Suite::Scaling, 1_000, 1_000)
-        );
+        let options = parse("scaling --queries q0,q5 --events 1_000 --backend hashmap").unwrap();
+        assert_eq!((options.suite, options.events), (Suite::Scaling, Some(1_000)));
         assert_eq!((options.queries.len(), options.parallelism.as_slice()), (2, &[1, 2, 4][..]));
-        assert!(options.backends.is_empty());
-        for wrong in ["--events 0", "--events", "--what 1", "--backend memory", "--parallelism a"] {
+        assert_eq!(
+            (options.backends.as_slice(), options.flink),
+            (&["hashmap".to_owned()][..], false)
+        );
+        assert!(parse("").unwrap().flink && !parse("json --flink no").unwrap().flink);
+        for wrong in
+            ["--events 0", "--events", "--what 1", "--backend none", "--parallelism a", "--flink 1"]
+        {
             assert!(parse(wrong).unwrap_err().contains("usage"), "{wrong}");
         }
     }

@@ -44,37 +44,62 @@ impl Runs {
     }
 }
 
+/// Both engines on one state backend.
+pub struct Pair {
+    pub backend: String,
+    pub ours: Runs,
+    pub theirs: Option<Runs>,
+}
+
+impl Pair {
+    /// Events a CPU-second, ours to theirs.
+    fn ratio(&self) -> Option<f64> {
+        Some(self.ours.per_cpu()? / self.theirs.as_ref()?.per_cpu()?)
+    }
+
+    /// Of greatest resident sizes, theirs to ours.
+    fn memory_ratio(&self) -> Option<f64> {
+        Some(self.theirs.as_ref()?.peak_mib()? / self.ours.peak_mib()?)
+    }
+}
+
 /// One script on all engines.
 pub struct Row {
     name: String,
-    pub ours: Runs,
-    pub theirs: Vec<Runs>,
+    events: u64,
+    pub pairs: Vec<Pair>,
     /// Of a suite that measures something else: named figures.
     pub figures: Vec<(&'static str, f64)>,
 }
 
 impl Row {
     pub fn new(script: &Script, options: &Options) -> Row {
-        Row {
-            name: script.name.clone(),
-            ours: Runs::new(options.events),
-            theirs: vec![Runs::new(options.flink_events); options.backends.len()],
-            figures: Vec::new(),
-        }
+        let pair = |backend: &String| Pair {
+            backend: backend.clone(),
+            ours: Runs::new(script.events),
+            theirs: options.flink.then(|| Runs::new(script.events)),
+        };
+        let pairs = options.backends.iter().map(pair).collect();
+        Row { name: script.name.clone(), events: script.events, pairs, figures: Vec::new() }
     }
 
     /// For people, while it goes on.
-    pub fn line(&self, options: &Options) -> String {
-        let mut line = format!("{:<13}", self.name);
-        cell(&mut line, &self.ours);
-        for (runs, backend) in self.theirs.iter().zip(&options.backends) {
-            write!(line, " | {backend}").expect("a string takes all");
-            cell(&mut line, runs);
-            if let Some(ratio) = ratio(&self.ours, runs) {
-                write!(line, " {ratio:5.1}x").expect("a string takes all");
+    pub fn lines(&self) -> String {
+        let mut lines = String::new();
+        for pair in &self.pairs {
+            write!(lines, "{:<13}{:<8}", self.name, pair.backend).expect("a string takes all");
+            cell(&mut lines, &pair.ours);
+            if let Some(theirs) = &pair.theirs {
+                write!(lines, " | Flink").expect("a string takes all");
+                cell(&mut lines, theirs);
             }
+            if let Some(ratio) = pair.ratio() {
+                write!(lines, " {ratio:6.1}x").expect("a string takes all");
+            }
+            lines.push('\n');
         }
-        line
+        lines.truncate(lines.trim_end().len());
+        lines
     }
 }
 
@@ -88,11 +113,6 @@ fn cell(line: &mut String, runs: &Runs) {
         }
     };
     written.expect("a string takes all");
-}
-
-/// Events a CPU-second, ours to theirs.
-fn ratio(ours: &Runs, theirs: &Runs) -> Option<f64> {
-    Some(ours.per_cpu()? / theirs.per_cpu()?)
 }
 
 pub struct Table {
@@ -109,49 +129,57 @@ impl Table {
     fn text(&self) -> String {
         let mut text = format!("\nparallelism {}", self.parallelism);
         if self.rows.iter().all(|row| row.figures.is_empty()) {
-            write!(text, ", {} events, median of {}", self.options.events, self.options.rounds)
-                .expect("a string takes all");
+            write!(text, ", median of {}", self.options.rounds).expect("a string takes all");
         }
         text.push('\n');
         for row in &self.rows {
-            let line = if row.figures.is_empty() { row.line(&self.options) } else { figures(row) };
+            let line = if row.figures.is_empty() { row.lines() } else { figures(row) };
             writeln!(text, "{line}").expect("a string takes all");
         }
         for (at, backend) in self.options.backends.iter().enumerate() {
-            let ratios = self.rows.iter().filter_map(|row| ratio(&row.ours, row.theirs.get(at)?));
-            if let Some(mean) = geometric_mean(ratios) {
-                writeln!(text, "geometric mean over Flink with {backend}: {mean:.1}x")
-                    .expect("a string takes all");
+            let pairs = || self.rows.iter().filter_map(|row| row.pairs.get(at));
+            let means = [
+                pairs().filter_map(Pair::ratio).collect::<Vec<_>>(),
+                pairs().filter_map(Pair::memory_ratio).collect(),
+            ];
+            if let [Some(speed), Some(memory)] = means.map(|all| geometric_mean(all.into_iter())) {
+                writeln!(
+                    text,
+                    "geometric means, both with {backend}: {speed:.1}x the events a CPU-second, \
+                     1/{memory:.1} of the memory"
+                )
+                .expect("a string takes all");
             }
         }
         text
     }
 
     fn json(&self) -> String {
-        let rows: Vec<String> = self.rows.iter().map(|row| self.row_json(row)).collect();
+        let rows: Vec<String> = self.rows.iter().map(row_json).collect();
         format!(
-            "{{\"parallelism\": {}, \"events\": {}, \"flink_events\": {}, \"rounds\": {}, \
-             \"checkpoint_interval\": \"{}\", \"rows\": [{}]}}",
+            "{{\"parallelism\": {}, \"rounds\": {}, \"checkpoint_interval\": \"{}\", \
+             \"rows\": [{}]}}",
             self.parallelism,
-            self.options.events,
-            self.options.flink_events,
             self.options.rounds,
             self.options.checkpoint_interval,
             rows.join(", ")
         )
     }
+}
 
-    fn row_json(&self, row: &Row) -> String {
-        let mut fields = vec![format!("\"name\": \"{}\"", row.name)];
-        if row.figures.is_empty() {
-            fields.push(format!("\"ours\": {}", runs_json(&row.ours)));
+fn row_json(row: &Row) -> String {
+    let mut fields = vec![format!("\"name\": \"{}\"", row.name)];
+    if row.figures.is_empty() {
+        fields.push(format!("\"events\": {}", row.events));
+        for pair in &row.pairs {
+            fields.push(format!("\"ours_{}\": {}", pair.backend, runs_json(&pair.ours)));
+            if let Some(theirs) = &pair.theirs {
+                fields.push(format!("\"flink_{}\": {}", pair.backend, runs_json(theirs)));
+            }
         }
-        for (runs, backend) in row.theirs.iter().zip(&self.options.backends) {
-            fields.push(format!("\"flink_{backend}\": {}", runs_json(runs)));
-        }
-        fields.extend(row.figures.iter().map(|(name, value)| format!("\"{name}\": {value}")));
-        format!("{{{}}}", fields.join(", "))
     }
+    fields.extend(row.figures.iter().map(|(name, value)| format!("\"{name}\": {value}")));
+    format!("{{{}}}", fields.join(", "))
 }
 
 fn figures(row: &Row) -> String {
@@ -219,8 +247,10 @@ mod tests {
         let mut ours = Runs::new(1_000_000);
         ours.add(Ok(Measured { wall_s: 1.0, cpu_s: 0.5, peak_mib: 10.0 }));
         let mut theirs = Runs::new(500_000);
-        theirs.add(Ok(Measured { wall_s: 1.0, cpu_s: 2.5, peak_mib: 10.0 }));
-        assert_eq!(ratio(&ours, &theirs), Some(10.0));
-        assert_eq!(ratio(&ours, &Runs::new(1)), None);
+        theirs.add(Ok(Measured { wall_s: 1.0, cpu_s: 2.5, peak_mib: 40.0 }));
+        let mut pair = Pair { backend: "hashmap".to_owned(), ours, theirs: Some(theirs) };
+        assert_eq!((pair.ratio(), pair.memory_ratio()), (Some(10.0), Some(4.0)));
+        pair.theirs = Some(Runs::new(1));
+        assert_eq!((pair.ratio(), pair.memory_ratio()), (None, None));
     }
 }
