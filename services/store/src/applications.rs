@@ -6,8 +6,8 @@ use millrace_domain::{
     Application, ApplicationId, ApplicationName, Generation, OperationId, Revision, VersionId,
     quota,
 };
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::{CommitError, StoreError};
 use crate::open::Store;
@@ -51,14 +51,14 @@ impl Store {
              FROM applications
              JOIN versions ON versions.application = applications.id
                           AND versions.id = applications.version
-             WHERE account = ? AND region = ? AND name > ?
+             WHERE account = $1 AND region = $2 AND name > $3
              ORDER BY name
-             LIMIT ?",
+             LIMIT $4",
         )
         .bind(account)
         .bind(region)
         .bind(after.map_or("", ApplicationName::as_str))
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.reader)
         .await?;
         rows.iter().map(listed).collect()
@@ -85,10 +85,10 @@ impl Store {
 }
 
 pub(crate) async fn by_id(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &ApplicationId,
 ) -> Result<Option<Application>, StoreError> {
-    let row = sqlx::query("SELECT * FROM applications WHERE id = ?")
+    let row = sqlx::query("SELECT * FROM applications WHERE id = $1")
         .bind(id.as_str())
         .fetch_optional(&mut *connection)
         .await?;
@@ -96,13 +96,13 @@ pub(crate) async fn by_id(
 }
 
 pub(crate) async fn by_name(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     account: &str,
     region: &str,
     name: &ApplicationName,
 ) -> Result<Option<Application>, StoreError> {
     let row =
-        sqlx::query("SELECT * FROM applications WHERE account = ? AND region = ? AND name = ?")
+        sqlx::query("SELECT * FROM applications WHERE account = $1 AND region = $2 AND name = $3")
             .bind(account)
             .bind(region)
             .bind(name.as_str())
@@ -112,8 +112,8 @@ pub(crate) async fn by_name(
 }
 
 async fn with_tags(
-    connection: &mut SqliteConnection,
-    row: Option<SqliteRow>,
+    connection: &mut AnyConnection,
+    row: Option<AnyRow>,
 ) -> Result<Option<Application>, StoreError> {
     let Some(row) = row else { return Ok(None) };
     let mut application = application(&row)?;
@@ -122,22 +122,23 @@ async fn with_tags(
 }
 
 async fn count_of(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     account: &str,
     region: &str,
 ) -> Result<u64, StoreError> {
-    let row =
-        sqlx::query("SELECT count(*) AS count FROM applications WHERE account = ? AND region = ?")
-            .bind(account)
-            .bind(region)
-            .fetch_one(connection)
-            .await?;
+    let row = sqlx::query(
+        "SELECT count(*) AS count FROM applications WHERE account = $1 AND region = $2",
+    )
+    .bind(account)
+    .bind(region)
+    .fetch_one(connection)
+    .await?;
     Reader { table: "applications", row: &row }.count("count")
 }
 
 /// Writes a new application; its revision is 1 whatever it says.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &Application,
 ) -> Result<Revision, CommitError> {
     // Counted here once more: two creations may have been decided from one count.
@@ -150,7 +151,7 @@ pub(crate) async fn insert(
              latest_version, version_updated_from, version_rolled_back_from,
              version_rolled_back_to, conditional_token, created_at, updated_at, job, generation,
              open_operation, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1)",
     )
     .bind(application.id.as_str())
     .bind(&application.account)
@@ -183,17 +184,17 @@ pub(crate) async fn insert(
 /// Replaces an application that is still at `expected`. What never changes (id,
 /// account, Region, name, creation) is not written.
 pub(crate) async fn replace(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &Application,
     expected: Revision,
 ) -> Result<Revision, CommitError> {
     let replaced = sqlx::query(
         "UPDATE applications
-         SET description = ?, status = ?, version = ?, latest_version = ?,
-             version_updated_from = ?, version_rolled_back_from = ?, version_rolled_back_to = ?,
-             conditional_token = ?, updated_at = ?, job = ?, generation = ?, open_operation = ?,
+         SET description = $1, status = $2, version = $3, latest_version = $4,
+             version_updated_from = $5, version_rolled_back_from = $6, version_rolled_back_to = $7,
+             conditional_token = $8, updated_at = $9, job = $10, generation = $11, open_operation = $12,
              revision = revision + 1
-         WHERE id = ? AND revision = ?",
+         WHERE id = $13 AND revision = $14",
     )
     .bind(&application.description)
     .bind(word(&application.status))
@@ -216,11 +217,11 @@ pub(crate) async fn replace(
 
 /// Deletes an application that is still at `expected`, with everything of it.
 pub(crate) async fn delete(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &ApplicationId,
     expected: Revision,
 ) -> Result<Revision, CommitError> {
-    let deleted = sqlx::query("DELETE FROM applications WHERE id = ? AND revision = ?")
+    let deleted = sqlx::query("DELETE FROM applications WHERE id = $1 AND revision = $2")
         .bind(id.as_str())
         .bind(count(expected.0))
         .execute(&mut *connection)
@@ -232,13 +233,13 @@ fn one_row(affected: u64) -> Result<(), CommitError> {
     if affected == 1 { Ok(()) } else { Err(CommitError::Stale) }
 }
 
-fn listed(row: &SqliteRow) -> Result<Listed, StoreError> {
+fn listed(row: &AnyRow) -> Result<Listed, StoreError> {
     let runtime_environment = Reader { table: "versions", row }.text("runtime_environment")?;
     Ok(Listed { application: application(row)?, runtime_environment })
 }
 
 /// The row without its tags, which a list does not show.
-fn application(row: &SqliteRow) -> Result<Application, StoreError> {
+fn application(row: &AnyRow) -> Result<Application, StoreError> {
     let row = Reader { table: "applications", row };
     Ok(Application {
         id: row.id("id", ApplicationId::new)?,

@@ -2,7 +2,7 @@
 
 use millrace_domain::change::{ApplicationWrite, IdempotencyRecord};
 use millrace_domain::{Application, Change, Revision, Timestamp};
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::error::CommitError;
 use crate::open::Store;
@@ -16,37 +16,59 @@ impl Store {
     /// that was committed before; [`CommitError::Stale`] when the application is not at
     /// `change.expected`; [`CommitError::NameTaken`] for a creation.
     pub async fn commit(&self, change: &Change, now: Timestamp) -> Result<Revision, CommitError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        not_done_before(&mut tx, change.idempotency.as_ref()).await?;
+        let mut tx = self.begin_write().await?;
+        // Before all else: of two attempts at one call the second waits here for the first.
+        if let Some(record) = &change.idempotency {
+            claim(&mut tx, record).await?;
+        }
         let revision = match &change.application {
-            ApplicationWrite::Put(application) => put(&mut tx, change, application).await?,
+            ApplicationWrite::Put(application) => {
+                self.lock_for(&mut tx, change).await?;
+                put(&mut tx, change, application).await?
+            }
             ApplicationWrite::Delete(id) => {
                 let expected = change.expected.ok_or(CommitError::Stale)?;
                 applications::delete(&mut tx, id, expected).await?
             }
         };
-        if let Some(record) = &change.idempotency {
-            idempotency::insert(&mut tx, record, now).await?;
-        }
         tx.commit().await?;
+        if change.idempotency.is_some() {
+            self.forget_old_answers(now).await;
+        }
         Ok(revision)
+    }
+
+    /// A creation counts the applications of its account: nobody may add one meanwhile.
+    async fn lock_for(
+        &self,
+        connection: &mut AnyConnection,
+        change: &Change,
+    ) -> Result<(), CommitError> {
+        let lock = self.dialect.lock_applications().filter(|_| change.expected.is_none());
+        if let Some(lock) = lock {
+            sqlx::query(lock).execute(connection).await?;
+        }
+        Ok(())
     }
 }
 
-async fn not_done_before(
-    connection: &mut SqliteConnection,
-    record: Option<&IdempotencyRecord>,
+async fn claim(
+    connection: &mut AnyConnection,
+    record: &IdempotencyRecord,
 ) -> Result<(), CommitError> {
-    let Some(record) = record else { return Ok(()) };
+    if idempotency::insert(connection, record).await? {
+        return Ok(());
+    }
     let IdempotencyRecord { account, invocation_id, request_digest, .. } = record;
     match idempotency::by_id(connection, account, invocation_id, request_digest).await? {
-        None => Ok(()),
         Some(earlier) => Err(CommitError::AlreadyDone(Box::new(earlier))),
+        // Forgotten between the two statements, a day after it was written.
+        None => Err(CommitError::Stale),
     }
 }
 
 async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     change: &Change,
     application: &Application,
 ) -> Result<Revision, CommitError> {

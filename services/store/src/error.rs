@@ -1,8 +1,8 @@
 //! What can go wrong with the database, as far as a caller acts differently.
 
-use std::path::PathBuf;
-
 use millrace_domain::change::IdempotencyRecord;
+
+use crate::open::Place;
 
 /// The database could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +43,12 @@ impl From<sqlx::Error> for CommitError {
 /// The database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("cannot open the database {}; is its directory there and writable?", path.display())]
-    Open { path: PathBuf, source: sqlx::Error },
+    #[error("a database of several replicas is postgres://USER:PASSWORD@HOST/NAME")]
+    Scheme,
+    #[error("cannot open the database {place}; is it there, and may this user write to it?")]
+    Open { place: Place, source: sqlx::Error },
     #[error(
-        "cannot bring the database {} to this release's schema; it may be of a newer release",
-        path.display()
+        "cannot bring the database {place} to this release's schema; it may be of a newer release"
     )]
-    Migrate { path: PathBuf, source: sqlx::migrate::MigrateError },
+    Migrate { place: Place, source: sqlx::migrate::MigrateError },
 }

@@ -2,8 +2,8 @@
 
 use millrace_domain::Timestamp;
 use millrace_domain::change::IdempotencyRecord;
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::open::Store;
@@ -27,17 +27,29 @@ impl Store {
         let mut connection = self.reader.acquire().await?;
         by_id(&mut connection, account, invocation_id, request_digest).await
     }
+
+    /// Forgets answers past their time. Not within a commit: two replicas that forget the
+    /// same rows would wait for each other there.
+    pub(crate) async fn forget_old_answers(&self, now: Timestamp) {
+        let forgotten = sqlx::query("DELETE FROM idempotency WHERE created_at < $1")
+            .bind(now.0 - KEPT_MS)
+            .execute(&self.writer)
+            .await;
+        if let Err(error) = forgotten {
+            tracing::warn!(%error, "answers past their time are kept for now");
+        }
+    }
 }
 
 pub(crate) async fn by_id(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     account: &str,
     invocation_id: &str,
     request_digest: &str,
 ) -> Result<Option<IdempotencyRecord>, StoreError> {
     let row = sqlx::query(
         "SELECT * FROM idempotency
-         WHERE account = ? AND invocation_id = ? AND request_digest = ?",
+         WHERE account = $1 AND invocation_id = $2 AND request_digest = $3",
     )
     .bind(account)
     .bind(invocation_id)
@@ -47,19 +59,15 @@ pub(crate) async fn by_id(
     row.as_ref().map(record).transpose()
 }
 
-/// Writes the record and forgets those past their time.
+/// Writes the record; false when the call has one.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     record: &IdempotencyRecord,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM idempotency WHERE created_at < ?")
-        .bind(now.0 - KEPT_MS)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(
+) -> Result<bool, StoreError> {
+    let inserted = sqlx::query(
         "INSERT INTO idempotency (account, invocation_id, request_digest, response, created_at)
-         VALUES (?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT DO NOTHING",
     )
     .bind(&record.account)
     .bind(&record.invocation_id)
@@ -68,10 +76,10 @@ pub(crate) async fn insert(
     .bind(record.created_at.0)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
 }
 
-fn record(row: &SqliteRow) -> Result<IdempotencyRecord, StoreError> {
+fn record(row: &AnyRow) -> Result<IdempotencyRecord, StoreError> {
     let row = Reader { table: "idempotency", row };
     Ok(IdempotencyRecord {
         account: row.text("account")?,

@@ -20,10 +20,10 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let taken = sqlx::query(
             "INSERT INTO leases (application, holder, held_until)
-             SELECT id, ?, ? FROM applications WHERE id = ?
+             SELECT id, $1, $2 FROM applications WHERE id = $3
              ON CONFLICT (application) DO UPDATE
              SET holder = excluded.holder, held_until = excluded.held_until
-             WHERE holder = excluded.holder OR held_until <= ?",
+             WHERE leases.holder = excluded.holder OR leases.held_until <= $4",
         )
         .bind(holder)
         .bind(until.0)
@@ -43,7 +43,7 @@ impl Store {
         application: &ApplicationId,
         holder: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM leases WHERE application = ? AND holder = ?")
+        sqlx::query("DELETE FROM leases WHERE application = $1 AND holder = $2")
             .bind(application.as_str())
             .bind(holder)
             .execute(&self.writer)

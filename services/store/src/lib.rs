@@ -28,7 +28,7 @@ mod wake_ups;
 pub use applications::Listed;
 pub use error::{CommitError, OpenError, StoreError};
 pub use load::Loaded;
-pub use open::Store;
+pub use open::{Place, Store};
 pub use operations::OperationFilter;
 
 /// A part of a list, and where the next part begins.

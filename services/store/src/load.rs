@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, Operation, Snapshot, Version, VersionId,
 };
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::error::StoreError;
 use crate::open::Store;
@@ -37,7 +37,7 @@ impl Store {
     /// The database does not answer.
     pub async fn load(&self, id: &ApplicationId) -> Result<Option<Loaded>, StoreError> {
         // A read transaction: one snapshot of the database for all parts.
-        let mut tx = self.reader.begin().await?;
+        let mut tx = self.begin_read().await?;
         match applications::by_id(&mut tx, id).await? {
             Some(application) => with_parts(&mut tx, application).await.map(Some),
             None => Ok(None),
@@ -54,7 +54,7 @@ impl Store {
         region: &str,
         name: &ApplicationName,
     ) -> Result<Option<Loaded>, StoreError> {
-        let mut tx = self.reader.begin().await?;
+        let mut tx = self.begin_read().await?;
         match applications::by_name(&mut tx, account, region, name).await? {
             Some(application) => with_parts(&mut tx, application).await.map(Some),
             None => Ok(None),
@@ -63,7 +63,7 @@ impl Store {
 }
 
 async fn with_parts(
-    tx: &mut SqliteConnection,
+    tx: &mut AnyConnection,
     application: Application,
 ) -> Result<Loaded, StoreError> {
     let id = &application.id;
@@ -77,7 +77,7 @@ async fn with_parts(
 }
 
 async fn versions(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &Application,
     operation: Option<&Operation>,
 ) -> Result<BTreeMap<VersionId, Version>, StoreError> {

@@ -3,8 +3,8 @@
 use millrace_domain::{
     ApplicationId, Operation, OperationId, OperationKind, OperationStatus, VersionId,
 };
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::Page;
 use crate::error::StoreError;
@@ -45,10 +45,11 @@ impl Store {
     ) -> Result<Page<Operation>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM operations
-             WHERE application = ?1 AND sequence < ?2
-               AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR status = ?4)
+             WHERE application = $1 AND sequence < $2
+               AND (CAST($3 AS TEXT) IS NULL OR kind = $3)
+               AND (CAST($4 AS TEXT) IS NULL OR status = $4)
              ORDER BY sequence DESC
-             LIMIT ?5",
+             LIMIT $5",
         )
         .bind(application.as_str())
         .bind(bound(before))
@@ -62,11 +63,11 @@ impl Store {
 }
 
 pub(crate) async fn by_id(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &ApplicationId,
     id: &OperationId,
 ) -> Result<Option<Operation>, StoreError> {
-    let row = sqlx::query("SELECT * FROM operations WHERE application = ? AND id = ?")
+    let row = sqlx::query("SELECT * FROM operations WHERE application = $1 AND id = $2")
         .bind(application.as_str())
         .bind(id.as_str())
         .fetch_optional(connection)
@@ -76,13 +77,13 @@ pub(crate) async fn by_id(
 
 /// Inserts, or replaces what may change of the one with the same id.
 pub(crate) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     operation: &Operation,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO operations (application, id, kind, status, started_at, ended_at,
              from_version, to_version, request, failure, evidence)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (application, id) DO UPDATE
          SET status = excluded.status, ended_at = excluded.ended_at,
              to_version = excluded.to_version, request = excluded.request,
@@ -104,7 +105,7 @@ pub(crate) async fn put(
     Ok(())
 }
 
-fn operation(row: &SqliteRow) -> Result<Operation, StoreError> {
+fn operation(row: &AnyRow) -> Result<Operation, StoreError> {
     let row = Reader { table: "operations", row };
     Ok(Operation {
         application: row.id("application", ApplicationId::new)?,
@@ -129,11 +130,11 @@ pub(crate) fn bound(before: Option<u64>) -> i64 {
 /// `rows` has one more than `limit` when the list goes on: then `next` is the place
 /// of the last one shown.
 pub(crate) fn page<T>(
-    rows: &[SqliteRow],
+    rows: &[AnyRow],
     limit: u32,
     table: &'static str,
     place: &'static str,
-    value: fn(&SqliteRow) -> Result<T, StoreError>,
+    value: fn(&AnyRow) -> Result<T, StoreError>,
 ) -> Result<Page<T>, StoreError> {
     let shown = &rows[..rows.len().min(limit as usize)];
     let next = match shown.last() {

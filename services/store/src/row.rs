@@ -4,14 +4,14 @@ use millrace_domain::{InvalidId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 
 /// Reads the columns of one row of `table`.
 pub(crate) struct Reader<'r> {
     pub table: &'static str,
-    pub row: &'r SqliteRow,
+    pub row: &'r AnyRow,
 }
 
 impl Reader<'_> {

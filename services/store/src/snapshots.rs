@@ -1,8 +1,8 @@
 //! Snapshots: named copies of a job's state.
 
 use millrace_domain::{ApplicationId, Snapshot, SnapshotName, VersionId};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::Page;
 use crate::error::StoreError;
@@ -20,7 +20,7 @@ impl Store {
         application: &ApplicationId,
         name: &SnapshotName,
     ) -> Result<Option<Snapshot>, StoreError> {
-        let row = sqlx::query("SELECT * FROM snapshots WHERE application = ? AND name = ?")
+        let row = sqlx::query("SELECT * FROM snapshots WHERE application = $1 AND name = $2")
             .bind(application.as_str())
             .bind(name.as_str())
             .fetch_optional(&self.reader)
@@ -40,9 +40,9 @@ impl Store {
     ) -> Result<Page<Snapshot>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM snapshots
-             WHERE application = ? AND sequence < ?
+             WHERE application = $1 AND sequence < $2
              ORDER BY sequence DESC
-             LIMIT ?",
+             LIMIT $3",
         )
         .bind(application.as_str())
         .bind(bound(before))
@@ -55,10 +55,10 @@ impl Store {
 
 /// All of an application's, newest first.
 pub(crate) async fn all(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &ApplicationId,
 ) -> Result<Vec<Snapshot>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM snapshots WHERE application = ? ORDER BY sequence DESC")
+    let rows = sqlx::query("SELECT * FROM snapshots WHERE application = $1 ORDER BY sequence DESC")
         .bind(application.as_str())
         .fetch_all(connection)
         .await?;
@@ -67,13 +67,13 @@ pub(crate) async fn all(
 
 /// Inserts, or replaces what may change of the one with the same name.
 pub(crate) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     snapshot: &Snapshot,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO snapshots (application, name, status, created_at, version,
              runtime_environment, location, automatic)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (application, name) DO UPDATE
          SET status = excluded.status, location = excluded.location",
     )
@@ -91,11 +91,11 @@ pub(crate) async fn put(
 }
 
 pub(crate) async fn delete(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &ApplicationId,
     name: &SnapshotName,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM snapshots WHERE application = ? AND name = ?")
+    sqlx::query("DELETE FROM snapshots WHERE application = $1 AND name = $2")
         .bind(application.as_str())
         .bind(name.as_str())
         .execute(connection)
@@ -103,7 +103,7 @@ pub(crate) async fn delete(
     Ok(())
 }
 
-fn snapshot(row: &SqliteRow) -> Result<Snapshot, StoreError> {
+fn snapshot(row: &AnyRow) -> Result<Snapshot, StoreError> {
     let row = Reader { table: "snapshots", row };
     Ok(Snapshot {
         application: row.id("application", ApplicationId::new)?,

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use millrace_domain::{Application, ApplicationId};
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::error::StoreError;
 use crate::row::Reader;
 
 pub(crate) async fn of(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &ApplicationId,
 ) -> Result<BTreeMap<String, String>, StoreError> {
-    let rows = sqlx::query("SELECT key, value FROM tags WHERE application = ?")
+    let rows = sqlx::query("SELECT key, value FROM tags WHERE application = $1")
         .bind(application.as_str())
         .fetch_all(connection)
         .await?;
@@ -25,18 +25,18 @@ pub(crate) async fn of(
 
 /// Makes the stored tags those of `application`.
 pub(crate) async fn replace(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &Application,
 ) -> Result<(), StoreError> {
     if of(&mut *connection, &application.id).await? == application.tags {
         return Ok(());
     }
-    sqlx::query("DELETE FROM tags WHERE application = ?")
+    sqlx::query("DELETE FROM tags WHERE application = $1")
         .bind(application.id.as_str())
         .execute(&mut *connection)
         .await?;
     for (key, value) in &application.tags {
-        sqlx::query("INSERT INTO tags (application, key, value) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO tags (application, key, value) VALUES ($1, $2, $3)")
             .bind(application.id.as_str())
             .bind(key)
             .bind(value)

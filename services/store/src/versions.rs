@@ -1,8 +1,8 @@
 //! Versions: what an application said at each of its versions. Written once.
 
 use millrace_domain::{ApplicationId, Version, VersionId};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::open::Store;
@@ -33,7 +33,7 @@ impl Store {
         limit: u32,
     ) -> Result<Page<Version>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM versions WHERE application = ? AND id < ? ORDER BY id DESC LIMIT ?",
+            "SELECT * FROM versions WHERE application = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
         )
         .bind(application.as_str())
         .bind(operations::bound(before))
@@ -45,11 +45,11 @@ impl Store {
 }
 
 pub(crate) async fn by_id(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &ApplicationId,
     id: VersionId,
 ) -> Result<Option<Version>, StoreError> {
-    let row = sqlx::query("SELECT * FROM versions WHERE application = ? AND id = ?")
+    let row = sqlx::query("SELECT * FROM versions WHERE application = $1 AND id = $2")
         .bind(application.as_str())
         .bind(count(id.0))
         .fetch_optional(connection)
@@ -58,14 +58,14 @@ pub(crate) async fn by_id(
 }
 
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &ApplicationId,
     version: &Version,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO versions (application, id, runtime_environment, service_execution_role,
              configuration, created_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(application.as_str())
     .bind(count(version.id.0))
@@ -78,7 +78,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-fn version(row: &SqliteRow) -> Result<Version, StoreError> {
+fn version(row: &AnyRow) -> Result<Version, StoreError> {
     let row = Reader { table: "versions", row };
     Ok(Version {
         id: VersionId(row.count("id")?),

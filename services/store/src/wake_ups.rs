@@ -4,7 +4,7 @@
 //! between commits: a retry later, or nothing more to do.
 
 use millrace_domain::{ApplicationId, Revision, Timestamp};
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::error::StoreError;
 use crate::open::Store;
@@ -18,10 +18,10 @@ impl Store {
     /// The database does not answer.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ApplicationId>, StoreError> {
         let rows = sqlx::query(
-            "SELECT application FROM wake_ups WHERE wake_at <= ? ORDER BY wake_at LIMIT ?",
+            "SELECT application FROM wake_ups WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2",
         )
         .bind(now.0)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.reader)
         .await?;
         let id = |row| Reader { table: "wake_ups", row }.id("application", ApplicationId::new);
@@ -51,8 +51,8 @@ impl Store {
         seen: Revision,
         wake_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let current = sqlx::query("SELECT 1 FROM applications WHERE id = ? AND revision = ?")
+        let mut tx = self.begin_write().await?;
+        let current = sqlx::query("SELECT 1 FROM applications WHERE id = $1 AND revision = $2")
             .bind(application.as_str())
             .bind(count(seen.0))
             .fetch_optional(&mut *tx)
@@ -65,19 +65,19 @@ impl Store {
 }
 
 pub(crate) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     application: &ApplicationId,
     wake_at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     let Some(wake_at) = wake_at else {
-        sqlx::query("DELETE FROM wake_ups WHERE application = ?")
+        sqlx::query("DELETE FROM wake_ups WHERE application = $1")
             .bind(application.as_str())
             .execute(connection)
             .await?;
         return Ok(());
     };
     sqlx::query(
-        "INSERT INTO wake_ups (application, wake_at) VALUES (?, ?)
+        "INSERT INTO wake_ups (application, wake_at) VALUES ($1, $2)
          ON CONFLICT (application) DO UPDATE SET wake_at = excluded.wake_at",
     )
     .bind(application.as_str())

@@ -1,4 +1,4 @@
-//! The store on a database in a temporary directory.
+//! The store on a database in a temporary directory, and on a PostgreSQL server.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use millrace_domain::{
     Revision, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
 };
 use millrace_store::{CommitError, Loaded, OperationFilter, Store};
+use millrace_test_support::postgres::Postgres;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const ACCOUNT: &str = "000000000000";
@@ -17,13 +18,62 @@ const REGION: &str = "us-east-1";
 
 struct Fixture {
     store: Store,
-    directory: tempfile::TempDir,
+    database: Database,
 }
 
-async fn fixture() -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(&directory.path().join("millrace.db")).await.unwrap();
-    Fixture { store, directory }
+enum Database {
+    Sqlite(tempfile::TempDir),
+    Postgres(Postgres),
+}
+
+impl Database {
+    /// A store of its own, as another process has one.
+    async fn open(&self) -> Store {
+        match self {
+            Database::Sqlite(directory) => Store::open(&directory.path().join("millrace.db")).await,
+            Database::Postgres(server) => Store::connect(&server.url()).await,
+        }
+        .unwrap()
+    }
+
+    /// Behind the store's back.
+    async fn execute(&self, statement: &str) {
+        match self {
+            Database::Sqlite(directory) => {
+                let file = directory.path().join("millrace.db");
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+                let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+                let statement = sqlx::AssertSqlSafe(statement.to_owned());
+                sqlx::query(statement).execute(&pool).await.unwrap();
+            }
+            Database::Postgres(server) => drop(server.psql(statement).unwrap()),
+        }
+    }
+}
+
+async fn on(database: Database) -> Fixture {
+    Fixture { store: database.open().await, database }
+}
+
+macro_rules! on_both {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::on(super::Database::Sqlite(tempfile::tempdir().unwrap())).await).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                let Some(server) = millrace_test_support::postgres::Postgres::start().unwrap() else {
+                    return;
+                };
+                super::$test(super::on(super::Database::Postgres(server)).await).await;
+            })*
+        }
+    };
 }
 
 fn creation(name: &str) -> Change {
@@ -96,9 +146,7 @@ impl Fixture {
     }
 }
 
-#[tokio::test]
-async fn what_is_committed_is_loaded_again() {
-    let fixture = fixture().await;
+async fn what_is_committed_is_loaded_again(fixture: Fixture) {
     let change = creation("a");
     assert_eq!(fixture.store.commit(&change, NOW).await.unwrap(), Revision(1));
     let loaded = fixture.load("a").await;
@@ -123,9 +171,7 @@ async fn what_is_committed_is_loaded_again() {
     assert_eq!(loaded.snapshots, change.snapshots);
 }
 
-#[tokio::test]
-async fn a_change_from_an_older_revision_is_stale_and_writes_nothing() {
-    let fixture = fixture().await;
+async fn a_change_from_an_older_revision_is_stale_and_writes_nothing(fixture: Fixture) {
     let loaded = fixture.create("a").await;
     let first = fixture.begin(&loaded, "op-1").await;
     let mut second = fixture.begin(&loaded, "op-2").await;
@@ -138,10 +184,8 @@ async fn a_change_from_an_older_revision_is_stale_and_writes_nothing() {
     assert!(loaded.snapshots.is_empty());
 }
 
-#[tokio::test]
-async fn of_two_writers_at_one_revision_exactly_one_wins() {
-    let fixture = fixture().await;
-    let other = Store::open(&fixture.directory.path().join("millrace.db")).await.unwrap();
+async fn of_two_writers_at_one_revision_exactly_one_wins(fixture: Fixture) {
+    let other = fixture.database.open().await;
     for round in 0..20 {
         let loaded = match round {
             0 => fixture.create("a").await,
@@ -154,9 +198,7 @@ async fn of_two_writers_at_one_revision_exactly_one_wins() {
     }
 }
 
-#[tokio::test]
-async fn a_name_is_taken_once_in_an_account_and_region() {
-    let fixture = fixture().await;
+async fn a_name_is_taken_once_in_an_account_and_region(fixture: Fixture) {
     fixture.create("a").await;
     let again = |account: &str, region: &str| {
         let mut change = creation("a");
@@ -173,9 +215,7 @@ async fn a_name_is_taken_once_in_an_account_and_region() {
     fixture.store.commit(&again("111111111111", REGION), NOW).await.unwrap();
 }
 
-#[tokio::test]
-async fn the_quota_holds_for_creations_decided_at_once() {
-    let fixture = fixture().await;
+async fn the_quota_holds_for_creations_decided_at_once(fixture: Fixture) {
     for at in 0..99 {
         fixture.store.commit(&creation(&format!("app-{at}")), NOW).await.unwrap();
     }
@@ -188,9 +228,7 @@ async fn the_quota_holds_for_creations_decided_at_once() {
     assert!(one.is_ok() != two.is_ok() && (full(&one) || full(&two)), "{one:?} {two:?}");
 }
 
-#[tokio::test]
-async fn a_committed_call_is_found_again_also_after_the_application_is_gone() {
-    let fixture = fixture().await;
+async fn a_committed_call_is_found_again_also_after_the_application_is_gone(fixture: Fixture) {
     let loaded = fixture.create("a").await;
     let record = IdempotencyRecord {
         account: ACCOUNT.into(),
@@ -215,9 +253,7 @@ async fn a_committed_call_is_found_again_also_after_the_application_is_gone() {
     assert!(new.snapshots.is_empty());
 }
 
-#[tokio::test]
-async fn answers_are_forgotten_after_a_day() {
-    let fixture = fixture().await;
+async fn answers_are_forgotten_after_a_day(fixture: Fixture) {
     let day_ms = 24 * 60 * 60 * 1000;
     let creation_with = |name: &str, at: i64| Change {
         idempotency: Some(IdempotencyRecord {
@@ -238,9 +274,7 @@ async fn answers_are_forgotten_after_a_day() {
     assert!(fixture.store.answered(ACCOUNT, "b", "d").await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn wake_ups_come_in_their_order_and_are_not_lost() {
-    let fixture = fixture().await;
+async fn wake_ups_come_in_their_order_and_are_not_lost(fixture: Fixture) {
     let store = &fixture.store;
     for (name, at) in [("a", Some(300)), ("b", Some(100)), ("c", None), ("d", Some(900))] {
         let change = Change { wake_at: at.map(Timestamp), ..creation(name) };
@@ -265,9 +299,7 @@ async fn wake_ups_come_in_their_order_and_are_not_lost() {
     assert_eq!(store.next_wake_up().await.unwrap(), Some(Timestamp(50)));
 }
 
-#[tokio::test]
-async fn a_lease_has_one_holder_until_it_ends() {
-    let fixture = fixture().await;
+async fn a_lease_has_one_holder_until_it_ends(fixture: Fixture) {
     fixture.create("a").await;
     let store = &fixture.store;
     let acquire = |holder: &'static str, now: i64, until: i64| async move {
@@ -286,9 +318,7 @@ async fn a_lease_has_one_holder_until_it_ends() {
     assert!(!store.acquire_lease(&gone, "one", NOW, NOW).await.unwrap());
 }
 
-#[tokio::test]
-async fn lists_are_read_in_parts_without_loss_or_repeat() {
-    let fixture = fixture().await;
+async fn lists_are_read_in_parts_without_loss_or_repeat(fixture: Fixture) {
     for name in ["b", "a", "c"] {
         fixture.create(name).await;
     }
@@ -321,9 +351,7 @@ async fn lists_are_read_in_parts_without_loss_or_repeat() {
     assert_eq!(ids, ["op-3", "op-2", "op-1"], "newest first");
 }
 
-#[tokio::test]
-async fn operations_are_filtered_by_kind_and_status() {
-    let fixture = fixture().await;
+async fn operations_are_filtered_by_kind_and_status(fixture: Fixture) {
     let loaded = fixture.create("a").await;
     fixture.store.commit(&fixture.begin(&loaded, "op-1").await, NOW).await.unwrap();
     let count = |kind, status| {
@@ -338,9 +366,7 @@ async fn operations_are_filtered_by_kind_and_status() {
     assert_eq!(count(None, Some(OperationStatus::Failed)).await, 0);
 }
 
-#[tokio::test]
-async fn snapshots_are_replaced_by_name_and_deleted() {
-    let fixture = fixture().await;
+async fn snapshots_are_replaced_by_name_and_deleted(fixture: Fixture) {
     let loaded = fixture.create("a").await;
     let with = |application: &Application, snapshots: Vec<Snapshot>, deleted: Vec<&str>| Change {
         snapshots,
@@ -359,27 +385,37 @@ async fn snapshots_are_replaced_by_name_and_deleted() {
     assert_eq!(fixture.store.snapshot(&id("a"), &name).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_store_opened_again_has_everything() {
-    let Fixture { store, directory } = fixture().await;
+async fn a_store_opened_again_has_everything(Fixture { store, database }: Fixture) {
     store.commit(&creation("a"), NOW).await.unwrap();
     store.close().await;
-    let store = Store::open(&directory.path().join("millrace.db")).await.unwrap();
+    let store = database.open().await;
     assert!(store.load(&id("a")).await.unwrap().is_some());
     assert_eq!(store.application_ids().await.unwrap(), [id("a")]);
 }
 
-#[tokio::test]
-async fn a_row_that_is_not_ours_is_named() {
-    let fixture = fixture().await;
+async fn a_row_that_is_not_ours_is_named(fixture: Fixture) {
     fixture.create("a").await;
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(fixture.directory.path().join("millrace.db"));
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    sqlx::query("UPDATE applications SET status = 'SLEEPING'").execute(&pool).await.unwrap();
+    fixture.database.execute("UPDATE applications SET status = 'SLEEPING'").await;
     let error = fixture.store.load(&id("a")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "table applications holds \"SLEEPING\" in status: not a value this release knows"
     );
+}
+
+on_both! {
+    what_is_committed_is_loaded_again,
+    a_change_from_an_older_revision_is_stale_and_writes_nothing,
+    of_two_writers_at_one_revision_exactly_one_wins,
+    a_name_is_taken_once_in_an_account_and_region,
+    the_quota_holds_for_creations_decided_at_once,
+    a_committed_call_is_found_again_also_after_the_application_is_gone,
+    answers_are_forgotten_after_a_day,
+    wake_ups_come_in_their_order_and_are_not_lost,
+    a_lease_has_one_holder_until_it_ends,
+    lists_are_read_in_parts_without_loss_or_repeat,
+    operations_are_filtered_by_kind_and_status,
+    snapshots_are_replaced_by_name_and_deleted,
+    a_store_opened_again_has_everything,
+    a_row_that_is_not_ours_is_named,
 }

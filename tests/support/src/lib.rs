@@ -11,6 +11,7 @@ pub mod engines;
 pub mod files;
 pub mod http;
 pub mod nexmark;
+pub mod postgres;
 pub mod server;
 pub mod time;
 
