@@ -41,9 +41,13 @@ impl Postgres {
         Ok(Some(postgres))
     }
 
-    /// Of its only database, as its superuser.
+    /// Of its first database, as its superuser.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        self.url_of("postgres")
+    }
+
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Ends every connection, as a server that fails over does.
