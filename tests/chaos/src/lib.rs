@@ -9,4 +9,4 @@ pub mod trial;
 pub mod workload;
 
 pub use plan::Plan;
-pub use trial::run;
+pub use trial::{run, run_replicated};

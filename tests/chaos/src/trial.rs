@@ -1,5 +1,6 @@
 //! One trial: the plan carried out, then the output compared.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use millrace_test_support::files::{difference, drop_file, lines};
+use millrace_test_support::postgres::Postgres;
 use millrace_test_support::time::until;
 use millrace_test_support::{Aws, AwsError, Server, ServerOptions, engines, nexmark};
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ use crate::plan::{Action, Input, Plan, RUNTIMES, Request, Victim};
 use crate::workload::{self, Code};
 
 const NAME: &str = "trial";
+const REPLICAS: usize = 3;
 const CREATED: Duration = Duration::from_secs(60);
 /// For everything that a kill may delay: lease, restart, restore, verification.
 const SETTLED: Duration = Duration::from_secs(90);
@@ -24,13 +27,28 @@ const OUTPUT: Duration = Duration::from_secs(60);
 const EXCESS: Duration = Duration::from_millis(600);
 const FEEDING: Duration = Duration::from_millis(40);
 
+/// With one server that keeps its database in a file.
+///
 /// # Errors
 /// Rows were lost or repeated, or the application did not come back; with the plan,
 /// what differs, and the operations. The directory is kept then.
 pub fn run(seed: u64) -> anyhow::Result<()> {
+    carry_out(seed, None)
+}
+
+/// With three replicas on one PostgreSQL server: a killed one leaves the others, and each
+/// kill of a server also ends every connection to the database.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_replicated(seed: u64, database: Postgres) -> anyhow::Result<()> {
+    carry_out(seed, Some(database))
+}
+
+fn carry_out(seed: u64, database: Option<Postgres>) -> anyhow::Result<()> {
     let plan = Plan::draw(seed);
     let directory = tempfile::Builder::new().prefix("millrace-chaos-").tempdir()?;
-    let outcome = Trial::start(&plan, directory.path()).and_then(|mut trial| {
+    let outcome = Trial::start(&plan, directory.path(), database).and_then(|mut trial| {
         let outcome = trial.carry_out();
         outcome.with_context(|| format!("operations: {:#}", trial.operations()))
     });
@@ -46,25 +64,43 @@ struct Trial<'a> {
     plan: &'a Plan,
     directory: &'a Path,
     options: ServerOptions,
-    server: Server,
+    /// Never empty.
+    servers: Vec<Server>,
+    /// Which is asked next, and killed next.
+    turn: Cell<usize>,
+    /// Goes last.
+    database: Option<Postgres>,
     /// Index of the runtime that was asked for last.
     runtime: usize,
     snapshots: u32,
 }
 
 impl Trial<'_> {
-    fn start<'a>(plan: &'a Plan, directory: &'a Path) -> anyhow::Result<Trial<'a>> {
-        let options = ServerOptions::default();
-        let server = Server::start(&directory.join("data"), &options)?;
-        let trial = Trial { plan, directory, options, server, runtime: plan.runtime, snapshots: 0 };
+    fn start<'a>(
+        plan: &'a Plan,
+        directory: &'a Path,
+        database: Option<Postgres>,
+    ) -> anyhow::Result<Trial<'a>> {
+        let mut options = ServerOptions::default();
+        let replicas = if database.is_some() { REPLICAS } else { 1 };
+        if let Some(server) = &database {
+            options.more.extend(["--database-url".to_owned(), server.url()]);
+        }
+        let start = |_| Server::start(&directory.join("data"), &options);
+        let servers = (0..replicas).map(start).collect::<anyhow::Result<_>>()?;
+        let (runtime, turn) = (plan.runtime, Cell::new(0));
+        let trial =
+            Trial { plan, directory, options, servers, turn, database, runtime, snapshots: 0 };
         std::fs::create_dir_all(directory.join("in"))?;
         trial.aws().call("CreateApplication", trial.create())?;
         trial.aws().complete("StartApplication", json!({"ApplicationName": NAME}), CREATED)?;
         Ok(trial)
     }
 
+    /// A replica after the other: what one accepted, all know.
     fn aws(&self) -> Aws {
-        self.server.aws()
+        self.turn.set(self.turn.get() + 1);
+        self.servers[self.turn.get() % self.servers.len()].aws()
     }
 
     fn carry_out(&mut self) -> anyhow::Result<()> {
@@ -197,26 +233,30 @@ impl Trial<'_> {
     }
 
     fn kill(&mut self, victim: Victim) -> anyhow::Result<()> {
+        let data = self.directory.join("data");
         if matches!(victim, Victim::Engine | Victim::Both(_)) {
-            engines::kill_all(&self.server.data_dir);
+            engines::kill_all(&data);
         }
         if let Victim::Server(down) | Victim::Both(down) = victim {
-            self.server.kill()?;
+            let killed = self.turn.get() % self.servers.len();
+            self.servers[killed].kill()?;
+            if let Some(database) = &self.database {
+                database.end_connections()?;
+            }
             if matches!(victim, Victim::Both(_)) {
-                engines::kill_all(&self.server.data_dir);
+                engines::kill_all(&data);
             }
             std::thread::sleep(down);
-            self.restart()?;
+            self.restart(killed, &data)?;
         }
         Ok(())
     }
 
     /// A new server on the same data directory. The old one is dead already; dropping
     /// its handle must not take the engines with it.
-    fn restart(&mut self) -> anyhow::Result<()> {
-        let data = self.server.data_dir.clone();
-        let dead = std::mem::replace(&mut self.server, Server::start(&data, &self.options)?);
-        dead.forget();
+    fn restart(&mut self, killed: usize, data: &Path) -> anyhow::Result<()> {
+        let new = Server::start(data, &self.options)?;
+        std::mem::replace(&mut self.servers[killed], new).forget();
         Ok(())
     }
 

@@ -16,6 +16,10 @@ pub struct ServeArguments {
     /// Where everything is kept [default: ~/.local/share/millrace]
     #[arg(long, env = "MILLRACE_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// A PostgreSQL database to keep applications in, shared by replicas that also share
+    /// the data directory: postgres://USER:PASSWORD@HOST/NAME [default: a file there]
+    #[arg(long, env = "MILLRACE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
     /// How long a job must stay up before its start or update counts as successful
     #[arg(long, default_value = "2s", value_parser = duration, value_name = "TIME")]
     pub stability_window: Duration,

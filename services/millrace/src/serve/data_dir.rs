@@ -1,4 +1,4 @@
-//! The data directory: one server at a time.
+//! The data directory: one server at a time, or several replicas with one database server.
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -6,6 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::json;
+
+/// Who else may use the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Nobody: the database is a file in it.
+    Alone,
+    /// Replicas, which agree through the database server.
+    Shared,
+}
 
 /// A data directory that this process holds; let go with the process, however it ends.
 pub struct DataDir {
@@ -18,8 +27,8 @@ impl DataDir {
     /// Makes the directory where it is not there, and takes it.
     ///
     /// # Errors
-    /// It cannot be made or written, or another server holds it.
-    pub fn take(path: &Path) -> anyhow::Result<DataDir> {
+    /// It cannot be made or written, or another server holds it otherwise.
+    pub fn take(path: &Path, holding: Holding) -> anyhow::Result<DataDir> {
         std::fs::create_dir_all(path)
             .with_context(|| format!("cannot make the data directory {}", path.display()))?;
         let path = path
@@ -27,7 +36,11 @@ impl DataDir {
             .with_context(|| format!("cannot find the data directory {}", path.display()))?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock"));
         let lock = lock.with_context(|| format!("cannot write to {}", path.display()))?;
-        match lock.try_lock() {
+        let taken = match holding {
+            Holding::Alone => lock.try_lock(),
+            Holding::Shared => lock.try_lock_shared(),
+        };
+        match taken {
             Ok(()) => Ok(DataDir { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
                 "another millrace serve uses the data directory {}; stop it, or give another with --data-dir",
@@ -44,10 +57,10 @@ impl DataDir {
     }
 
     /// Notes the address in `server.json`, whole or not at all, for programs that
-    /// started the server on a free port.
+    /// started the server on a free port. Of replicas, the latest is noted.
     pub fn announce(&self, address: SocketAddr) -> anyhow::Result<()> {
         let note = json!({"pid": std::process::id(), "address": address.to_string()});
-        let writing = self.path.join(".server.json.writing");
+        let writing = self.path.join(format!(".server.json.{}", std::process::id()));
         std::fs::write(&writing, note.to_string())?;
         std::fs::rename(&writing, self.path.join("server.json"))?;
         Ok(())
@@ -56,16 +69,22 @@ impl DataDir {
 
 #[cfg(test)]
 mod tests {
-    use super::DataDir;
+    use super::{DataDir, Holding};
 
     #[test]
     fn a_data_directory_has_one_holder_and_is_free_after_it() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("data");
-        let first = DataDir::take(&path).expect("nobody holds it");
-        let refusal = DataDir::take(&path).err().expect("it is held").to_string();
-        assert!(refusal.contains("--data-dir"), "{refusal}");
+        let first = DataDir::take(&path, Holding::Alone).expect("nobody holds it");
+        for holding in [Holding::Alone, Holding::Shared] {
+            let refusal = DataDir::take(&path, holding).err().expect("it is held").to_string();
+            assert!(refusal.contains("--data-dir"), "{refusal}");
+        }
         drop(first);
-        assert!(DataDir::take(&path).is_ok());
+        let replica = DataDir::take(&path, Holding::Shared).expect("nobody holds it alone");
+        let another = DataDir::take(&path, Holding::Shared).expect("replicas share it");
+        assert!(DataDir::take(&path, Holding::Alone).is_err());
+        drop((replica, another));
+        assert!(DataDir::take(&path, Holding::Alone).is_ok());
     }
 }

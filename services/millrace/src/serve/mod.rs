@@ -2,7 +2,7 @@
 //!
 //! Flow: take the data directory, open the store, start controller and API, say where,
 //! run until told to stop. Jobs run in processes of their own and outlive this one; the
-//! next start finds them again.
+//! next start finds them again. With a database server, several such processes share the work.
 
 mod arguments;
 mod artifacts;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 pub use arguments::ServeArguments;
-use data_dir::DataDir;
+use data_dir::{DataDir, Holding};
 use millrace_store::Store;
 
 pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
@@ -26,11 +26,18 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
-    let data_dir = DataDir::take(&arguments.data_dir()?)?;
+    let holding = match arguments.database_url {
+        Some(_) => Holding::Shared,
+        None => Holding::Alone,
+    };
+    let data_dir = DataDir::take(&arguments.data_dir()?, holding)?;
     let listener = arguments.listener().await?;
     let address = listener.local_addr()?;
-    let database = data_dir.path().join("millrace.db");
-    let store = Store::open(&database).await.context("cannot open the database")?;
+    let store = match &arguments.database_url {
+        Some(url) => Store::connect(url).await,
+        None => Store::open(&data_dir.path().join("millrace.db")).await,
+    };
+    let store = store.context("cannot open the database")?;
     let stopping = shutdown::listen()?;
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;

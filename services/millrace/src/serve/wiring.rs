@@ -1,6 +1,7 @@
 //! Which part is given what.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use millrace_api::{ApiConfig, ApiState, LocalArtifacts};
@@ -18,6 +19,9 @@ use super::data_dir::DataDir;
 use super::logs::Logs;
 use crate::edge;
 
+/// Much longer than a step takes, and than clocks of replicas differ.
+const REPLICA_LEASE: Duration = Duration::from_secs(5);
+
 /// Jobs run as processes of this very program: `millrace engine run …`.
 pub fn controller(
     arguments: &ServeArguments,
@@ -34,7 +38,20 @@ pub fn controller(
         settings: Settings { stability_ms, ..Settings::default() },
         clock: clock(),
     };
-    Ok(Controller::new(looker, ControllerSettings::default()))
+    Ok(Controller::new(looker, controller_settings(arguments)))
+}
+
+/// Alone, a restarted server takes its own leases back at once. A replica has a name that no
+/// other ever had, and a lease short enough that another goes on soon after it has died.
+fn controller_settings(arguments: &ServeArguments) -> ControllerSettings {
+    match arguments.database_url {
+        None => ControllerSettings::default(),
+        Some(_) => ControllerSettings {
+            holder: edge::new_id().to_string(),
+            lease: REPLICA_LEASE,
+            ..ControllerSettings::default()
+        },
+    }
 }
 
 pub fn api(arguments: &ServeArguments, data_dir: &DataDir, store: Store, wake: Wake) -> ApiState {
