@@ -17,6 +17,7 @@ pub struct Tools {
 
 pub fn install_all() -> Result<Tools, String> {
     install_system_packages()?;
+    install_database();
     install_rust_components()?;
     let venv = install_python()?;
     fetch_flights(&venv)?;
@@ -44,6 +45,24 @@ pub fn install_system_packages() -> Outcome {
     let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
     arguments.extend(missing);
     apt_get(&arguments, &advice)
+}
+
+/// PostgreSQL, which tests start by themselves. Not worth a failed run: without it they say
+/// that they are skipped.
+fn install_database() {
+    let there = works("initdb", &["--version"]) || Path::new("/usr/lib/postgresql").exists();
+    if there || std::env::var_os("MILLRACE_NO_INSTALL").is_some() {
+        return;
+    }
+    let advice = "tests on PostgreSQL will be skipped; to run them, apt-get install postgresql";
+    if !works("apt-get", &["--version"]) {
+        return eprintln!("{advice}");
+    }
+    let packages = ["install", "-q", "-y", "--no-install-recommends", "postgresql"];
+    let installed = apt_get(&["update", "-q"], advice).and_then(|()| apt_get(&packages, advice));
+    if let Err(failure) = installed {
+        eprintln!("{failure}");
+    }
 }
 
 /// rustfmt and clippy, which a minimal toolchain lacks.
