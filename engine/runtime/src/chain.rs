@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{Barrier, BarrierKind, Batch, Message, Watermark};
 use millrace_state::manifest::{SinkState, SplitPosition};
-use millrace_state::{EntryBuffer, RunSet};
+use millrace_state::{EntryBuffer, Frozen, RunSet};
 
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::{OutputEdge, SendContext};
@@ -331,5 +331,9 @@ impl StateWriter for NodeWriter<'_> {
 
     fn put_runs(&mut self, runs: RunSet) {
         self.0.runs = Some(runs);
+    }
+
+    fn put_frozen(&mut self, frozen: Arc<dyn Frozen>) {
+        self.0.entries.put_frozen(frozen);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 use millrace_dataflow::{Batch, EvalError, Watermark};
-use millrace_state::{PageStore, RunSet};
+use millrace_state::{Frozen, PageStore, RunSet};
 
 use crate::memory::{Account, StateBytes};
 
@@ -60,6 +60,16 @@ pub trait StateWriter {
     /// beside the entries that are in no page. A key group's entries without a key of
     /// their own (progress) stay entries.
     fn put_runs(&mut self, runs: RunSet);
+
+    /// Hands over tables that are frozen, and become entries later and elsewhere: at most
+    /// once a snapshot, beside the entries that are in none of them.
+    fn put_frozen(&mut self, frozen: Arc<dyn Frozen>) {
+        let all = KeyGroupRange { start: 0, end: u16::MAX };
+        frozen.write(all, &mut |group, table, key, value| {
+            let (key_group, key, value) = (Some(group), key.concat(), value.to_vec());
+            self.put(StateEntry { key_group, table, key, value });
+        });
+    }
 }
 
 pub trait Operator: Send {

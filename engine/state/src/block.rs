@@ -15,9 +15,14 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::IntoIter;
+use std::iter::Peekable;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 
+use crate::frozen::Frozen;
 use crate::pages::{self, PageError, RunSet};
 
 pub(crate) const HEADER: usize = 20;
@@ -25,18 +30,38 @@ const NO_GROUP: u16 = u16::MAX;
 const ZSTD_LEVEL: i32 = 1;
 /// A block larger than this is refused before memory is taken for it.
 const MAX_BODY: usize = 1 << 31;
+/// Entries are gathered in chunks of this size: a buffer that grows is never copied, and
+/// each chunk is freed once it is written.
+const CHUNK: usize = 64 << 10;
+/// Of a key group's first chunk; each next one has twice as much.
+const FIRST_CHUNK: usize = 512;
+/// Bytes of the key groups that are gathered together from what is frozen.
+const GROUPS_AT_ONCE: usize = 48 << 20;
+/// Less is copied into the chunk before it rather than handed on by itself.
+const OWN_CHUNK: usize = 4 << 10;
 
-/// The entries of one operator's subtask, gathered by key group.
+/// The entries of one operator's subtask, gathered by key group; or what will give them,
+/// when they are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct EntryBuffer {
     groups: BTreeMap<u16, Body>,
+    frozen: Option<Arc<dyn Frozen>>,
 }
 
 /// The entries of one key group.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body {
-    bytes: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
+    length: usize,
     entries: u32,
+}
+
+/// Bytes to be written, in order, copied as little as possible.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    done: Vec<Bytes>,
+    tail: Vec<u8>,
+    length: usize,
 }
 
 /// Where a block lies within its section.
@@ -58,39 +83,86 @@ pub struct EntryRef<'a> {
     pub value: &'a [u8],
 }
 
+/// Takes the blocks of a section in order: key group, body.
+pub(crate) type PutBody<'a> = &'a mut dyn FnMut(u16, Body) -> Result<(), PageError>;
+
 impl EntryBuffer {
     /// Adds an entry; `group` is below 32768.
     pub fn put(&mut self, group: Option<KeyGroup>, table: u8, key: &[u8], value: &[u8]) {
         let body = self.groups.entry(group.map_or(NO_GROUP, |group| group.0)).or_default();
-        body.entries += 1;
-        body.bytes.push(table);
-        for part in [key, value] {
-            body.bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
-            body.bytes.extend_from_slice(part);
-        }
+        body.put(table, [key, &[]], value);
     }
 
+    /// Adds all that a table held when it was frozen: at most one table a buffer.
+    pub fn put_frozen(&mut self, frozen: Arc<dyn Frozen>) {
+        debug_assert!(self.frozen.is_none(), "an operator freezes its state as one");
+        self.frozen = Some(frozen);
+    }
+
+    /// Those that are here already: what is frozen is not looked through.
     pub fn entries(&self) -> u64 {
         self.groups.values().map(|body| u64::from(body.entries)).sum()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.groups.is_empty() && self.frozen.is_none()
     }
 
     /// Gives what it holds and the pages of `range` to `put(group, body)`, in order of
-    /// key group, entries without one last. Pages are read group by group, so that no
-    /// more than one of them is in memory.
+    /// key group, entries without one last. Pages and what is frozen are read group by
+    /// group, so that no more than one of them is in memory.
     ///
     /// # Errors
     /// The pages cannot be read, or are no lists of entries; or those of `put`.
     pub(crate) fn each_group(
-        &self,
+        mut self,
         runs: &RunSet,
         range: KeyGroupRange,
-        put: &mut dyn FnMut(u16, &Body) -> Result<(), PageError>,
+        put: PutBody<'_>,
     ) -> Result<(), PageError> {
-        let mut rest = self.groups.iter().peekable();
+        match self.frozen.take() {
+            Some(frozen) if runs.is_empty() => self.each_frozen(frozen.as_ref(), put),
+            Some(frozen) => {
+                // No operator has both; it is right, if not lean.
+                frozen.write(range, &mut |group, table, key, value| {
+                    self.groups.entry(group.0).or_default().put(table, key, value);
+                });
+                self.each_paged(runs, range, put)
+            }
+            None => self.each_paged(runs, range, put),
+        }
+    }
+
+    /// As many groups at once as are of a bounded size: their entries are looked for in
+    /// the order in which they lie in memory.
+    fn each_frozen(mut self, frozen: &dyn Frozen, put: PutBody<'_>) -> Result<(), PageError> {
+        let groups = frozen.groups();
+        let at_once = groups.len().saturating_mul(GROUPS_AT_ONCE) / frozen.bytes().max(1);
+        for part in groups.chunks(at_once.max(1)) {
+            let [Some(first), Some(last)] = [part.first(), part.last()] else { continue };
+            let range = KeyGroupRange { start: first.0, end: last.0 + 1 };
+            let later = self.groups.split_off(&range.end);
+            let mut bodies: Vec<Body> = (range.start..range.end)
+                .map(|group| self.groups.remove(&group).unwrap_or_default())
+                .collect();
+            frozen.write(range, &mut |group, table, key, value| {
+                bodies[usize::from(group.0 - range.start)].put(table, key, value);
+            });
+            let before = std::mem::replace(&mut self.groups, later);
+            let bodies = before.into_iter().chain((range.start..).zip(bodies));
+            let mut some = bodies.filter(|(_, body)| body.entries > 0);
+            some.try_for_each(|(of, body)| put(of, body))?;
+        }
+        self.groups.into_iter().try_for_each(|(of, body)| put(of, body))
+    }
+
+    fn each_paged(
+        self,
+        runs: &RunSet,
+        range: KeyGroupRange,
+        put: PutBody<'_>,
+    ) -> Result<(), PageError> {
+        let mut rest = self.groups.into_iter().peekable();
         let mut current: Option<(u16, Body)> = None;
         let mut result = Ok(());
         runs.pages(range, &mut |group, _, page| {
@@ -98,78 +170,153 @@ impl EntryBuffer {
                 return;
             }
             if current.as_ref().is_none_or(|(of, _)| *of != group.0) {
-                result = current.take().map_or(Ok(()), |(of, body)| put(of, &body));
-                while let Some((of, body)) = rest.next_if(|(of, _)| **of < group.0) {
-                    result = std::mem::replace(&mut result, Ok(())).and_then(|()| put(*of, body));
-                }
-                let own = rest.next_if(|(of, _)| **of == group.0);
-                current = Some((group.0, own.map_or_else(Body::default, |own| own.1.clone())));
+                result = current.take().map_or(Ok(()), |(of, body)| put(of, body));
+                result = std::mem::replace(&mut result, Ok(()))
+                    .and_then(|()| put_below(&mut rest, group.0, put));
+                let own = rest.next_if(|(of, _)| *of == group.0);
+                current = Some(own.unwrap_or((group.0, Body::default())));
             }
             let Some((_, body)) = &mut current else { return };
             match pages::visit_entries(page, |_, _, _| {}) {
                 Ok(entries) => body.entries += entries,
                 Err(reason) => result = Err(PageError::damaged("a page", reason)),
             }
-            body.bytes.extend_from_slice(page);
+            body.room(page.len()).extend_from_slice(page);
         })?;
         result?;
         if let Some((of, body)) = current {
-            put(of, &body)?;
+            put(of, body)?;
         }
-        rest.try_for_each(|(of, body)| put(*of, body))
+        rest.try_for_each(|(of, body)| put(of, body))
     }
 
     /// Appends the blocks to `out`.
     #[cfg(test)]
-    fn encode(&self, compress: bool, out: &mut Vec<u8>) -> Vec<BlockMeta> {
+    fn encode(self, compress: bool, out: &mut Vec<u8>) -> Vec<BlockMeta> {
         let all = KeyGroupRange { start: 0, end: NO_GROUP };
-        let (start, mut metas) = (out.len(), vec![]);
+        let (mut parts, mut metas) = (Parts::default(), vec![]);
         self.each_group(&RunSet::default(), all, &mut |group, body| {
-            let offset = (out.len() - start) as u64;
-            metas.push(body.encode(group, compress, offset, out));
+            let offset = parts.len() as u64;
+            metas.push(body.encode(group, compress, offset, &mut parts));
             Ok(())
         })
         .expect("there are no runs to read");
+        parts.take().iter().for_each(|part| out.extend_from_slice(part));
         metas
     }
 }
 
+/// The bodies of the groups before `group`.
+fn put_below(
+    rest: &mut Peekable<IntoIter<u16, Body>>,
+    group: u16,
+    put: PutBody<'_>,
+) -> Result<(), PageError> {
+    while let Some((of, body)) = rest.next_if(|(of, _)| *of < group) {
+        put(of, body)?;
+    }
+    Ok(())
+}
+
 impl Body {
+    fn put(&mut self, table: u8, [first, last]: [&[u8]; 2], value: &[u8]) {
+        self.entries += 1;
+        let key = first.len() + last.len();
+        let chunk = self.room(1 + 4 + key + 4 + value.len());
+        chunk.push(table);
+        chunk.extend_from_slice(&(key as u32).to_le_bytes());
+        chunk.extend_from_slice(first);
+        chunk.extend_from_slice(last);
+        chunk.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        chunk.extend_from_slice(value);
+    }
+
+    /// Where so many bytes are to be appended.
+    fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
+        self.length += bytes;
+        let last = self.chunks.last();
+        if last.is_none_or(|chunk| chunk.capacity() - chunk.len() < bytes) {
+            let next = last.map_or(FIRST_CHUNK, |chunk| (chunk.capacity() * 2).min(CHUNK));
+            self.chunks.push(Vec::with_capacity(next.max(bytes)));
+        }
+        self.chunks.last_mut().expect("one was just put there")
+    }
+
     /// Appends the block to `out`; `offset` is its place within its section.
     pub(crate) fn encode(
-        &self,
+        mut self,
         group: u16,
         compress: bool,
         offset: u64,
-        out: &mut Vec<u8>,
+        out: &mut Parts,
     ) -> BlockMeta {
-        let packed = compress
-            .then(|| zstd::bulk::compress(&self.bytes, ZSTD_LEVEL).ok())
-            .flatten()
-            .filter(|packed| packed.len() < self.bytes.len());
-        let stored = packed.as_deref().unwrap_or(&self.bytes);
-        let mut tail = [0u8; 12];
-        tail[0..4].copy_from_slice(&(self.bytes.len() as u32).to_le_bytes());
-        tail[4..8].copy_from_slice(&self.entries.to_le_bytes());
-        tail[8..10].copy_from_slice(&group.to_le_bytes());
-        tail[10] = u8::from(packed.is_some());
-        out.extend_from_slice(&(stored.len() as u32).to_le_bytes());
-        out.extend_from_slice(&checksum(&tail, stored).to_le_bytes());
-        out.extend_from_slice(&tail);
-        out.extend_from_slice(stored);
-        BlockMeta {
-            group: (group != NO_GROUP).then_some(group),
-            offset,
-            length: (HEADER + stored.len()) as u64,
-            entries: self.entries,
+        let (length, entries) = (self.length, self.entries);
+        let packed = compress.then(|| self.packed()).flatten();
+        let codec = u8::from(packed.is_some());
+        if let Some(packed) = packed {
+            (self.length, self.chunks) = (packed.len(), vec![packed]);
         }
+        let mut tail = [0u8; 12];
+        tail[0..4].copy_from_slice(&(length as u32).to_le_bytes());
+        tail[4..8].copy_from_slice(&entries.to_le_bytes());
+        tail[8..10].copy_from_slice(&group.to_le_bytes());
+        tail[10] = codec;
+        let checksum = checksum(&tail, self.chunks.iter().map(Vec::as_slice));
+        out.copy(&(self.length as u32).to_le_bytes());
+        out.copy(&checksum.to_le_bytes());
+        out.copy(&tail);
+        let length = (HEADER + self.length) as u64;
+        self.chunks.into_iter().for_each(|chunk| out.push(chunk));
+        BlockMeta { group: (group != NO_GROUP).then_some(group), offset, length, entries }
+    }
+
+    /// The body compressed, if that makes it smaller.
+    fn packed(&self) -> Option<Vec<u8>> {
+        let packed = zstd::bulk::compress(&self.chunks.concat(), ZSTD_LEVEL).ok()?;
+        (packed.len() < self.length).then_some(packed)
     }
 }
 
-fn checksum(header_tail: &[u8], stored: &[u8]) -> u32 {
+impl Parts {
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    fn copy(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
+        self.tail.extend_from_slice(bytes);
+        if self.tail.len() >= CHUNK {
+            self.end_tail();
+        }
+    }
+
+    fn push(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < OWN_CHUNK {
+            return self.copy(&bytes);
+        }
+        self.length += bytes.len();
+        self.end_tail();
+        self.done.push(bytes.into());
+    }
+
+    fn end_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.done.push(std::mem::take(&mut self.tail).into());
+        }
+    }
+
+    /// All of it; nothing is left.
+    pub fn take(&mut self) -> Vec<Bytes> {
+        self.end_tail();
+        self.length = 0;
+        std::mem::take(&mut self.done)
+    }
+}
+
+fn checksum<'a>(header_tail: &[u8], stored: impl Iterator<Item = &'a [u8]>) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header_tail);
-    hasher.update(stored);
+    stored.for_each(|part| hasher.update(part));
     hasher.finalize()
 }
 
@@ -186,7 +333,7 @@ pub fn decode(block: &[u8], mut visit: impl FnMut(EntryRef<'_>)) -> Result<(), S
     if word(0) as usize != stored.len() {
         return Err(format!("a block of {} bytes should have {}", stored.len(), word(0)));
     }
-    if word(4) != checksum(&header[8..], stored) {
+    if word(4) != checksum(&header[8..], std::iter::once(stored)) {
         return Err("the checksum of a block does not fit its bytes".into());
     }
     let raw_length = word(8) as usize;
@@ -271,6 +418,46 @@ mod tests {
             seen.sort_by(|a, b| a.2.cmp(&b.2));
             assert!(seen.contains(&(Some(1), 1, vec![1, 0])));
             assert!(seen.contains(&(None, 2, vec![5, 0])));
+        }
+    }
+
+    #[derive(Debug)]
+    struct Numbers;
+
+    impl Frozen for Numbers {
+        fn groups(&self) -> Vec<KeyGroup> {
+            [2, 3, 6].map(KeyGroup).into()
+        }
+
+        /// So large that the groups come one after another.
+        fn bytes(&self) -> usize {
+            usize::MAX
+        }
+
+        fn write(&self, groups: KeyGroupRange, put: crate::frozen::PutEntry<'_>) {
+            for group in [6, 2, 3, 2].map(KeyGroup) {
+                if (groups.start..groups.end).contains(&group.0) {
+                    put(group, 9, [b"ke", b"y"], &[7; 9000]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_frozen_comes_between_the_other_entries_in_order_of_group() {
+        for is_large in [false, true] {
+            let mut buffer = sample();
+            buffer.put_frozen(Arc::new(Numbers));
+            let mut bytes = vec![];
+            let blocks = buffer.encode(is_large, &mut bytes);
+            let groups: Vec<_> = blocks.iter().map(|block| block.group).collect();
+            let expected = (0..7).map(Some).chain([None]);
+            assert!(groups.iter().copied().eq(expected), "{groups:?}");
+            let seen = read(&bytes, &blocks).unwrap();
+            let frozen = seen.iter().filter(|(_, table, key)| *table == 9 && key == b"key");
+            let frozen: Vec<_> = frozen.map(|(group, ..)| group.expect("it has one")).collect();
+            assert_eq!(frozen, [2, 2, 3, 6]);
+            assert_eq!(seen.len() as u64, sample().entries() + 4);
         }
     }
 

@@ -10,10 +10,12 @@
 //! Must not know: runtime, sql, plan.
 
 pub mod block;
+pub mod cow;
 mod dispose;
 pub mod durable;
 mod error;
 pub mod fault;
+pub mod frozen;
 pub mod location;
 pub mod log;
 pub mod manifest;
@@ -27,6 +29,7 @@ pub mod write;
 
 pub use block::EntryBuffer;
 pub use error::{StateError, chain};
+pub use frozen::Frozen;
 pub use log::{Claim, Entry, EntryKind, RestoreRequest, Restored};
 pub use manifest::{Manifest, SnapshotKind};
 pub use pages::{PageError, PageStore, RunSet};

@@ -89,6 +89,20 @@ pub fn encode_column_subset(batch: &RecordBatch, columns: &[usize]) -> EncodedRo
     encode::columns(&chosen, batch.num_rows())
 }
 
+/// Appends a BIGINT as [`encode`] writes it.
+pub fn push_int(bytes: &mut Vec<u8>, value: i64) {
+    bytes.push(tag::INT64);
+    bytes.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a BYTES value as [`encode`] writes it.
+pub fn push_binary(bytes: &mut Vec<u8>, value: &[u8]) {
+    let length = u32::try_from(value.len()).expect("a row is shorter than 4 GiB");
+    bytes.push(tag::BINARY);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(value);
+}
+
 /// The hash of every row, see [`hash`].
 pub fn hashes(rows: &EncodedRows) -> Vec<u64> {
     rows.iter().map(hash).collect()

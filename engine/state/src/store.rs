@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use millrace_dataflow::{CheckpointId, CommitPermit, Generation, RuntimeLevel};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use crate::error::StateError;
 use crate::location;
@@ -270,7 +270,7 @@ impl CheckpointStore {
         let mut puts = vec![];
         for (meta, bytes) in encoded.manifest.files.iter().zip(encoded.files) {
             let path = directory.clone().join(meta.name.as_str());
-            puts.push(self.write_file(path, bytes).boxed());
+            puts.push(self.write_file(path, bytes.into()).boxed());
         }
         futures::stream::iter(puts).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
         self.finish_snapshot(directory, &encoded.manifest, &encoded.runs).await
@@ -336,7 +336,7 @@ impl CheckpointStore {
                 continue;
             }
             let store = self.clone();
-            small.spawn(async move { store.write_file(path, first.bytes).await });
+            small.spawn(async move { store.write_file(path, payload(first)).await });
             if small.len() >= CONCURRENCY {
                 joined(small.join_next().await)?;
             }
@@ -358,17 +358,17 @@ impl CheckpointStore {
         let failed = |source| store_error(&format!("write /{path}"), source);
         let mut upload = self.objects.put_multipart(path).await.map_err(failed)?;
         let file = first.file.clone();
-        upload.put_part(first.bytes.into()).await.map_err(failed)?;
+        upload.put_part(payload(first)).await.map_err(failed)?;
         while let Some(piece) = next.take_if(|piece| piece.file == file) {
-            upload.put_part(piece.bytes.into()).await.map_err(failed)?;
+            upload.put_part(payload(piece)).await.map_err(failed)?;
             next = pieces.recv().await;
         }
         upload.complete().await.map_err(failed)?;
         Ok(next)
     }
 
-    async fn write_file(&self, path: Path, bytes: Bytes) -> Result<(), StateError> {
-        let put = self.objects.put(&path, bytes.into()).await;
+    async fn write_file(&self, path: Path, bytes: PutPayload) -> Result<(), StateError> {
+        let put = self.objects.put(&path, bytes).await;
         put.map(drop).map_err(|source| store_error(&format!("write /{path}"), source))
     }
 
@@ -552,6 +552,10 @@ impl CheckpointStore {
             Err(source) => Err(store_error(&format!("delete /{path}"), source)),
         }
     }
+}
+
+fn payload(piece: Piece) -> PutPayload {
+    piece.bytes.into_iter().collect()
 }
 
 type Joined = Result<Result<(), StateError>, tokio::task::JoinError>;

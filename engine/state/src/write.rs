@@ -9,7 +9,7 @@ use millrace_dataflow::graph::StateLayout;
 use millrace_dataflow::key_group::KeyGroupRange;
 use millrace_dataflow::{CheckpointId, Generation, OperatorId};
 
-use crate::block::EntryBuffer;
+use crate::block::{EntryBuffer, Parts};
 use crate::location::SHARED;
 use crate::manifest::{
     FileMeta, Manifest, OperatorState, RunMeta, RunPart, Section, SinkState, SnapshotKind,
@@ -67,7 +67,8 @@ pub struct Encoded {
 #[derive(Debug)]
 pub struct Piece {
     pub file: String,
-    pub bytes: Bytes,
+    /// One after another.
+    pub bytes: Vec<Bytes>,
 }
 
 /// Takes pieces; an error ends the encoding.
@@ -80,9 +81,10 @@ pub type PutPiece<'a> = &'a mut dyn FnMut(Piece) -> Result<(), PageError>;
 pub fn encode(content: SnapshotContent) -> Result<Encoded, PageError> {
     let mut files: Vec<(String, Vec<u8>)> = vec![];
     let (manifest, runs) = encode_into(content, &mut |piece| {
+        let bytes = piece.bytes.concat();
         match files.last_mut().filter(|(name, _)| *name == piece.file) {
-            Some((_, bytes)) => bytes.extend_from_slice(&piece.bytes),
-            None => files.push((piece.file, piece.bytes.to_vec())),
+            Some((_, file)) => file.extend_from_slice(&bytes),
+            None => files.push((piece.file, bytes)),
         }
         Ok(())
     })?;
@@ -165,7 +167,7 @@ impl Encoder<'_> {
         let mut sections = vec![];
         for (subtask, buffer, pages) in subtasks {
             if !buffer.is_empty() || !pages.is_empty() {
-                sections.push(self.section(index, subtask, &buffer, &pages)?);
+                sections.push(self.section(index, subtask, buffer, &pages)?);
             }
         }
         let blocks = sections.iter().flat_map(|section| &section.blocks);
@@ -214,7 +216,7 @@ impl Encoder<'_> {
         &mut self,
         operator: usize,
         subtask: u16,
-        buffer: &EntryBuffer,
+        buffer: EntryBuffer,
         pages: &RunSet,
     ) -> Result<Section, PageError> {
         let file = self.files.file(operator, subtask)?;
@@ -258,14 +260,14 @@ struct FileSet<'a> {
     /// The last one is being written.
     metas: Vec<FileMeta>,
     checksum: crc32fast::Hasher,
-    pending: Vec<u8>,
+    pending: Parts,
     put: PutPiece<'a>,
 }
 
 impl<'a> FileSet<'a> {
     fn new(format: u32, put: PutPiece<'a>) -> FileSet<'a> {
         let checksum = crc32fast::Hasher::new();
-        FileSet { merge: format >= 4, metas: vec![], checksum, pending: vec![], put }
+        FileSet { merge: format >= 4, metas: vec![], checksum, pending: Parts::default(), put }
     }
 
     /// The file that a subtask's section goes to.
@@ -290,10 +292,10 @@ impl<'a> FileSet<'a> {
 
     fn write(&mut self) -> Result<(), PageError> {
         let Some(meta) = self.metas.last_mut() else { return Ok(()) };
-        let bytes = std::mem::take(&mut self.pending);
-        self.checksum.update(&bytes);
-        meta.length += bytes.len() as u64;
-        (self.put)(Piece { file: meta.name.clone(), bytes: bytes.into() })
+        meta.length += self.pending.len() as u64;
+        let bytes = self.pending.take();
+        bytes.iter().for_each(|part| self.checksum.update(part));
+        (self.put)(Piece { file: meta.name.clone(), bytes })
     }
 
     fn end_file(&mut self) -> Result<(), PageError> {

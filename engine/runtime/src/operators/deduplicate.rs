@@ -17,13 +17,15 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use millrace_dataflow::graph::{Deduplicate as Config, Keep, WindowTime};
 use millrace_dataflow::{Batch, RowKind, Schema};
+use millrace_state::cow::{CowVec, FrozenVec};
 use millrace_state::row::{self, EncodedRows};
 
 use self::mini_batch::Pending;
+use super::frozen::{FrozenColumns, PutOfSlot, freeze};
 use super::keys::KeyTable;
-use super::paged::{Pageable, Put, snapshot_all};
+use super::paged::{Pageable, Put};
 use super::shape::{Picks, Shape};
-use super::ttl::Ttl;
+use super::ttl::{FrozenTtl, Ttl};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const KEPT: u8 = 0;
@@ -34,7 +36,7 @@ pub struct Deduplicate {
     config: Config,
     row_types: Vec<ArrowType>,
     keys: KeyTable,
-    kept: Vec<Kept>,
+    kept: CowVec<Kept>,
     /// Of the kept rows.
     held_bytes: usize,
     ttl: Ttl,
@@ -65,7 +67,7 @@ impl Deduplicate {
             config: config.clone(),
             row_types,
             keys: KeyTable::default(),
-            kept: Vec::new(),
+            kept: CowVec::default(),
             held_bytes: 0,
             ttl: Ttl::new(config.state_ttl_ms),
             pending: config.mini_batch.map(Pending::new),
@@ -80,9 +82,7 @@ impl Deduplicate {
     /// The key's slot when it shows a row.
     fn slot(&mut self, key: &[u8], ctx: &OperatorContext) -> (u32, bool) {
         let (slot, is_new) = self.keys.find_or_insert(row::hash(key), key);
-        if self.kept.len() <= slot as usize {
-            self.kept.resize(slot as usize + 1, Kept::default());
-        }
+        self.kept.grow(slot as usize + 1);
         let known = !is_new && !self.ttl.is_expired(slot, ctx);
         (slot, known)
     }
@@ -97,7 +97,7 @@ impl Deduplicate {
         for (row, key) in keys.iter().enumerate() {
             let (slot, known) = self.slot(key, ctx);
             if !known {
-                self.kept[slot as usize].in_use = true;
+                self.kept.at_mut(slot as usize).in_use = true;
                 self.keys.mark_dirty(slot);
                 self.ttl.write(slot, ctx.processing_time_ms);
                 first.push(row as u32);
@@ -140,7 +140,7 @@ impl Deduplicate {
         let (mut picks, mut replaced) = (Picks::default(), Vec::new());
         for (row, key) in keys.iter().enumerate() {
             let (slot, known) = self.slot(key, ctx);
-            let kept = &self.kept[slot as usize];
+            let kept = self.kept.at(slot as usize);
             if known && !self.replaces(kept, times[row], rows.row(row)) {
                 continue;
             }
@@ -166,19 +166,19 @@ impl Deduplicate {
     }
 
     fn put(&mut self, slot: u32, time_ms: i64, row: &[u8]) {
-        let kept = &mut self.kept[slot as usize];
+        let kept = self.kept.at_mut(slot as usize);
         self.held_bytes = self.held_bytes + row.len() - kept.row.len();
         *kept = Kept { in_use: true, time_ms, row: row.into() };
         self.keys.mark_dirty(slot);
     }
 
     fn drop_kept(&mut self, slot: u32) {
-        self.held_bytes -= std::mem::take(&mut self.kept[slot as usize]).row.len();
+        self.held_bytes -= std::mem::take(self.kept.at_mut(slot as usize)).row.len();
     }
 
     fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
-            if self.kept[slot as usize].in_use {
+            if self.kept.at(slot as usize).in_use {
                 self.drop_kept(slot);
                 self.keys.remove(slot);
             }
@@ -253,7 +253,8 @@ impl Operator for Deduplicate {
         if self.pending.as_ref().is_some_and(|pending| !pending.is_empty()) {
             return Err(self.shape.failed("a snapshot before its mini-batch was given out"));
         }
-        snapshot_all(self, ctx, writer);
+        let frozen = || FrozenDeduplicate { kept: self.kept.freeze(), ttl: self.ttl.freeze(ctx) };
+        freeze(self, frozen, ctx, writer);
         Ok(())
     }
 
@@ -283,6 +284,31 @@ impl Operator for Deduplicate {
     }
 }
 
+/// The kept rows as they were at a barrier.
+#[derive(Debug)]
+struct FrozenDeduplicate {
+    kept: FrozenVec<Kept>,
+    ttl: FrozenTtl,
+}
+
+impl FrozenColumns for FrozenDeduplicate {
+    fn has(&self, slot: u32) -> bool {
+        self.kept.get(slot as usize).is_some_and(|kept| kept.in_use)
+    }
+
+    fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>) {
+        if self.ttl.is_expired(slot) {
+            return;
+        }
+        let kept = self.kept.at(slot as usize);
+        scratch.clear();
+        row::push_int(scratch, self.ttl.written_ms(slot));
+        row::push_int(scratch, kept.time_ms);
+        row::push_binary(scratch, &kept.row);
+        put(KEPT, &[], scratch);
+    }
+}
+
 /// A kept row and the counters that it is shared by.
 const KEPT_BYTES: usize = size_of::<Kept>() + 16;
 
@@ -302,7 +328,7 @@ impl Pageable for Deduplicate {
     fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
         let live: Vec<usize> =
             (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx)).collect();
-        let kept = || live.iter().map(|&at| &self.kept[slots[at] as usize]);
+        let kept = || live.iter().map(|&at| self.kept.at(slots[at] as usize));
         let written = live.iter().map(|&at| self.ttl.written_ms(slots[at]));
         let columns: [ArrayRef; 3] = [
             Arc::new(Int64Array::from_iter_values(written)),

@@ -4,6 +4,7 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use millrace_dataflow::key_group::{KeyGroup, key_group};
+use millrace_state::cow::{CowVec, FrozenVec};
 use smallvec::SmallVec;
 
 use super::int_index::IntIndex;
@@ -24,14 +25,35 @@ pub fn spilled_bytes(length: usize) -> usize {
 /// The keys of slots. A slot is an index that is reused once released.
 #[derive(Debug, Default)]
 pub struct KeySlab {
-    hashes: Vec<u64>,
-    keys: Vec<Bytes>,
+    hashes: CowVec<u64>,
+    keys: CowVec<Bytes>,
     free: Vec<u32>,
     /// Bytes of keys that are not held in place.
     spilled: usize,
     /// Some of the keys that are one 64-bit integer; whoever looks keys up by integer
     /// fills it.
     pub ints: IntIndex,
+}
+
+/// The keys of a slab as they were.
+#[derive(Clone, Debug)]
+pub struct FrozenKeys {
+    hashes: FrozenVec<u64>,
+    keys: FrozenVec<Bytes>,
+}
+
+impl FrozenKeys {
+    pub fn capacity(&self) -> usize {
+        self.hashes.len()
+    }
+
+    pub fn key(&self, slot: u32) -> &[u8] {
+        self.keys.at(slot as usize)
+    }
+
+    pub fn hash(&self, slot: u32) -> u64 {
+        *self.hashes.at(slot as usize)
+    }
 }
 
 impl KeySlab {
@@ -51,11 +73,15 @@ impl KeySlab {
     }
 
     pub fn key(&self, slot: u32) -> &[u8] {
-        &self.keys[slot as usize]
+        self.keys.at(slot as usize)
     }
 
     pub fn hash(&self, slot: u32) -> u64 {
-        self.hashes[slot as usize]
+        *self.hashes.at(slot as usize)
+    }
+
+    pub fn freeze(&self) -> FrozenKeys {
+        FrozenKeys { hashes: self.hashes.freeze(), keys: self.keys.freeze() }
     }
 
     pub fn group(&self, slot: u32, max_parallelism: u16) -> KeyGroup {
@@ -64,7 +90,7 @@ impl KeySlab {
 
     /// The slot goes to a later key. No index may still hold it.
     pub fn release(&mut self, slot: u32) {
-        let key = std::mem::take(&mut self.keys[slot as usize]);
+        let key = std::mem::take(self.keys.at_mut(slot as usize));
         self.spilled -= spilled_bytes(key.len());
         if let Some(int) = as_int(&key) {
             self.ints.remove(int);
@@ -75,8 +101,8 @@ impl KeySlab {
     fn allocate(&mut self, hash: u64, key: &[u8]) -> u32 {
         self.spilled += spilled_bytes(key.len());
         if let Some(slot) = self.free.pop() {
-            self.hashes[slot as usize] = hash;
-            self.keys[slot as usize] = Bytes::from_slice(key);
+            *self.hashes.at_mut(slot as usize) = hash;
+            *self.keys.at_mut(slot as usize) = Bytes::from_slice(key);
             return slot;
         }
         let slot = u32::try_from(self.keys.len()).expect("fewer than 2^32 keys in one subtask");

@@ -2,11 +2,13 @@
 //! values that know nothing of threads, channels or checkpoints' whereabouts.
 
 mod aggregate;
+mod arena;
 mod calc;
 mod changelog_normalize;
 pub mod checked;
 mod correlate;
 mod deduplicate;
+mod frozen;
 mod group_aggregate;
 mod int_index;
 mod interval_join;

@@ -23,12 +23,14 @@ use arrow::row::{RowConverter, Rows, SortField};
 use hashbrown::HashMap;
 use millrace_dataflow::graph::Rank as Config;
 use millrace_dataflow::{Batch, Schema};
+use millrace_state::cow::{CowVec, FrozenVec};
 use millrace_state::row;
 
+use super::frozen::{FrozenColumns, PutOfSlot, freeze};
 use super::keys::{Bytes, KeyTable};
 use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::Shape;
-use super::ttl::Ttl;
+use super::ttl::{FrozenTtl, Ttl};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use partition::{Change, Limits, Partition, Ranked};
 
@@ -43,7 +45,7 @@ pub struct Rank {
     row_types: Vec<ArrowType>,
     sort: RowConverter,
     keys: KeyTable,
-    partitions: Vec<Partition>,
+    partitions: CowVec<Partition>,
     /// Of the rows in the partitions.
     held_bytes: usize,
     ttl: Ttl,
@@ -104,7 +106,7 @@ impl Rank {
             row_types,
             sort,
             keys: KeyTable::default(),
-            partitions: Vec::new(),
+            partitions: CowVec::default(),
             held_bytes: 0,
             ttl: Ttl::new(config.state_ttl_ms),
             arrivals: 0,
@@ -124,9 +126,7 @@ impl Rank {
 
     fn slot(&mut self, key: &[u8], ctx: &OperatorContext) -> u32 {
         let (slot, is_new) = self.keys.find_or_insert(row::hash(key), key);
-        if self.partitions.len() <= slot as usize {
-            self.partitions.resize_with(slot as usize + 1, Partition::default);
-        }
+        self.partitions.grow(slot as usize + 1);
         if is_new || self.ttl.is_expired(slot, ctx) {
             self.clear(slot);
             self.keys.mark_dirty(slot);
@@ -147,7 +147,7 @@ impl Rank {
             .filter(|&row| {
                 let key = keys.row(row);
                 let slot = self.keys.find(row::hash(key), key);
-                let partition = slot.map(|slot| &self.partitions[slot as usize]);
+                let partition = slot.map(|slot| self.partitions.at(slot as usize));
                 partition.is_none_or(|p| p.admits(sort.row(row), &self.limits))
             })
             .map(|row| row as u32)
@@ -171,7 +171,7 @@ impl Rank {
         let mut changes = Vec::new();
         for row in 0..batch.num_rows() {
             let slot = self.slot(keys.row(row), ctx);
-            let partition = &mut self.partitions[slot as usize];
+            let partition = self.partitions.at_mut(slot as usize);
             self.held_bytes -= partition.bytes();
             let known = changes.len();
             let ranked = Ranked {
@@ -235,13 +235,13 @@ impl Rank {
     }
 
     fn clear(&mut self, slot: u32) {
-        let gone = std::mem::take(&mut self.partitions[slot as usize]);
+        let gone = std::mem::take(self.partitions.at_mut(slot as usize));
         self.held_bytes -= gone.bytes();
     }
 
     fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
-            if !self.partitions[slot as usize].is_empty() {
+            if !self.partitions.at(slot as usize).is_empty() {
                 self.clear(slot);
                 self.keys.remove(slot);
             }
@@ -270,7 +270,13 @@ impl Operator for Rank {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        snapshot_all(self, ctx, writer);
+        if self.limits.keep_rest {
+            // A partition may have any number of rows: too much to copy at a write.
+            snapshot_all(self, ctx, writer);
+            return Ok(());
+        }
+        let (partitions, ttl) = (self.partitions.freeze(), self.ttl.freeze(ctx));
+        freeze(self, || FrozenRank { partitions, ttl }, ctx, writer);
         Ok(())
     }
 
@@ -311,7 +317,7 @@ impl Operator for Rank {
                 row: Arc::from(rows.value(at)),
             };
             self.arrivals = self.arrivals.max(arrivals[at] + 1);
-            let partition = &mut self.partitions[slot as usize];
+            let partition = self.partitions.at_mut(slot as usize);
             self.held_bytes -= partition.bytes();
             partition.insert(ranked, &self.limits, &mut Vec::new());
             self.held_bytes += partition.bytes();
@@ -323,11 +329,36 @@ impl Operator for Rank {
 impl Rank {
     fn slot_again(&mut self, key: &[u8], written_ms: i64) -> u32 {
         let (slot, _) = self.keys.find_or_insert(row::hash(key), key);
-        if self.partitions.len() <= slot as usize {
-            self.partitions.resize_with(slot as usize + 1, Partition::default);
-        }
+        self.partitions.grow(slot as usize + 1);
         self.ttl.write(slot, written_ms);
         slot
+    }
+}
+
+/// The partitions as they were at a barrier.
+#[derive(Debug)]
+struct FrozenRank {
+    partitions: FrozenVec<Partition>,
+    ttl: FrozenTtl,
+}
+
+impl FrozenColumns for FrozenRank {
+    fn has(&self, slot: u32) -> bool {
+        self.partitions.get(slot as usize).is_some_and(|partition| !partition.is_empty())
+    }
+
+    fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>) {
+        if self.ttl.is_expired(slot) {
+            return;
+        }
+        for (arrival, bytes) in self.partitions.at(slot as usize).rows() {
+            scratch.clear();
+            row::push_int(scratch, arrival);
+            row::push_int(scratch, self.ttl.written_ms(slot));
+            row::push_binary(scratch, bytes);
+            let (prefix, value) = scratch.split_at(ARRIVAL_BYTES);
+            put(ROWS, prefix, value);
+        }
     }
 }
 
@@ -352,7 +383,7 @@ impl Pageable for Rank {
         let live = (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx));
         let rows: Vec<(usize, i64, &[u8])> = live
             .flat_map(|at| {
-                let rows = self.partitions[slots[at] as usize].rows();
+                let rows = self.partitions.at(slots[at] as usize).rows();
                 rows.map(move |(arrival, row)| (at, arrival, row))
             })
             .collect();

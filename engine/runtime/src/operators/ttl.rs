@@ -1,5 +1,7 @@
 //! State time-to-live by last write (Flink: `table.exec.state.ttl`, rows B13.1).
 
+use millrace_state::cow::{CowVec, FrozenVec};
+
 use crate::operator::OperatorContext;
 
 /// Slots looked at after a batch, beside one for each of its rows.
@@ -9,14 +11,33 @@ const SWEEP_SLOTS: usize = 16;
 #[derive(Debug)]
 pub struct Ttl {
     ttl_ms: i64,
-    written_ms: Vec<i64>,
+    written_ms: CowVec<i64>,
     cursor: usize,
+}
+
+/// The times as they were at a barrier, and what was past its time then.
+#[derive(Debug)]
+pub struct FrozenTtl {
+    ttl_ms: i64,
+    now_ms: i64,
+    written_ms: FrozenVec<i64>,
+}
+
+impl FrozenTtl {
+    /// As [`Ttl::written_ms`].
+    pub fn written_ms(&self, slot: u32) -> i64 {
+        if self.ttl_ms > 0 { *self.written_ms.at(slot as usize) } else { 0 }
+    }
+
+    pub fn is_expired(&self, slot: u32) -> bool {
+        self.ttl_ms > 0 && self.written_ms(slot).saturating_add(self.ttl_ms) <= self.now_ms
+    }
 }
 
 impl Ttl {
     /// 0: for ever.
     pub fn new(ttl_ms: i64) -> Ttl {
-        Ttl { ttl_ms, written_ms: Vec::new(), cursor: 0 }
+        Ttl { ttl_ms, written_ms: CowVec::default(), cursor: 0 }
     }
 
     pub fn is_on(&self) -> bool {
@@ -35,21 +56,25 @@ impl Ttl {
 
     pub fn write(&mut self, slot: u32, now_ms: i64) {
         if self.is_on() {
-            if self.written_ms.len() <= slot as usize {
-                self.written_ms.resize(slot as usize + 1, now_ms);
+            while self.written_ms.len() <= slot as usize {
+                self.written_ms.push(now_ms);
             }
-            self.written_ms[slot as usize] = now_ms;
+            *self.written_ms.at_mut(slot as usize) = now_ms;
         }
     }
 
     /// When the slot was last written; 0 when nobody asks.
     pub fn written_ms(&self, slot: u32) -> i64 {
-        if self.is_on() { self.written_ms[slot as usize] } else { 0 }
+        if self.is_on() { *self.written_ms.at(slot as usize) } else { 0 }
     }
 
     pub fn is_expired(&self, slot: u32, ctx: &OperatorContext) -> bool {
-        self.is_on()
-            && self.written_ms[slot as usize].saturating_add(self.ttl_ms) <= ctx.processing_time_ms
+        self.is_on() && self.written_ms(slot).saturating_add(self.ttl_ms) <= ctx.processing_time_ms
+    }
+
+    pub fn freeze(&self, ctx: &OperatorContext) -> FrozenTtl {
+        let (ttl_ms, now_ms) = (self.ttl_ms, ctx.processing_time_ms);
+        FrozenTtl { ttl_ms, now_ms, written_ms: self.written_ms.freeze() }
     }
 
     /// Some expired slots, found by looking at a bounded number of them each time, so

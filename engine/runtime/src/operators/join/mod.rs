@@ -25,19 +25,22 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, NullArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Int64Type};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use millrace_dataflow::graph::{Join as Config, JoinEmits};
 use millrace_dataflow::{Batch, RowKind, Schema, TypeRoot};
 use millrace_state::row::{self, EncodedRows};
 
+use super::frozen::{FrozenColumns, PutOfSlot, freeze};
 use super::keys::KeyTable;
-use super::paged::{Pageable, Put, snapshot_all};
+use super::paged::{Pageable, Put};
 use super::shape::{BATCH_ROWS, Shape, eval_context};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use emission::{Emission, picked};
-use side::Side;
+use side::{FrozenSide, Side};
 
 /// A key's list of rows on one side.
-const LIST_BYTES: usize = 32;
+const LIST_BYTES: usize = 4;
 /// Bytes of the place in the key's list before the key: one BIGINT value.
 const PLACE_BYTES: usize = 9;
 
@@ -49,9 +52,8 @@ pub struct Join {
     /// Left, then right.
     sides: [Side; 2],
     keys: KeyTable,
-    /// For each kept row of a side, where it is in the columns being made; used within
-    /// one call.
-    decoded_at: Vec<u32>,
+    /// Where each other row is in the columns being made; used within one call.
+    decoded_at: HashTable<u32>,
 }
 
 /// A batch of one side with all that is known of its rows.
@@ -106,7 +108,7 @@ impl Join {
             config: config.clone(),
             sides,
             keys: KeyTable::default(),
-            decoded_at: Vec::new(),
+            decoded_at: HashTable::new(),
         }
     }
 
@@ -132,7 +134,7 @@ impl Join {
         ctx: &OperatorContext,
     ) -> (Candidates, usize) {
         let other = &self.sides[1 - arrived.side];
-        self.decoded_at.resize(self.decoded_at.len().max(other.capacity()), u32::MAX);
+        self.decoded_at.clear();
         let mut found = Candidates::default();
         let mut row = first;
         while row < arrived.hashes.len() && found.rows.len() < BATCH_ROWS {
@@ -140,30 +142,22 @@ impl Join {
                 .then(|| self.keys.find(arrived.hashes[row], arrived.keys.row(row)))
                 .flatten();
             found.keys.push(key.unwrap_or(NO_SLOT));
-            for &id in key.map_or(&[][..], |key| other.of_key(key)) {
-                if !other.is_live(id, ctx) {
-                    continue;
+            for id in key.into_iter().flat_map(|key| other.of_key(key)) {
+                if other.is_live(id, ctx) {
+                    let at = found.decoded_at(id, &mut self.decoded_at);
+                    found.rows.push(row as u32);
+                    found.ids.push(id);
+                    found.decoded.push(at);
                 }
-                let at = &mut self.decoded_at[id as usize];
-                if *at == u32::MAX {
-                    *at = found.distinct.len() as u32;
-                    found.distinct.push(id);
-                }
-                found.rows.push(row as u32);
-                found.ids.push(id);
-                found.decoded.push(*at);
             }
             row += 1;
-        }
-        for id in &found.distinct {
-            self.decoded_at[*id as usize] = u32::MAX;
         }
         (found, row)
     }
 
     fn decode(&self, side: usize, ids: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         let held = &self.sides[side];
-        row::decode(&held.types, ids.iter().map(|id| &*held.get(*id).row))
+        row::decode(&held.types, ids.iter().map(|id| held.row(*id)))
             .map_err(|error| self.shape.damaged(error))
     }
 
@@ -352,7 +346,7 @@ impl Join {
     /// Frees a key that one side has no more rows of, when the other has none either.
     fn forget_key(&mut self, emptied: Option<u32>) {
         if let Some(key) = emptied
-            && self.sides.iter().all(|side| side.of_key(key).is_empty())
+            && self.sides.iter().all(|side| !side.has_key(key))
         {
             self.keys.remove(key);
         }
@@ -370,7 +364,28 @@ impl Join {
     }
 }
 
+/// Spreads the numbers of rows over a table.
+fn spread(id: u32) -> u64 {
+    u64::from(id).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
 impl Candidates {
+    /// Where the other row is in the columns to be made; a place for it when it has none.
+    fn decoded_at(&mut self, id: u32, places: &mut HashTable<u32>) -> u32 {
+        let distinct = &mut self.distinct;
+        let is_it = |at: &u32| distinct[*at as usize] == id;
+        let entry = places.entry(spread(id), is_it, |at| spread(distinct[*at as usize]));
+        match entry {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(vacant) => {
+                let at = distinct.len() as u32;
+                vacant.insert(at);
+                distinct.push(id);
+                at
+            }
+        }
+    }
+
     fn retain(&mut self, mask: &BooleanArray) {
         for column in [&mut self.rows, &mut self.ids, &mut self.decoded] {
             let mut at = 0;
@@ -430,7 +445,8 @@ impl Operator for Join {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        snapshot_all(self, ctx, writer);
+        let frozen = || FrozenJoin(self.sides.each_ref().map(|side| side.freeze(ctx)));
+        freeze(self, frozen, ctx, writer);
         Ok(())
     }
 
@@ -481,22 +497,38 @@ impl Join {
         let side = &self.sides[usize::from(table)];
         let mut live: Vec<Placed> = Vec::new();
         for (at, &key) in slots.iter().enumerate() {
-            let ids = side.of_key(key).iter().filter(|&&id| side.is_live(id, ctx));
-            live.extend((0..).zip(ids).map(|(place, &id)| Placed { at, place, id }));
+            let ids = side.of_key(key).filter(|id| side.is_live(*id, ctx));
+            live.extend((0..).zip(ids).map(|(place, id)| Placed { at, place, id }));
         }
         let number = |of: &dyn Fn(&Placed) -> i64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(live.iter().map(of)))
         };
         let places = row::encode(&[number(&|placed| placed.place)]);
-        let bytes = BinaryArray::from_iter_values(live.iter().map(|at| &*side.get(at.id).row));
+        let bytes = BinaryArray::from_iter_values(live.iter().map(|at| side.row(at.id)));
         let values = row::encode(&[
             number(&|placed| side.get(placed.id).count),
-            number(&|placed| side.get(placed.id).degree),
+            number(&|placed| side.degree(placed.id)),
             number(&|placed| side.ttl.written_ms(placed.id)),
             Arc::new(bytes),
         ]);
         for (row, placed) in live.iter().enumerate() {
             put(placed.at, table, places.row(row), values.row(row));
+        }
+    }
+}
+
+/// Both sides as they were at a barrier.
+#[derive(Debug)]
+struct FrozenJoin([FrozenSide; 2]);
+
+impl FrozenColumns for FrozenJoin {
+    fn has(&self, slot: u32) -> bool {
+        self.0.iter().any(|side| side.has_key(slot))
+    }
+
+    fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>) {
+        for (table, side) in (0..).zip(&self.0) {
+            side.write(table, slot, scratch, put);
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Change {
 }
 
 /// The first `end` rows in a vector, so that ranks are indices; the others in a map.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Partition {
     top: Vec<Ranked>,
     rest: BTreeMap<(Bytes, i64), Arc<[u8]>>,

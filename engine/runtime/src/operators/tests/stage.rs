@@ -2,6 +2,7 @@
 //! watermarks to all, a snapshot can be restored at another parallelism.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
@@ -10,7 +11,7 @@ use millrace_dataflow::graph::Operator as Node;
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange, subtask_of};
 use millrace_dataflow::{Batch, Schema, Watermark};
 use millrace_state::pages::{MemoryPages, visit_entries};
-use millrace_state::{RunSet, row};
+use millrace_state::{Frozen, RunSet, row};
 
 use super::text;
 use crate::memory::{MemoryLimits, StateMemory};
@@ -66,6 +67,8 @@ pub struct Stage {
     pub watermark: Watermark,
     pub late: u64,
     emitted: Vec<String>,
+    batches: usize,
+    passing: Passing,
 }
 
 #[derive(Default)]
@@ -90,6 +93,41 @@ impl StateWriter for Entries {
     }
 }
 
+/// Tables frozen in passing, and the entries that they must become, whenever that is.
+#[derive(Default)]
+struct Passing(Vec<(Arc<dyn Frozen>, Vec<StateEntry>)>);
+
+impl StateWriter for Passing {
+    fn put(&mut self, _: StateEntry) {}
+
+    fn put_runs(&mut self, _: RunSet) {}
+
+    fn put_frozen(&mut self, frozen: Arc<dyn Frozen>) {
+        let entries = entries_of(frozen.as_ref());
+        self.0.push((frozen, entries));
+    }
+}
+
+impl Passing {
+    fn check(&self) {
+        for (frozen, entries) in &self.0 {
+            assert_eq!(&entries_of(frozen.as_ref()), entries, "what was frozen has changed");
+        }
+    }
+}
+
+/// Group by group, as they are written.
+fn entries_of(frozen: &dyn Frozen) -> Vec<StateEntry> {
+    let mut entries = Vec::new();
+    for KeyGroup(start) in frozen.groups() {
+        frozen.write(KeyGroupRange { start, end: start + 1 }, &mut |group, table, key, value| {
+            let (key_group, key, value) = (Some(group), key.concat(), value.to_vec());
+            entries.push(StateEntry { key_group, table, key, value });
+        });
+    }
+    entries
+}
+
 impl Stage {
     pub fn new(spec: &Spec) -> Stage {
         let mut stage = Stage {
@@ -101,6 +139,8 @@ impl Stage {
             watermark: Watermark::MIN,
             late: 0,
             emitted: Vec::new(),
+            batches: 0,
+            passing: Passing::default(),
         };
         stage.subtasks.push(stage.subtask());
         stage
@@ -165,6 +205,21 @@ impl Stage {
 
     pub fn batch(&mut self, input: usize, batch: &Batch) {
         self.try_batch(input, batch).expect("the operator takes the batch");
+        self.checkpoint_in_passing();
+    }
+
+    /// Every few batches the tables are frozen, and become entries some batches later.
+    fn checkpoint_in_passing(&mut self) {
+        self.batches += 1;
+        if self.backend != Backend::Memory || self.batches % 3 != 0 {
+            return;
+        }
+        std::mem::take(&mut self.passing).check();
+        for at in 0..self.subtasks.len() {
+            let ctx = self.context(at);
+            // One that holds a mini-batch back has nothing to show.
+            let _ = self.subtasks[at].snapshot(&ctx, &mut self.passing);
+        }
     }
 
     pub fn try_batch(&mut self, input: usize, batch: &Batch) -> Result<(), OperatorError> {
@@ -239,6 +294,7 @@ impl Stage {
     /// until the next one.
     pub fn restore(&mut self, parallelism: u16) {
         let entries = self.snapshot();
+        std::mem::take(&mut self.passing).check();
         self.restore_from(entries, parallelism).expect("its own snapshot");
     }
 
