@@ -43,11 +43,25 @@ pub fn run(
     parallelism: u16,
     options: &Options,
 ) -> Result<Measured, String> {
+    run_with(program, work, script, parallelism, (options.events, &options.settings()))
+}
+
+/// [`run`] over so many events with these settings.
+///
+/// # Errors
+/// As those of [`run`].
+pub fn run_with(
+    program: &Path,
+    work: &Path,
+    script: &Script,
+    parallelism: u16,
+    (events, settings): (u64, &[(&str, &str)]),
+) -> Result<Measured, String> {
     let place = work.join("ours");
     drop(fs::remove_dir_all(&place));
-    let text = script.text(options.events, &place.join("out"));
+    let text = script.text(events, &place.join("out"));
     let begun = now();
-    let engine = Engine::start(program, &place, &text, parallelism, &options.settings())?;
+    let engine = Engine::start(program, &place, &text, parallelism, settings)?;
     engine.wait_for_end(&place)?;
     let wall_s = begun.elapsed().as_secs_f64();
     let (cpu_s, peak_mib) = usage(engine.child.id())?;
