@@ -189,7 +189,7 @@ impl<R: Rows> SourceReader for LaneReader<R> {
             self.lanes.swap_remove(at);
             return Ok(ReaderEvent::SplitFinished { split });
         }
-        let due = match self.pace.due(lane.next, processing_time_ms) {
+        let due = match self.pace.due(&lane, processing_time_ms) {
             Ok(due) => due,
             Err(wait) => return Ok(ReaderEvent::Wait(wait)),
         };
@@ -216,18 +216,23 @@ impl<R: Rows> SourceReader for LaneReader<R> {
 /// Spreads numbers over time: number `n` is due `n - first` steps after the first.
 struct Pace {
     rate: Option<u64>,
-    /// When a number was given first, and which.
+    /// When a number was due first, and which.
     begun: Option<(i64, u64)>,
 }
+
+/// A reader that is late by less makes up for it; beyond that, rows that were missed are
+/// not given in a burst.
+const MADE_UP_FOR_MS: i64 = 1_000;
 
 impl Pace {
     /// How many numbers from `next` on may be given now, at least one.
     ///
     /// # Errors
     /// None yet: how long to wait.
-    fn due(&mut self, next: u64, now_ms: i64) -> Result<u64, Duration> {
+    fn due(&mut self, lane: &Lane, now_ms: i64) -> Result<u64, Duration> {
         let Some(rate) = self.rate else { return Ok(u64::MAX) };
-        let (begun_ms, first) = *self.begun.get_or_insert((now_ms, next));
+        let next = lane.next;
+        let (begun_ms, first) = *self.begun.get_or_insert_with(|| begin(lane, rate, now_ms));
         let passed_ms = now_ms.saturating_sub(begun_ms).max(0) as u128;
         let given = u128::from(next.saturating_sub(first));
         let allowed = passed_ms * u128::from(rate) / 1_000 + 1;
@@ -244,6 +249,16 @@ impl Pace {
         let wait_ms = (due_ms - passed_ms as i64).clamp(1, MAX_WAIT_MS);
         Err(Duration::from_millis(wait_ms as u64))
     }
+}
+
+/// From the lane's own time on when that is not long ago: a row then comes when it says
+/// that it happened, and the time that the job took to start delays none.
+fn begin(lane: &Lane, rate: u64, now_ms: i64) -> (i64, u64) {
+    let offset_ms = u128::from(lane.next) * 1_000 / u128::from(rate);
+    let due_ms = i64::try_from(offset_ms).map_or(i64::MAX, |ms| lane.base_ms.saturating_add(ms));
+    let late_ms = now_ms.saturating_sub(due_ms);
+    let begun_ms = if (0..MADE_UP_FOR_MS).contains(&late_ms) { due_ms } else { now_ms };
+    (begun_ms, lane.next)
 }
 
 /// A number that is the same for the same inputs and otherwise looks random

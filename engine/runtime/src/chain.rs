@@ -11,7 +11,9 @@ use crate::error::{TaskError, TaskStop};
 use crate::exchange::{OutputEdge, SendContext};
 use crate::memory::{Account, StateBytes};
 use crate::metrics::SubtaskMetrics;
-use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use crate::operator::{
+    Later, Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter,
+};
 use crate::sink_node::SinkNode;
 use crate::task::TaskEnvironment;
 use crate::valve::Advance;
@@ -50,6 +52,8 @@ pub struct ChainNode {
 pub struct NodeSnapshot {
     pub node: usize,
     pub entries: EntryBuffer,
+    /// Makes more entries, off the task's thread.
+    pub later: Vec<Later>,
     /// The pages of an operator that keeps some, frozen.
     pub runs: Option<RunSet>,
     pub source: Option<ReaderSnapshot>,
@@ -181,6 +185,8 @@ impl Chain {
                 self.call(position, |operator, ctx, out| operator.on_end(ctx, out))?;
             }
         }
+        // What was sent before may be worked on while this task is busy with itself.
+        self.environment.wake.settle();
         let mut snapshots = Vec::with_capacity(self.nodes.len());
         for position in 0..self.nodes.len() {
             snapshots.push(self.snapshot(position, ends, reader.take())?);
@@ -309,6 +315,7 @@ fn send_context(environment: &TaskEnvironment) -> SendContext<'_> {
         wake: &environment.wake,
         metrics: &environment.metrics,
         clock: environment.clock.as_ref(),
+        linger_ns: environment.linger_ns,
     }
 }
 
@@ -327,6 +334,10 @@ struct NodeWriter<'a>(&'a mut NodeSnapshot);
 impl StateWriter for NodeWriter<'_> {
     fn put(&mut self, entry: StateEntry) {
         self.0.entries.put(entry.key_group, entry.table, &entry.key, &entry.value);
+    }
+
+    fn put_later(&mut self, later: Later) {
+        self.0.later.push(later);
     }
 
     fn put_runs(&mut self, runs: RunSet) {

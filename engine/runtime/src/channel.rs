@@ -24,6 +24,8 @@ use crate::wake::Wake;
 pub const LIMIT: usize = 512 * 1024;
 /// How far beyond its limit a channel may go for work under way, in bytes.
 const OVERDRAFT: usize = 4 * 1024 * 1024;
+/// A receiver is woken at once when this part of the limit is queued.
+const WORTH_A_WAKE: usize = 4;
 
 /// What the receiving task is told by all its channels together.
 #[derive(Debug, Default)]
@@ -99,11 +101,33 @@ impl Sender {
         self.0.used.load(Ordering::SeqCst) < limit.saturating_add(OVERDRAFT)
     }
 
-    /// Puts the message at the end, however full the channel is.
+    /// Puts the message at the end, however full the channel is, and wakes the receiver.
     ///
     /// # Errors
     /// [`Gone`]: nobody will receive it.
     pub fn push(&self, message: Message) -> Result<(), Gone> {
+        self.put(message)?;
+        self.0.inbox.wake.wake();
+        Ok(())
+    }
+
+    /// As [`Sender::push`], with more to come: while little is queued the sending task
+    /// owes the wake.
+    ///
+    /// # Errors
+    /// [`Gone`]: nobody will receive it.
+    pub fn push_with_more(&self, message: Message, now_ns: u64) -> Result<(), Gone> {
+        self.put(message)?;
+        let (used, limit) = self.usage();
+        if used >= limit / WORTH_A_WAKE {
+            self.0.inbox.wake.wake();
+        } else {
+            self.0.sender.owe(&self.0.inbox.wake, now_ns);
+        }
+        Ok(())
+    }
+
+    fn put(&self, message: Message) -> Result<(), Gone> {
         let shared = &self.0;
         if shared.receiver_gone.load(Ordering::SeqCst) {
             return Err(Gone);
@@ -116,8 +140,6 @@ impl Sender {
         queue.push_back((message, bytes));
         shared.used.fetch_add(bytes, Ordering::SeqCst);
         shared.length.store(queue.len(), Ordering::SeqCst);
-        drop(queue);
-        shared.inbox.wake.wake();
         Ok(())
     }
 }
@@ -294,6 +316,35 @@ mod tests {
         receiver.pop(false).unwrap();
         waiting.join().unwrap();
         assert!(sender.has_room());
+    }
+
+    #[test]
+    fn f3_25_a_receiver_sleeps_until_there_is_enough_or_the_sender_settles() {
+        let own = Wake::shared();
+        let inbox = Inbox::new(Wake::shared());
+        let limit = 40 * message_bytes(&mark(0));
+        let (sender, receiver) = channel(Arc::clone(&own), Arc::clone(&inbox), limit);
+        let woken = || {
+            let woken = inbox.wake.is_pending();
+            inbox.wake.wait(Duration::ZERO);
+            woken
+        };
+        sender.push_with_more(mark(1), 100).unwrap();
+        assert!(!woken(), "the wake is owed");
+        assert!(receiver.pop(false).unwrap().is_some(), "who looks finds it");
+        own.settle_when_due(149, 50);
+        assert!(!woken());
+        own.settle_when_due(150, 50);
+        assert!(woken());
+        own.settle();
+        assert!(!woken(), "one wake is owed once");
+        sender.push_with_more(mark(2), 200).unwrap();
+        own.wait(Duration::ZERO);
+        assert!(woken(), "a sender that sleeps settles before");
+        (0..9).for_each(|at| sender.push_with_more(mark(at), 300).unwrap());
+        assert!(woken(), "a quarter of the limit is worth a wake");
+        sender.push(mark(1)).unwrap();
+        assert!(woken(), "barriers and watermarks wake at once");
     }
 
     #[test]

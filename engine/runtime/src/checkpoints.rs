@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use millrace_dataflow::graph::Operator;
+use millrace_dataflow::graph::{Operator, OperatorId};
 use millrace_dataflow::{Barrier, BarrierKind, CheckpointId, RuntimeLevel};
 use millrace_state::manifest::{SinkState, SourceState};
 use millrace_state::store::{NewCheckpoint, Written};
@@ -20,6 +20,7 @@ use crate::chain::{NodeSnapshot, ReaderSnapshot};
 use crate::coordinator::{Base, End, Failure};
 use crate::in_flight::{self, AlignmentReport, ChannelRecord};
 use crate::job::Reply;
+use crate::operator::Later;
 use crate::restore::state_layout;
 use crate::task::TaskId;
 use crate::view::{AlignmentView, CheckpointRecord, CheckpointState};
@@ -265,13 +266,14 @@ impl Attempt<'_> {
     /// Writes the snapshot elsewhere, and hears of it by [`Attempt::on_uploaded`].
     fn upload(&mut self) {
         let Some(flight) = &mut self.checkpoints.flight else { return };
-        let gathered = std::mem::take(&mut flight.gathered);
+        let mut gathered = std::mem::take(&mut flight.gathered);
         let sources = std::mem::take(&mut flight.sources);
         let (id, is_savepoint) = (flight.id, flight.request.is_savepoint());
         let target = flight.request.target.clone();
         let level = flight.request.level.unwrap_or(self.job.spec.graph.level);
         let in_flight = std::mem::take(&mut flight.in_flight);
         let (spec, topology) = (Arc::clone(&self.job.spec), Arc::clone(&self.job.topology));
+        let later = self.later(&mut gathered);
         let mut content = self.content(id, is_savepoint, level, gathered, sources);
         let (store, claim) = (self.job.spec.store.clone(), self.claimed.sequence);
         let savepoints = self.job.spec.settings.savepoint_directory.clone();
@@ -288,6 +290,7 @@ impl Attempt<'_> {
                     }
                 };
                 let gather = move || {
+                    make_entries(&mut content.operators, later);
                     let parallelism = |node| topology.parallelism_of(node);
                     let rows = in_flight::contents(&spec.graph, parallelism, in_flight);
                     content.operators.extend(rows);
@@ -302,6 +305,18 @@ impl Attempt<'_> {
             // The coordinator may have ended.
             let _ = answer.send(Uploaded { id, result });
         });
+    }
+
+    /// The entries that are still to be made, by operator and subtask.
+    fn later(&self, gathered: &mut [(TaskId, NodeSnapshot)]) -> Vec<LaterEntries> {
+        let graph = &self.job.spec.graph;
+        let with_work = gathered.iter_mut().filter(|(_, snapshot)| !snapshot.later.is_empty());
+        let of = |(task, snapshot): &mut (TaskId, NodeSnapshot)| LaterEntries {
+            operator: graph.nodes[snapshot.node].id.clone(),
+            subtask: task.subtask,
+            work: std::mem::take(&mut snapshot.later),
+        };
+        with_work.map(of).collect()
     }
 
     fn content(
@@ -546,6 +561,24 @@ impl Attempt<'_> {
         }
         for mut request in std::mem::take(&mut self.checkpoints.requests) {
             request.answer(Err(why.into()));
+        }
+    }
+}
+
+/// Entries of one subtask of an operator, still to be made.
+struct LaterEntries {
+    operator: OperatorId,
+    subtask: u16,
+    work: Vec<Later>,
+}
+
+fn make_entries(operators: &mut [OperatorContent], later: Vec<LaterEntries>) {
+    for LaterEntries { operator, subtask, work } in later {
+        let content = operators.iter_mut().find(|content| content.id == operator);
+        let mut subtasks = content.into_iter().flat_map(|content| &mut content.subtasks);
+        let Some((_, entries)) = subtasks.find(|(other, _)| *other == subtask) else { continue };
+        for later in work {
+            later.run(&mut |group, table, key, value| entries.put(group, table, key, value));
         }
     }
 }

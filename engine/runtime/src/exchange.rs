@@ -42,6 +42,8 @@ pub struct SendContext<'a> {
     pub wake: &'a Arc<Wake>,
     pub metrics: &'a SubtaskMetrics,
     pub clock: &'a dyn Clock,
+    /// How long a receiver may sleep on rows that were sent (row F3.25).
+    pub linger_ns: u64,
 }
 
 impl OutputEdge {
@@ -113,7 +115,13 @@ fn send(sender: &Sender, batch: Batch, ctx: &SendContext<'_>) -> Result<(), Task
             return Err(TaskStop::Cancelled);
         }
     }
-    sender.push(Message::Batch(batch)).map_err(|_| TaskStop::Cancelled)
+    if ctx.linger_ns == 0 {
+        return sender.push(Message::Batch(batch)).map_err(|_| TaskStop::Cancelled);
+    }
+    let now_ns = ctx.clock.monotonic_ns();
+    sender.push_with_more(Message::Batch(batch), now_ns).map_err(|_| TaskStop::Cancelled)?;
+    ctx.wake.settle_when_due(now_ns, ctx.linger_ns);
+    Ok(())
 }
 
 /// The rows of a batch where `keep` is true.

@@ -132,6 +132,7 @@ impl Execution {
                     metrics: Arc::clone(&metrics),
                     memory: Arc::clone(&memory),
                     events: event_sender.clone(),
+                    linger_ns: attempt.spec.settings.linger_ns,
                 };
                 execution.tasks.push(id);
                 execution.wakes.push(Arc::clone(&wiring.wake));

@@ -38,6 +38,9 @@ pub struct RuntimeSettings {
     /// `pipeline.max-parallelism`; `None`: derived (row H5.8).
     pub max_parallelism: Option<u16>,
     pub restart: RestartStrategy,
+    /// How long a task that has more to send may let a receiver sleep (rows F3.25 and
+    /// F3.26), in nanoseconds; `u64::MAX`: until enough is there.
+    pub linger_ns: u64,
     /// Rows F7.2 to F7.6.
     pub debloat: DebloatSettings,
     /// `jobmanager.execution.attempts-history-size`.
@@ -96,12 +99,16 @@ impl RuntimeSettings {
             watermark_interval_ms: read.duration("pipeline.auto-watermark-interval", 200)?,
             max_parallelism: read.max_parallelism()?,
             restart: read.restart(interval.is_some(), level)?,
+            linger_ns: read.linger_ns()?,
             debloat: read.debloat()?,
             exception_history: read.number("jobmanager.execution.attempts-history-size", 16)?,
             backend: read.backend()?,
         })
     }
 }
+
+/// The linger that nobody has set: a part of what a row may take to the sink.
+const LINGER_NS: u64 = 2_000_000;
 
 struct Reader<'a> {
     settings: &'a BTreeMap<String, String>,
@@ -230,6 +237,22 @@ impl<'a> Reader<'a> {
             threshold_percent: self
                 .number("taskmanager.network.memory.buffer-debloat.threshold-percentages", 25)?,
         })
+    }
+
+    /// Unset, it is less than Flink's 100 ms: a receiver that is awake waits for nothing,
+    /// so a longer one saves next to no wake-ups.
+    fn linger_ns(&self) -> Result<u64, BadSetting> {
+        let (key, older) = ("execution.buffer-timeout.interval", "execution.buffer-timeout");
+        let enabled = "execution.buffer-timeout.enabled";
+        if self.text(&[enabled]).is_some() && !self.flag(enabled)? {
+            return Ok(u64::MAX);
+        }
+        let Some((key, text)) = self.text(&[key, older]) else { return Ok(LINGER_NS) };
+        // Flink: -1 flushes only what is full.
+        if matches!(text, "-1" | "-1 ms" | "-1ms") {
+            return Ok(u64::MAX);
+        }
+        Ok(self.duration(key, 0)?.unsigned_abs().saturating_mul(1_000_000))
     }
 
     fn retained(&self) -> Result<usize, BadSetting> {
@@ -364,6 +387,22 @@ mod tests {
         let two = ("execution.checkpointing.max-concurrent-checkpoints", "2");
         let error = parse(&[on, two], RuntimeLevel::Flink1_18).unwrap_err();
         assert_eq!(error.key, on.0);
+    }
+
+    #[test]
+    fn f3_25_how_long_a_receiver_may_sleep_on_rows() {
+        let check = |pairs: &[(&str, &str)], want: u64| {
+            let found = parse(pairs, RuntimeLevel::Flink1_18).unwrap().linger_ns;
+            assert_eq!(found, want, "{pairs:?}");
+        };
+        let (key, enabled) = ("execution.buffer-timeout", "execution.buffer-timeout.enabled");
+        check(&[], LINGER_NS);
+        check(&[(key, "0")], 0);
+        check(&[(key, "10 ms")], 10_000_000);
+        check(&[(key, "10 ms"), ("execution.buffer-timeout.interval", "3ms")], 3_000_000);
+        check(&[(key, "-1")], u64::MAX);
+        check(&[(enabled, "true")], LINGER_NS);
+        check(&[(key, "5 ms"), (enabled, "false")], u64::MAX);
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl SourceTask {
             if self.environment.wake.is_cancelled() {
                 return Err(TaskStop::Cancelled);
             }
+            self.environment.settle_when_due();
             self.take_commands()?;
             if self.state.ended {
                 break;

@@ -41,6 +41,15 @@ pub struct TaskEnvironment {
     /// To the coordinator. Unbounded, and bounded by its use: a task has at most one
     /// wanted split and one acknowledgement under way.
     pub events: Sender<TaskEvent>,
+    /// See [`crate::exchange::SendContext`].
+    pub linger_ns: u64,
+}
+
+impl TaskEnvironment {
+    /// Wakes the receivers of what was sent a while ago.
+    pub fn settle_when_due(&self) {
+        self.wake.settle_when_due(self.clock.monotonic_ns(), self.linger_ns);
+    }
 }
 
 /// From a task to the coordinator.
@@ -130,6 +139,7 @@ fn run_gate(
     // Snapshotted, and not yet acknowledged: barriers are still to come.
     let mut taken: Option<(Barrier, Vec<NodeSnapshot>)> = None;
     loop {
+        environment.settle_when_due();
         gate.measure(&ctx);
         let event = if chain.has_room() {
             clock.tick(&mut chain, environment)?;

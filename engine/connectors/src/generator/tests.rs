@@ -121,3 +121,17 @@ fn a_rate_is_kept_by_the_processing_time() {
     assert_eq!(read(&mut reader, 1_000, 3_605_110).len(), 1);
     assert_eq!(read(&mut reader, 1_000, 3_605_210).len(), 1_000);
 }
+
+#[test]
+fn numbers_are_due_by_the_time_they_say_unless_that_is_long_ago() {
+    let given = |base_ms: i64, now_ms: i64| {
+        let mut enumerator = LaneEnumerator::new(1, Some(1_000), (7, base_ms), None);
+        let splits = enumerator.discover().expect("planned");
+        let mut reader = reader(Some(1_000), None, splits);
+        (read(&mut reader, 1_000, now_ms).len(), read(&mut reader, 1_000, now_ms + 100).len())
+    };
+    assert_eq!(given(5_000, 5_000), (1, 100));
+    assert_eq!(given(5_000, 5_040), (41, 100), "what the start took is made up for");
+    assert_eq!(given(5_000, 7_000), (1, 100), "longer is not");
+    assert_eq!(given(5_000, 1_000), (1, 100), "nor is what is to come");
+}

@@ -91,11 +91,13 @@ fn placeholder(holds: Holds, rows: usize) -> ArrayRef {
 }
 
 impl Member {
+    #[inline]
     pub fn is_read(&self) -> bool {
         !matches!(self.values, Values::Unread(_))
     }
 
     /// Appends one event's value; nothing when nobody reads it.
+    #[inline]
     pub fn number(&mut self, value: i64) {
         if let Values::Numbers(values) = &mut self.values {
             values.push(value);
@@ -103,11 +105,13 @@ impl Member {
     }
 
     /// Appends one event's value; nothing when nobody reads it.
+    #[inline]
     pub fn text(&mut self, value: &str) {
         self.text_with(|out| out.extend_from_slice(value.as_bytes()));
     }
 
     /// Appends what `write` does; it is not called when nobody reads it.
+    #[inline]
     pub fn text_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if let Values::Text { offsets, bytes } = &mut self.values {
             write(bytes);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType,
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, PrimitiveArray, new_null_array};
 use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, TimeUnit};
@@ -28,6 +28,7 @@ pub(super) fn cast(array: &ArrayRef, from: &TypeRoot, to: &TypeRoot) -> Option<A
         ArrowType::Float32 => from_float::<Float32Type>(array, to),
         ArrowType::Float64 => from_float::<Float64Type>(array, to),
         ArrowType::Timestamp(unit, _) => from_timestamp(array, *unit, from, to),
+        ArrowType::Decimal128(..) => from_decimal(array, from, to),
         _ => None,
     }
 }
@@ -67,6 +68,26 @@ where
         }
         _ => return None,
     })
+}
+
+/// What does not fit is NULL (row C4.10); with room for every value the digits are as
+/// they were.
+fn from_decimal(array: &ArrayRef, from: &TypeRoot, to: &TypeRoot) -> Option<ArrayRef> {
+    let (TypeRoot::Decimal { precision: had, scale: from }, TypeRoot::Decimal { precision, scale }) =
+        (from, to)
+    else {
+        return None;
+    };
+    let values = array.as_primitive::<Decimal128Type>();
+    let decimal = match scale.checked_sub(*from) {
+        Some(0) if precision >= had => values.clone(),
+        Some(digits) if *precision >= had + digits => {
+            let unit = power_of_ten(u32::from(digits));
+            values.unary(|value| value * unit)
+        }
+        _ => values.unary_opt(|value| rescale(value, *from, *scale, *precision)),
+    };
+    Some(Arc::new(decimal.with_precision_and_scale(*precision, *scale as i8).ok()?))
 }
 
 fn from_float<F: ArrowPrimitiveType>(array: &ArrayRef, to: &TypeRoot) -> Option<ArrayRef>

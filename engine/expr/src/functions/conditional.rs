@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use datafusion_physical_expr::PhysicalExpr;
-use datafusion_physical_expr::expressions::CaseExpr;
 use millrace_dataflow::{DataType, EvalError, TypeRoot};
 
 use super::comparison::never;
@@ -43,25 +42,11 @@ fn case_type(call: &mut Signature<'_>) -> Result<DataType, ExprError> {
     call.common(values.into_iter())
 }
 
-fn failed(error: &datafusion_common::DataFusionError) -> ExprError {
-    ExprError::new(error.strip_backtrace())
-}
-
 fn case(
-    mut arguments: Vec<Arc<dyn PhysicalExpr>>,
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
     env: &Arc<Env>,
 ) -> Result<Arc<dyn PhysicalExpr>, ExprError> {
-    if let Some(choice) = ChoiceExpr::node(env.result.to_arrow(), &arguments) {
-        return Ok(choice);
-    }
-    let otherwise = arguments.pop();
-    let mut branches = Vec::with_capacity(arguments.len() / 2);
-    let mut rest = arguments.into_iter();
-    while let (Some(condition), Some(value)) = (rest.next(), rest.next()) {
-        branches.push((condition, value));
-    }
-    let case = CaseExpr::try_new(None, branches, otherwise).map_err(|error| failed(&error))?;
-    Ok(Arc::new(case))
+    Ok(ChoiceExpr::node(env.result.to_arrow(), arguments))
 }
 
 /// NOT NULL as soon as one argument is (row C2.2).

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod clock;
 mod collection;
+pub(crate) mod columns;
 mod comparison;
 mod conditional;
 mod extract;

@@ -11,6 +11,7 @@ use millrace_dataflow::EvalError;
 
 use super::scope::{Caches, Env, Scope};
 use super::{node_identity, to_array, to_datafusion};
+use crate::functions::columns;
 use crate::registry::{ArrayFunction, RowFunction};
 use crate::value::{Reader, Value, build};
 
@@ -27,6 +28,8 @@ pub(crate) struct CallExpr {
     kernel: Kernel,
     env: Arc<Env>,
     arguments: Vec<Arc<dyn PhysicalExpr>>,
+    /// Tried before the rows are gone through.
+    columns: Option<columns::Form>,
     caches: Mutex<Caches>,
 }
 
@@ -38,7 +41,13 @@ impl CallExpr {
         arguments: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Arc<dyn PhysicalExpr> {
         let env = env.clone();
-        Arc::new(CallExpr { name, kernel, env, arguments, caches: Mutex::default() })
+        let columns = columns::form(name);
+        Arc::new(CallExpr { name, kernel, env, arguments, columns, caches: Mutex::default() })
+    }
+
+    /// It fails for no row, and is computed a column at a time.
+    pub fn is_cheap(&self) -> bool {
+        self.columns.as_ref().is_some_and(|form| form.is_cheap)
     }
 
     /// Row by row; NULL in, NULL out.
@@ -81,11 +90,17 @@ impl CallExpr {
             .iter()
             .map(|argument| Column::of(argument.evaluate(batch)?))
             .collect::<Result<Vec<Column>>>()?;
-        let readers: Vec<(Reader<'_>, bool)> =
-            columns.iter().map(|c| (Reader::new(c.array.as_ref()), c.constant)).collect();
         // A panic inside a function poisons the lock, and the caches stay usable.
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         let mut scope = Scope { env: &self.env, caches: &mut caches };
+        if let Some(form) = &self.columns
+            && let Some(array) =
+                (form.run)(&columns, &mut scope).map_err(|error| self.named(&error))?
+        {
+            return Ok(array);
+        }
+        let readers: Vec<(Reader<'_>, bool)> =
+            columns.iter().map(|c| (Reader::new(c.array.as_ref()), c.constant)).collect();
         let mut results = Vec::with_capacity(batch.num_rows());
         let mut row_arguments = Vec::with_capacity(readers.len());
         for row in 0..batch.num_rows() {
@@ -116,9 +131,9 @@ impl CallExpr {
 }
 
 /// An argument's column; a constant is one element for all rows.
-struct Column {
-    array: ArrayRef,
-    constant: bool,
+pub(crate) struct Column {
+    pub array: ArrayRef,
+    pub constant: bool,
 }
 
 impl Column {

@@ -29,6 +29,11 @@ impl HiddenColumn {
         Arc::new(HiddenColumn { which, arguments: Vec::new() })
     }
 
+    /// Its place in a batch of so many columns.
+    pub fn index(&self, columns: usize) -> Option<usize> {
+        columns.checked_sub(self.which as usize)
+    }
+
     fn identity(&self) -> &'static str {
         match self.which {
             Hidden::Watermark => "$WATERMARK",
@@ -49,9 +54,8 @@ impl PhysicalExpr for HiddenColumn {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        let index = batch
-            .num_columns()
-            .checked_sub(self.which as usize)
+        let index = self
+            .index(batch.num_columns())
             .expect("an expression that reads the clock runs behind `with_context`");
         Ok(ColumnarValue::Array(batch.column(index).clone()))
     }

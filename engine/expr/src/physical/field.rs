@@ -1,5 +1,6 @@
 //! A member of a ROW as a physical expression.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -8,6 +9,7 @@ use arrow::datatypes::{DataType as ArrowType, Schema};
 use datafusion_common::Result;
 use datafusion_expr::ColumnarValue;
 use datafusion_physical_expr::PhysicalExpr;
+use datafusion_physical_expr::expressions::Column;
 
 use super::{node_identity, to_array};
 
@@ -24,6 +26,12 @@ impl FieldExpr {
         data_type: ArrowType,
     ) -> Arc<dyn PhysicalExpr> {
         Arc::new(FieldExpr { index, data_type, arguments: vec![value] })
+    }
+
+    /// The column and the member of it, when it is a member of a column.
+    pub fn of_column(&self) -> Option<(usize, usize)> {
+        let value: &dyn Any = self.arguments[0].as_ref();
+        value.downcast_ref::<Column>().map(|column| (column.index(), self.index))
     }
 
     fn identity(&self) -> String {

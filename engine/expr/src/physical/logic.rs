@@ -13,6 +13,8 @@ use datafusion_common::Result;
 use datafusion_expr::ColumnarValue;
 use datafusion_physical_expr::PhysicalExpr;
 
+use super::cheap::is_cheap;
+use super::narrow::narrowed;
 use super::{node_identity, to_array};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,11 @@ impl LogicExpr {
         arguments: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Arc<dyn PhysicalExpr> {
         Arc::new(LogicExpr { logic, data_type, arguments })
+    }
+
+    /// AND or OR: what its arguments give makes no new error.
+    pub fn is_boolean(&self) -> bool {
+        self.logic != Logic::Coalesce
     }
 
     fn identity(&self) -> &'static str {
@@ -69,24 +76,24 @@ fn definitely(values: &BooleanArray) -> BooleanArray {
     if values.null_count() == 0 { values.clone() } else { prep_null_mask_filter(values) }
 }
 
-/// Evaluates on the open rows only; the others get NULL.
-fn on_rows(
+/// Evaluates on the open rows only; the others get NULL, or what a cheap argument gives
+/// for them.
+pub(super) fn on_rows(
     argument: &Arc<dyn PhysicalExpr>,
     batch: &RecordBatch,
     open: &BooleanArray,
 ) -> Result<ArrayRef> {
-    if open.true_count() == batch.num_rows() {
+    if is_cheap(argument) || open.true_count() == batch.num_rows() {
         return to_array(argument.evaluate(batch)?, batch.num_rows());
     }
-    let some = arrow::compute::filter_record_batch(batch, open)?;
+    let some = narrowed(batch, open, argument)?;
     let values = to_array(argument.evaluate(&some)?, some.num_rows())?;
-    let mut next = 0;
-    let positions = arrow::array::UInt32Array::from_iter(open.iter().map(|row| {
-        (row == Some(true)).then(|| {
-            next += 1;
-            next - 1
-        })
-    }));
+    let mut positions = vec![0; batch.num_rows()];
+    for (at, row) in open.values().set_indices().enumerate() {
+        positions[row] = at as u32;
+    }
+    let positions =
+        arrow::array::UInt32Array::new(positions.into(), Some(open.values().clone().into()));
     Ok(take(values.as_ref(), &positions, None)?)
 }
 

@@ -4,10 +4,12 @@
 pub(crate) mod arithmetic;
 pub(crate) mod call;
 pub(crate) mod cast;
+pub(crate) mod cheap;
 pub(crate) mod choice;
 pub(crate) mod context;
 pub(crate) mod field;
 pub(crate) mod logic;
+pub(crate) mod narrow;
 pub(crate) mod scope;
 
 use arrow::array::ArrayRef;

@@ -8,6 +8,7 @@ mod arithmetic;
 mod casts;
 mod clocks;
 mod collections;
+mod columns;
 mod comparisons;
 mod conditions;
 mod extremes;

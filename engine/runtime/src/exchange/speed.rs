@@ -137,7 +137,12 @@ fn measure_small(batch_rows: usize, work: Duration) {
             scope.spawn(move || {
                 let mut edge = OutputEdge::new(Exchange::Rebalance, vec![sender], 128, 0);
                 let metrics = SubtaskMetrics::default();
-                let ctx = SendContext { wake: &sending, metrics: &metrics, clock: &Stopped };
+                let ctx = SendContext {
+                    wake: &sending,
+                    metrics: &metrics,
+                    clock: &Stopped,
+                    linger_ns: 0,
+                };
                 let batch = batch(0, batch_rows);
                 for _ in 0..count {
                     while !edge.has_room() {

@@ -24,6 +24,7 @@ use self::mini_batch::Pending;
 use super::aggregate::{Calls, Steps, Traced};
 use super::calc::filter_kinds;
 use super::keys::KeyTable;
+use super::paged::capture::Captured;
 use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{Picks, Shape};
 use super::ttl::Ttl;
@@ -234,6 +235,17 @@ impl GroupAggregate {
         self.groups.remove(slot);
     }
 
+    fn saved(&self, slots: &[u32]) -> Vec<ArrayRef> {
+        let counts = slots.iter().map(|&slot| self.counts[slot as usize]);
+        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
+        let mut columns: Vec<ArrayRef> = vec![
+            std::sync::Arc::new(Int64Array::from_iter_values(counts)),
+            std::sync::Arc::new(Int64Array::from_iter_values(written)),
+        ];
+        columns.extend(self.calls.save(slots));
+        columns
+    }
+
     fn state_types(&self) -> Vec<ArrowType> {
         let mut types = vec![ArrowType::Int64, ArrowType::Int64];
         types.extend(self.calls.saved_types());
@@ -412,16 +424,15 @@ impl Pageable for GroupAggregate {
         let live: Vec<usize> =
             (0..slots.len()).filter(|&at| !self.is_gone(slots[at], ctx)).collect();
         let slots: Vec<u32> = live.iter().map(|&at| slots[at]).collect();
-        let counts = slots.iter().map(|&slot| self.counts[slot as usize]);
-        let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
-        let mut columns: Vec<ArrayRef> = vec![
-            std::sync::Arc::new(Int64Array::from_iter_values(counts)),
-            std::sync::Arc::new(Int64Array::from_iter_values(written)),
-        ];
-        columns.extend(self.calls.save(&slots));
-        for (value, at) in row::encode(&columns).iter().zip(live) {
+        for (value, at) in row::encode(&self.saved(&slots)).iter().zip(live) {
             put(at, GROUPS, &[], value);
         }
+    }
+
+    fn capture(&self, slots: &[u32], ctx: &OperatorContext) -> Option<Captured> {
+        let live = slots.iter().copied().filter(|&slot| !self.is_gone(slot, ctx));
+        let slots: Vec<u32> = live.collect();
+        Some(Captured { table: GROUPS, columns: self.saved(&slots), slots })
     }
 
     fn forget(&mut self, slots: &[u32]) {

@@ -67,6 +67,13 @@ impl KeySlab {
         self.keys.len() - self.free.len()
     }
 
+    /// The slots in use, in their order.
+    pub fn used(&self) -> Vec<u32> {
+        let mut used = vec![true; self.keys.len()];
+        self.free.iter().for_each(|slot| used[*slot as usize] = false);
+        (0..used.len() as u32).filter(|slot| used[*slot as usize]).collect()
+    }
+
     /// About what the slab and an index over it take.
     pub fn memory_bytes(&self) -> usize {
         self.live() * SLOT_BYTES + self.spilled + self.ints.memory_bytes()
@@ -209,6 +216,10 @@ mod tests {
         assert_eq!(keys.find(1, b"a"), None);
         assert_eq!(keys.find_or_insert(2, b"c"), (0, true));
         assert_eq!(keys.find(1, b"b"), Some(1));
+        assert_eq!(keys.slab.used(), [0, 1]);
+        keys.remove(0);
+        assert_eq!(keys.slab.used(), [1]);
+        assert_eq!(keys.find_or_insert(2, b"c"), (0, true));
         assert_eq!(keys.slab.capacity(), 2);
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use millrace_runtime::RuntimeSettings;
 use millrace_runtime::view::{CheckpointRecord, CheckpointState, RestoredView};
+use millrace_runtime::{BackendKind, RuntimeSettings};
 use serde_json::{Value, json};
 
 use super::{Answer, find_job};
@@ -149,7 +149,7 @@ pub async fn config(State(session): State<Arc<Session>>, Path(id): Path<String>)
         "min_pause": duration("min-pause", 0),
         "max_concurrent": 1,
         "externalization": { "enabled": true, "delete_on_cancellation": false },
-        "state_backend": "embedded",
+        "state_backend": state_backend(runtime.as_ref()),
         "checkpoint_storage": "object store",
         "unaligned_checkpoints": runtime.as_ref().is_some_and(|s| s.overtake_after_ms.is_some()),
         "tolerable_failed_checkpoints": settings
@@ -162,9 +162,30 @@ pub async fn config(State(session): State<Arc<Session>>, Path(id): Path<String>)
     })))
 }
 
+/// In Flink's words, which name the setting; `hashmap` when there is none (row F5.1).
+fn state_backend(settings: Option<&RuntimeSettings>) -> &'static str {
+    match settings.map(|settings| settings.backend.kind) {
+        Some(BackendKind::RocksDb) => "rocksdb",
+        _ => "hashmap",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f5_1_the_backend_has_the_name_that_it_is_chosen_by() {
+        let check = |chosen: Option<&str>, want: &str| {
+            let pairs = chosen.map(|kind| ("state.backend.type".to_owned(), kind.to_owned()));
+            let level = millrace_dataflow::RuntimeLevel::Flink1_18;
+            let settings = RuntimeSettings::parse(&pairs.into_iter().collect(), level).ok();
+            assert_eq!(state_backend(settings.as_ref()), want);
+        };
+        check(None, "hashmap");
+        check(Some("hashmap"), "hashmap");
+        check(Some("rocksdb"), "rocksdb");
+    }
 
     #[test]
     fn percentiles_are_values_that_occurred() {

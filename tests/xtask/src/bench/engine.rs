@@ -43,13 +43,27 @@ pub fn run(
     parallelism: u16,
     (backend, options): (&str, &Options),
 ) -> Result<Measured, String> {
+    let own = [("state.backend.type", backend), ("restart-strategy.type", "none")];
+    let settings: Vec<_> = own.into_iter().chain(options.settings()).collect();
+    run_with(program, work, script, parallelism, &settings)
+}
+
+/// [`run`] with these settings.
+///
+/// # Errors
+/// As those of [`run`].
+pub fn run_with(
+    program: &Path,
+    work: &Path,
+    script: &Script,
+    parallelism: u16,
+    settings: &[(&str, &str)],
+) -> Result<Measured, String> {
     let place = work.join("ours");
     drop(fs::remove_dir_all(&place));
     let text = script.text(script.events, &place.join("out"));
-    let own = [("state.backend.type", backend), ("restart-strategy.type", "none")];
-    let settings: Vec<_> = own.into_iter().chain(options.settings()).collect();
     let begun = now();
-    let engine = Engine::start(program, &place, &text, parallelism, &settings)?;
+    let engine = Engine::start(program, &place, &text, parallelism, settings)?;
     engine.wait_for_end(&place)?;
     let wall_s = begun.elapsed().as_secs_f64();
     let (cpu_s, peak_mib) = usage(engine.child.id())?;
