@@ -8,6 +8,7 @@ pub(crate) mod choice;
 pub(crate) mod context;
 pub(crate) mod field;
 pub(crate) mod logic;
+mod runs;
 pub(crate) mod scope;
 
 use arrow::array::ArrayRef;

@@ -10,6 +10,7 @@ mod clocks;
 mod collections;
 mod comparisons;
 mod conditions;
+mod date_format_columns;
 mod extremes;
 mod json;
 mod language;
