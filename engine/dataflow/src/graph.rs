@@ -13,6 +13,7 @@ use crate::catalog::ChangelogMode;
 pub use crate::correlate::Correlate;
 use crate::expression::Expression;
 use crate::level::RuntimeLevel;
+pub use crate::local_aggregate::{LocalGroupAggregate, PARTIAL};
 pub use crate::mini_batch::{MiniBatch, MiniBatchMode};
 pub use crate::over::{Over, OverFrame};
 use crate::source::ScanSpec;
@@ -120,6 +121,7 @@ pub enum Operator {
     WindowJoin(WindowJoin),
     WindowRank(WindowRank),
     GroupAggregate(GroupAggregate),
+    LocalGroupAggregate(LocalGroupAggregate),
     IntervalJoin(IntervalJoin),
     Join(Join),
     Rank(Rank),
@@ -301,6 +303,9 @@ pub struct GroupAggregate {
     pub state_ttl_ms: i64,
     /// `None`: every change is emitted.
     pub mini_batch: Option<MiniBatch>,
+    /// The input is what [`LocalGroupAggregate`]s with these aggregates give out: the
+    /// keys, then BYTES. Such an operator works in mini-batches.
+    pub merges: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -462,6 +467,8 @@ pub struct ChangelogNormalize {
     pub keys: Vec<usize>,
     pub emit_update_before: bool,
     pub state_ttl_ms: i64,
+    /// `None`: every change is emitted.
+    pub mini_batch: Option<MiniBatch>,
 }
 
 /// Brings the changes of a sink's primary key into order (row B12.22). Never emits -U.

@@ -14,6 +14,7 @@ pub mod expression;
 pub mod graph;
 pub mod key_group;
 pub mod level;
+mod local_aggregate;
 pub mod message;
 mod mini_batch;
 mod over;

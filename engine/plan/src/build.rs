@@ -216,8 +216,8 @@ impl Builder<'_, '_> {
                 self.window_assign(rel, input, window, wanted)?
             }
             RelNode::WindowAggregate { .. } => self.window_aggregate(rel, wanted)?,
-            RelNode::Aggregate { input, keys, calls } => {
-                self.aggregate(rel, input, keys, calls, wanted)?
+            RelNode::Aggregate { input, keys, calls, state_ttl_ms } => {
+                self.aggregate(rel, input, (keys, calls, *state_ttl_ms), wanted)?
             }
             RelNode::IntervalJoin(join) => self.interval_join(rel, join, wanted)?,
             RelNode::RegularJoin(join) => self.join(rel, join, wanted)?,
@@ -370,8 +370,7 @@ impl Builder<'_, '_> {
         &mut self,
         rel: &Rel,
         input: &Rel,
-        keys: &[usize],
-        calls: &[AggregateCall],
+        (keys, calls, state_ttl_ms): (&[usize], &[AggregateCall], Option<i64>),
         wanted: &[usize],
     ) -> Built<Native> {
         let mut calls_wanted = wanted_calls(keys.len(), calls, wanted);
@@ -387,6 +386,7 @@ impl Builder<'_, '_> {
         let operator = PhysicalOperator::GroupAggregate {
             keys: moved_all(keys, &needed),
             calls: kept.iter().map(|call| moved_call(call, &needed)).collect(),
+            state_ttl_ms,
         };
         let output = pick(&rel.schema, &columns);
         Ok(Native { node: self.node(operator, vec![node], output, rel.span), columns })

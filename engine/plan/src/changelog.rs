@@ -9,6 +9,7 @@ use millrace_sql::Problem;
 use crate::build::Built;
 use crate::names;
 use crate::physical::{PhysicalOperator, Plan};
+use crate::two_phase;
 
 /// What a node's output holds beside inserts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ fn produced(
     kinds: &[Kinds],
     connectors: &dyn ConnectorCatalog,
 ) -> Built<Kinds> {
-    let input = union(plan, index, kinds);
+    let input = union(plan, two_phase::first_phase(plan, index), kinds);
     let node = &plan.nodes[index];
     let everything = Kinds { update: true, delete: true };
     Ok(match &node.operator {
@@ -98,10 +99,14 @@ fn produced(
             let mode = connectors.changelog_mode(&table.spec, TableUsage::Source);
             Kinds { update: mode.update_after, delete: mode.delete }
         }
-        PhysicalOperator::GroupAggregate { calls, .. } if calls.is_empty() => {
+        PhysicalOperator::LocalGroupAggregate { .. } => Kinds::default(),
+        PhysicalOperator::GroupAggregate { calls, .. }
+        | PhysicalOperator::GlobalGroupAggregate { calls, .. }
+            if calls.is_empty() =>
+        {
             Kinds { update: !input.is_insert_only(), delete: !input.is_insert_only() }
         }
-        PhysicalOperator::GroupAggregate { .. } => {
+        PhysicalOperator::GroupAggregate { .. } | PhysicalOperator::GlobalGroupAggregate { .. } => {
             Kinds { update: true, delete: !input.is_insert_only() }
         }
         PhysicalOperator::Rank { order, .. } if order.is_empty() && input.is_insert_only() => {

@@ -8,8 +8,8 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
 use millrace_dataflow::graph::{
     ChangelogNormalize, Correlate, Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join,
-    Node, NotNullPolicy, Operator, Over, Rank, SinkMaterialize, SinkOperator, SourceOperator,
-    TemporalJoin, TemporalSort, WatermarkSpec, WindowAggregate, WindowJoin,
+    LocalGroupAggregate, Node, NotNullPolicy, Operator, Over, Rank, SinkMaterialize, SinkOperator,
+    SourceOperator, TemporalJoin, TemporalSort, WatermarkSpec, WindowAggregate, WindowJoin,
 };
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::source::ScanSpec;
@@ -29,6 +29,7 @@ use crate::physical::{
     PhysicalIntervalJoin, PhysicalJoin, PhysicalNode, PhysicalOperator, PhysicalWindowJoin, Plan,
 };
 use crate::sink_shuffle;
+use crate::two_phase::{self, Strategy};
 
 /// Rows a source puts into one batch at most.
 const BATCH_ROWS: usize = 1024;
@@ -112,7 +113,7 @@ impl Lowering<'_> {
     }
 
     fn retracts(&self, index: usize) -> bool {
-        let node = &self.plan.nodes[index];
+        let node = &self.plan.nodes[two_phase::first_phase(self.plan, index)];
         node.inputs.iter().any(|input| !self.changelog.kinds[*input].is_insert_only())
     }
 
@@ -157,14 +158,28 @@ impl Lowering<'_> {
                 Operator::WindowJoin(self.window_join(node, join)?)
             }
             PhysicalOperator::WindowRank(rank) => Operator::WindowRank(rank.clone()),
-            PhysicalOperator::GroupAggregate { keys, calls } => {
+            PhysicalOperator::LocalGroupAggregate { keys, calls } => {
+                let mini_batch = self.mini_batches.of(index).ok_or_else(|| {
+                    Problem::new(node.span, "an aggregation in two phases needs mini-batches")
+                })?;
+                Operator::LocalGroupAggregate(LocalGroupAggregate {
+                    keys: keys.clone(),
+                    aggregates: calls.clone(),
+                    retracts: self.retracts(index),
+                    mini_batch,
+                    adaptive: Strategy::of(self.settings) == Strategy::Auto,
+                })
+            }
+            PhysicalOperator::GroupAggregate { keys, calls, state_ttl_ms: of_hint }
+            | PhysicalOperator::GlobalGroupAggregate { keys, calls, state_ttl_ms: of_hint } => {
                 Operator::GroupAggregate(GroupAggregate {
                     keys: keys.clone(),
                     aggregates: calls.clone(),
                     retracts: self.retracts(index),
                     emit_update_before,
-                    state_ttl_ms,
+                    state_ttl_ms: of_hint.unwrap_or(state_ttl_ms),
                     mini_batch: self.mini_batches.of(index),
+                    merges: two_phase::first_phase(self.plan, index) != index,
                 })
             }
             PhysicalOperator::IntervalJoin(join) => {
@@ -214,6 +229,7 @@ impl Lowering<'_> {
                     keys: keys.clone(),
                     emit_update_before,
                     state_ttl_ms,
+                    mini_batch: self.mini_batches.of(index),
                 })
             }
             PhysicalOperator::SinkMaterialize { keys, upsert_key } => {
@@ -453,6 +469,7 @@ pub(crate) fn distribution(operator: &PhysicalOperator, input: usize) -> Option<
     match operator {
         PhysicalOperator::WindowAggregate { keys, .. }
         | PhysicalOperator::GroupAggregate { keys, .. }
+        | PhysicalOperator::GlobalGroupAggregate { keys, .. }
         | PhysicalOperator::Deduplicate { keys, .. }
         | PhysicalOperator::ChangelogNormalize { keys }
         | PhysicalOperator::SinkMaterialize { keys, .. } => Some(keys.clone()),

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::names;
 use crate::physical::{PhysicalOperator, Plan};
 use crate::render;
+use crate::two_phase::first_phase;
 
 /// One id for each node of the plan.
 pub(crate) fn operator_ids(plan: &Plan) -> Vec<OperatorId> {
@@ -51,7 +52,10 @@ fn role(operator: &PhysicalOperator) -> &'static str {
         PhysicalOperator::WindowAggregate { .. } => "window-aggregate",
         PhysicalOperator::WindowJoin(_) => "window-join",
         PhysicalOperator::WindowRank(_) => "window-rank",
-        PhysicalOperator::GroupAggregate { .. } => "group-aggregate",
+        PhysicalOperator::GroupAggregate { .. } | PhysicalOperator::GlobalGroupAggregate { .. } => {
+            "group-aggregate"
+        }
+        PhysicalOperator::LocalGroupAggregate { .. } => "local-group-aggregate",
         PhysicalOperator::IntervalJoin(_) => "interval-join",
         PhysicalOperator::Join(_) => "join",
         PhysicalOperator::Rank { .. } => "rank",
@@ -113,6 +117,8 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
     match &node.operator {
         PhysicalOperator::WindowAggregate { keys, .. }
         | PhysicalOperator::GroupAggregate { keys, .. }
+        | PhysicalOperator::LocalGroupAggregate { keys, .. }
+        | PhysicalOperator::GlobalGroupAggregate { keys, .. }
         | PhysicalOperator::Deduplicate { keys, .. }
         | PhysicalOperator::ChangelogNormalize { keys }
         | PhysicalOperator::SinkMaterialize { keys, .. } => of(keys, 0),
@@ -168,7 +174,8 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
             }
         }
         PhysicalOperator::WindowAggregate { keys, calls, .. }
-        | PhysicalOperator::GroupAggregate { keys, calls } => {
+        | PhysicalOperator::LocalGroupAggregate { keys, calls }
+        | PhysicalOperator::GroupAggregate { keys, calls, .. } => {
             match column.checked_sub(keys.len()) {
                 None => below(0, keys[column]),
                 Some(at) => match calls.get(at) {
@@ -177,6 +184,8 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
                 },
             }
         }
+        // Column for column what the first phase is of.
+        PhysicalOperator::GlobalGroupAggregate { .. } => below(0, column),
         PhysicalOperator::IntervalJoin(_)
         | PhysicalOperator::Join(_)
         | PhysicalOperator::TemporalJoin(_)
@@ -258,11 +267,12 @@ pub(crate) fn state_layout(
             all_types(input(0)),
             if rank.latest_first { "last" } else { "first" }
         ),
-        PhysicalOperator::GroupAggregate { keys, calls } => format!(
-            "keys=[{}]; aggregates=[{}]; retracts={retracts}{ttl}",
-            types(input(0), keys),
-            aggregates(plan, index, calls)
-        ),
+        PhysicalOperator::GroupAggregate { state_ttl_ms, .. }
+        | PhysicalOperator::GlobalGroupAggregate { state_ttl_ms, .. } => {
+            let has_ttl = state_ttl_ms.map_or(has_ttl, |ms| ms > 0);
+            let ttl = if has_ttl { "; ttl=yes" } else { "" };
+            format!("{}; retracts={retracts}{ttl}", group_text(plan, first_phase(plan, index)))
+        }
         PhysicalOperator::IntervalJoin(join) => format!(
             "join={:?}; keys=[{}]; left=[{}]; right=[{}]; time={}; bounds=[{} ms, {} ms]",
             join.kind,
@@ -330,6 +340,7 @@ pub(crate) fn state_layout(
         // Whether the rows were emitted.
         PhysicalOperator::Values(rows) => format!("rows={}", rows.len()),
         PhysicalOperator::Calc { .. }
+        | PhysicalOperator::LocalGroupAggregate { .. }
         | PhysicalOperator::WindowAssign(_)
         | PhysicalOperator::Correlate { .. }
         | PhysicalOperator::Union
@@ -368,6 +379,20 @@ fn all_types(schema: &Schema) -> String {
 
 fn type_text(root: &TypeRoot) -> String {
     root.to_string().replace(" NOT NULL", "")
+}
+
+// Of what takes the rows themselves: the layout does not depend on the phases.
+fn group_text(plan: &Plan, index: usize) -> String {
+    let node = &plan.nodes[index];
+    let input = &plan.nodes[node.inputs[0]].output;
+    match &node.operator {
+        PhysicalOperator::GroupAggregate { keys, calls, .. }
+        | PhysicalOperator::LocalGroupAggregate { keys, calls } => {
+            let (keys, calls) = (types(input, keys), aggregates(plan, index, calls));
+            format!("keys=[{keys}]; aggregates=[{calls}]")
+        }
+        _ => String::new(),
+    }
 }
 
 fn aggregates(

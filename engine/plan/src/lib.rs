@@ -26,6 +26,7 @@ mod physical;
 mod render;
 mod sink_materialize;
 mod sink_shuffle;
+mod two_phase;
 mod upsert_keys;
 mod upsert_source;
 
@@ -142,6 +143,7 @@ fn plan_job(
     let plan = build::build(inserts, select, &context, &sources)?;
     let changelog = changelog::infer(&plan, connectors, script.level)?;
     let plan = sink_materialize::added(plan, &changelog, connectors, &script.settings);
+    let plan = two_phase::split(plan, &script.settings);
     let changelog = changelog::infer(&plan, connectors, script.level)?;
     let mini_batches = mini_batch::infer(&plan, &script.settings)?;
     let lowering = graph::Lowering {

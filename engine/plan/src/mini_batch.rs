@@ -103,6 +103,11 @@ pub(crate) fn infer(plan: &Plan, settings: &BTreeMap<String, String>) -> Built<M
     Ok(all)
 }
 
+/// Whether the job works in mini-batches.
+pub(crate) fn is_enabled(settings: &BTreeMap<String, String>) -> bool {
+    is_on(settings, ENABLED)
+}
+
 fn is_on(settings: &BTreeMap<String, String>, key: &str) -> bool {
     settings.get(key).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
@@ -118,7 +123,10 @@ fn missing(key: &str, example: &str) -> Problem {
 /// wall clock has one row to tell of, which it need not hold back.
 fn gathers(operator: &PhysicalOperator, settings: &BTreeMap<String, String>) -> bool {
     match operator {
-        PhysicalOperator::GroupAggregate { .. } => true,
+        PhysicalOperator::GroupAggregate { .. }
+        | PhysicalOperator::LocalGroupAggregate { .. }
+        | PhysicalOperator::GlobalGroupAggregate { .. }
+        | PhysicalOperator::ChangelogNormalize { .. } => true,
         PhysicalOperator::Deduplicate { time: WindowTime::Proctime, keep, .. } => {
             *keep == Keep::Last
         }

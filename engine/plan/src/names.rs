@@ -1,5 +1,6 @@
 //! Operators as Flink's plans show them.
 
+mod phases;
 mod windows;
 
 use millrace_dataflow::Schema;
@@ -43,9 +44,13 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
             let group_by = group_by(keys, input);
             format!("WindowAggregate({group_by}window=[{window}], select=[{}])", select.join(", "))
         }
-        PhysicalOperator::GroupAggregate { keys, calls } => {
+        PhysicalOperator::GroupAggregate { keys, calls, .. } => {
             let select = aggregate_select(keys, calls, input, output).join(", ");
             format!("GroupAggregate({}select=[{select}])", group_by(keys, input))
+        }
+        PhysicalOperator::LocalGroupAggregate { keys, calls } => phases::local(keys, calls, input),
+        PhysicalOperator::GlobalGroupAggregate { keys, calls, .. } => {
+            phases::global(keys, calls, input, output)
         }
         PhysicalOperator::IntervalJoin(join) => {
             let right = &plan.nodes[node.inputs[1]].output;

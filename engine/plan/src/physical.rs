@@ -56,6 +56,20 @@ pub(crate) enum PhysicalOperator {
     GroupAggregate {
         keys: Vec<usize>,
         calls: Vec<AggregateCall>,
+        /// From a hint; else the job's.
+        state_ttl_ms: Option<i64>,
+    },
+    /// The first of two phases.
+    LocalGroupAggregate {
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+    },
+    /// Over the first phase, whose columns the keys are; the calls' arguments are those
+    /// of the first phase.
+    GlobalGroupAggregate {
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+        state_ttl_ms: Option<i64>,
     },
     IntervalJoin(Box<PhysicalIntervalJoin>),
     Join(Box<PhysicalJoin>),

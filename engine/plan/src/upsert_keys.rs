@@ -39,7 +39,10 @@ fn of_node(plan: &Plan, index: usize, known: &[Vec<Key>]) -> Vec<Key> {
             let picks: Vec<Option<usize>> = project.iter().map(expressions::column_of).collect();
             projected(&input(0), &picks)
         }
-        PhysicalOperator::GroupAggregate { keys, .. } => vec![(0..keys.len()).collect()],
+        PhysicalOperator::GroupAggregate { keys, .. }
+        | PhysicalOperator::GlobalGroupAggregate { keys, .. } => {
+            vec![(0..keys.len()).collect()]
+        }
         PhysicalOperator::WindowAggregate { keys, calls, properties, .. } => {
             let first = keys.len() + calls.len();
             let bounds = first..first + properties.len();
@@ -78,6 +81,7 @@ fn of_node(plan: &Plan, index: usize, known: &[Vec<Key>]) -> Vec<Key> {
         | PhysicalOperator::Collect => input(0),
         PhysicalOperator::Values(_)
         | PhysicalOperator::WindowAssign(_)
+        | PhysicalOperator::LocalGroupAggregate { .. }
         | PhysicalOperator::IntervalJoin(_)
         | PhysicalOperator::WindowJoin(_)
         | PhysicalOperator::Correlate { .. }

@@ -147,6 +147,8 @@ pub enum RelNode {
         input: Box<Rel>,
         keys: Vec<usize>,
         calls: Vec<AggregateCall>,
+        /// From a hint; else the job's.
+        state_ttl_ms: Option<i64>,
     },
     IntervalJoin(Box<IntervalJoinRel>),
     RegularJoin(Box<RegularJoinRel>),

@@ -44,11 +44,11 @@ const KNOWN: &[(&str, Value)] = &[
     ("table.exec.uid.generation", OneOf(&["PLAN_ONLY", "ALWAYS", "DISABLED"])),
     ("table.exec.uid.format", Text),
     ("table.exec.simplify-operator-name-enabled", Boolean),
-    // Accepted: an aggregate has one phase whatever this says, with the same results.
     ("table.optimizer.agg-phase-strategy", OneOf(&["AUTO", "TWO_PHASE", "ONE_PHASE"])),
-    // Accepted: splitting distinct values by bucket spreads a hot key over subtasks of a
-    // state backend on disk; in memory one lookup serves all calls over a column, and the
-    // results are the same.
+    // Accepted, and the plan stays as it is: splitting distinct values by bucket spreads
+    // the state of a hot key over subtasks. Here the first of two phases sends each
+    // distinct value of a mini-batch once, and one lookup serves all calls over a column.
+    // The results are the same.
     ("table.optimizer.distinct-agg.split.enabled", Boolean),
     ("table.optimizer.distinct-agg.split.bucket-num", Integer(1)),
     ("table.optimizer.non-deterministic-update.strategy", OneOf(&["IGNORE", "TRY_RESOLVE"])),

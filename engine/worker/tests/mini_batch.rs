@@ -22,6 +22,19 @@ SET 'table.exec.mini-batch.size' = '1000';";
 
 /// What a SELECT over `t (k, v, ts)` gives, in any order.
 async fn check(settings: &str, query: &str, expected: &[&str]) {
+    let mut seen = rows(settings, query).await;
+    seen.sort();
+    assert_eq!(seen, expected, "{query}");
+}
+
+/// What the one row of a global aggregate is in the end.
+async fn check_last(settings: &str, query: &str, expected: &str) {
+    let seen = rows(settings, query).await;
+    let last = seen.last().map(|row| row.trim_start_matches(['+', 'I', 'U']));
+    assert_eq!(last, Some(expected), "{query}: {seen:?}");
+}
+
+async fn rows(settings: &str, query: &str) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("rows.csv"), ROWS).unwrap();
     let script = format!(
@@ -52,15 +65,26 @@ async fn check(settings: &str, query: &str, expected: &[&str]) {
     })
     .unwrap();
     job.wait().await.unwrap();
-    let mut seen = seen.lock().unwrap().clone();
-    seen.sort();
-    assert_eq!(seen, expected, "{query}");
+    seen.lock().unwrap().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f1_2_groups_tell_of_their_net_change_at_the_end_of_input() {
     let query = "SELECT k, SUM(v), COUNT(DISTINCT v) FROM t GROUP BY k";
     check(ON, query, &["+I[a, 10, 4]", "+I[b, 12, 2]", "+I[c, 9, 1]"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f2_1_the_phases_of_an_aggregation_change_no_result() {
+    let of_rows = "SELECT k, SUM(v), COUNT(DISTINCT v), MAX(v) FROM t GROUP BY k";
+    let of_updates = "SELECT COUNT(*), SUM(s), MIN(s), COUNT(DISTINCT n) FROM
+         (SELECT k, SUM(v) AS s, COUNT(*) AS n FROM t GROUP BY k)";
+    for strategy in ["AUTO", "TWO_PHASE", "ONE_PHASE"] {
+        let on = format!("{ON} SET 'table.optimizer.agg-phase-strategy' = '{strategy}';");
+        check(&on, of_rows, &["+I[a, 10, 4, 4]", "+I[b, 12, 2, 7]", "+I[c, 9, 1, 9]"]).await;
+        // The second phases of the inner aggregate may end one after another.
+        check_last(&on, of_updates, "[3, 31, 9, 3]").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use datafusion_expr::ColumnarValue;
 use datafusion_physical_expr::PhysicalExpr;
 use millrace_dataflow::EvalError;
 
+use super::runs;
 use super::scope::{Caches, Env, Scope};
 use super::{node_identity, to_array, to_datafusion};
 use crate::functions::columns;
@@ -99,6 +100,12 @@ impl CallExpr {
         {
             return Ok(array);
         }
+        if let Some(pattern) = self.one_pattern(&columns)
+            && let Some(step_ms) = runs::step_ms(&pattern)
+        {
+            let made = runs::formatted(&columns[0].array, &pattern, step_ms, run, &mut scope);
+            return made.map_err(|error| self.named(&error));
+        }
         let readers: Vec<(Reader<'_>, bool)> =
             columns.iter().map(|c| (Reader::new(c.array.as_ref()), c.constant)).collect();
         let mut results = Vec::with_capacity(batch.num_rows());
@@ -118,6 +125,19 @@ impl CallExpr {
             results.push(value);
         }
         Ok(build(results, &self.env.result))
+    }
+
+    /// Of a DATE_FORMAT that formats a column.
+    fn one_pattern(&self, columns: &[Column]) -> Option<String> {
+        let [times, pattern] = columns else { return None };
+        let is_column = !times.constant && pattern.constant && runs::takes(&times.array);
+        if self.name != "DATE_FORMAT" || !is_column || pattern.array.is_null(0) {
+            return None;
+        }
+        match Reader::new(pattern.array.as_ref()).get(0) {
+            Value::String(text) => Some(text.to_string()),
+            _ => None,
+        }
     }
 
     fn named(&self, error: &EvalError) -> datafusion_common::DataFusionError {

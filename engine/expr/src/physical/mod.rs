@@ -10,6 +10,7 @@ pub(crate) mod context;
 pub(crate) mod field;
 pub(crate) mod logic;
 pub(crate) mod narrow;
+mod runs;
 pub(crate) mod scope;
 
 use arrow::array::ArrayRef;

@@ -11,6 +11,7 @@ mod collections;
 mod columns;
 mod comparisons;
 mod conditions;
+mod date_format_columns;
 mod extremes;
 mod json;
 mod language;

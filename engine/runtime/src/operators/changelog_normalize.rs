@@ -6,9 +6,13 @@
 //! deletion of an unknown key sends nothing. -U is not looked at: the kept row says the
 //! same.
 //!
+//! In mini-batches a key says what became of it since the last one: see [`mini_batch`].
+//!
 //! Source of the rule: Flink `ProcTimeDeduplicateKeepLastRowFunction` over a changelog.
 //!
 //! State: table 0, one entry a key: key -> last write, row.
+
+mod mini_batch;
 
 use std::sync::Arc;
 
@@ -18,6 +22,7 @@ use millrace_dataflow::graph::ChangelogNormalize as Config;
 use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row;
 
+use self::mini_batch::Pending;
 use super::keys::KeyTable;
 use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{Picks, Shape};
@@ -37,6 +42,8 @@ pub struct ChangelogNormalize {
     /// Of the kept rows.
     held_bytes: usize,
     ttl: Ttl,
+    /// In mini-batches: the keys that changed and were not told of.
+    pending: Option<Pending>,
 }
 
 /// What a batch changes: source 0 of the picks is the input, source 1 the kept rows
@@ -66,6 +73,7 @@ impl ChangelogNormalize {
             kept: Vec::new(),
             held_bytes: 0,
             ttl: Ttl::new(config.state_ttl_ms),
+            pending: config.mini_batch.map(Pending::new),
         }
     }
 
@@ -160,6 +168,9 @@ impl Operator for ChangelogNormalize {
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
+        if self.pending.is_some() {
+            return self.take_in(batch, ctx, out);
+        }
         let rows = batch.num_rows();
         let Changes { picks, before } = self.changes(&batch, ctx);
         if !picks.rows.is_empty() {
@@ -169,11 +180,48 @@ impl Operator for ChangelogNormalize {
         Ok(())
     }
 
+    fn on_watermark(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        match &self.pending {
+            Some(pending) if pending.filling.ends_at(ctx.watermark) => self.give_out(ctx, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn next_processing_timer(&self) -> Option<i64> {
+        self.pending.as_ref().and_then(|pending| pending.filling.due_ms())
+    }
+
+    fn on_processing_time(
+        &mut self,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        match &self.pending {
+            Some(pending) if pending.filling.is_due(ctx) => self.give_out(ctx, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn flush(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.give_out(ctx, out)
+    }
+
+    fn on_end(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        self.give_out(ctx, out)
+    }
+
     fn snapshot(
         &mut self,
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
+        if self.pending.as_ref().is_some_and(|pending| !pending.is_empty()) {
+            return Err(self.shape.failed("a snapshot before its mini-batch was given out"));
+        }
         snapshot_all(self, ctx, writer);
         Ok(())
     }
@@ -243,6 +291,10 @@ impl Pageable for ChangelogNormalize {
     fn memory_bytes(&self) -> usize {
         let of_slots = self.keys.slab.live() * (KEPT_BYTES + self.ttl.slot_bytes());
         self.keys.memory_bytes() + of_slots + self.held_bytes
+    }
+
+    fn is_pinned(&self, slot: u32) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.holds(slot))
     }
 
     fn changes_what_it_touches(&self) -> bool {

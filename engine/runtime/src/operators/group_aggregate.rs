@@ -11,6 +11,8 @@
 //!
 //! State: table 0, one entry a group: key -> rows in the group, last write, aggregates.
 
+mod global;
+pub mod local;
 mod mini_batch;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
@@ -18,10 +20,10 @@ use arrow::compute::{filter_record_batch, kernels::cmp::distinct};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use millrace_dataflow::graph::GroupAggregate as Config;
 use millrace_dataflow::{Batch, RowKind, Schema};
-use millrace_state::row;
+use millrace_state::row::{self, EncodedRows};
 
 use self::mini_batch::Pending;
-use super::aggregate::{Calls, Steps, Traced};
+use super::aggregate::{Calls, Partials, Steps, Traced};
 use super::calc::filter_kinds;
 use super::keys::KeyTable;
 use super::paged::capture::Captured;
@@ -43,6 +45,8 @@ pub struct GroupAggregate {
     ttl: Ttl,
     /// In mini-batches: the groups that changed and were not told of.
     pending: Option<Pending>,
+    /// The input is partial results.
+    partials: Option<Partials>,
 }
 
 /// What the rows of a batch do to their groups.
@@ -69,15 +73,17 @@ impl GroupAggregate {
         let shape = Shape::new(name, output);
         let calls =
             Calls::new(&config.aggregates, config.retracts).map_err(|error| shape.failed(error))?;
+        let partials = config.merges.then(|| Partials::new(&config.aggregates, config.retracts));
         Ok(GroupAggregate {
-            shape,
             keys: config.keys.clone(),
             emit_update_before: config.emit_update_before,
             calls,
             groups: KeyTable::default(),
             counts: Vec::new(),
             ttl: Ttl::new(config.state_ttl_ms),
-            pending: config.mini_batch.map(Pending::new),
+            pending: config.mini_batch.map(|mini_batch| Pending::new(mini_batch, config.merges)),
+            partials: partials.transpose().map_err(|error| shape.failed(error))?,
+            shape,
         })
     }
 
@@ -96,38 +102,17 @@ impl GroupAggregate {
     }
 
     fn plan(&mut self, batch: &Batch, ctx: &OperatorContext) -> Plan {
-        let ints = int_keys(batch, &self.keys);
-        let mut keys = None;
+        let mut lookups = Lookups::new(batch, &self.keys);
         let mut plan = Plan::with_capacity(batch.num_rows());
         for row in 0..batch.num_rows() {
             let adds = batch.kind(row).is_accumulate();
-            let known = ints.and_then(|ints| self.groups.slab.ints.find(ints[row]));
-            let found = known.map(|slot| (slot, false)).or_else(|| {
-                let keys = keys
-                    .get_or_insert_with(|| row::encode_column_subset(&batch.record, &self.keys));
-                let found = self.find(keys.row(row), adds);
-                if let (Some((slot, _)), Some(ints)) = (found, ints) {
-                    self.groups.slab.ints.insert(ints[row], slot);
-                }
-                found
-            });
-            match found {
+            match lookups.find(&mut self.groups, &self.keys, row, adds) {
                 Some((slot, is_new)) if adds => self.plan_add(&mut plan, slot, is_new, ctx),
                 Some((slot, _)) if self.plan_retract(&mut plan, slot, ctx) => {}
                 _ => plan.ignored.push(row),
             }
         }
         plan
-    }
-
-    /// The group's slot and whether it is new; one that is not there is made when a row
-    /// `adds` to it.
-    fn find(&mut self, key: &[u8], adds: bool) -> Option<(u32, bool)> {
-        let hash = row::hash(key);
-        match adds {
-            true => Some(self.groups.find_or_insert(hash, key)),
-            false => self.groups.find(hash, key).map(|slot| (slot, false)),
-        }
     }
 
     fn plan_add(&mut self, plan: &mut Plan, slot: u32, is_new: bool, ctx: &OperatorContext) {
@@ -277,6 +262,54 @@ impl Plan {
         self.fresh.push(fresh);
         self.dies.push(dies);
         self.accumulate.push(accumulate);
+    }
+}
+
+/// The groups of a batch's rows.
+struct Lookups<'a> {
+    batch: &'a Batch,
+    ints: Option<&'a [i64]>,
+    /// Made when a row needs them.
+    keys: Option<EncodedRows>,
+}
+
+impl<'a> Lookups<'a> {
+    fn new(batch: &'a Batch, columns: &[usize]) -> Lookups<'a> {
+        Lookups { batch, ints: int_keys(batch, columns), keys: None }
+    }
+
+    /// The group's slot and whether it is new; one that is not there is made when the
+    /// row `adds` to it.
+    #[inline]
+    fn find(
+        &mut self,
+        groups: &mut KeyTable,
+        columns: &[usize],
+        row: usize,
+        adds: bool,
+    ) -> Option<(u32, bool)> {
+        let known = self.ints.and_then(|ints| groups.slab.ints.find(ints[row]));
+        known.map(|slot| (slot, false)).or_else(|| self.find_bytes(groups, columns, row, adds))
+    }
+
+    fn find_bytes(
+        &mut self,
+        groups: &mut KeyTable,
+        columns: &[usize],
+        row: usize,
+        adds: bool,
+    ) -> Option<(u32, bool)> {
+        let record = &self.batch.record;
+        let keys = self.keys.get_or_insert_with(|| row::encode_column_subset(record, columns));
+        let (key, hash) = (keys.row(row), row::hash(keys.row(row)));
+        let found = match adds {
+            true => Some(groups.find_or_insert(hash, key)),
+            false => groups.find(hash, key).map(|slot| (slot, false)),
+        };
+        if let (Some((slot, _)), Some(ints)) = (found, self.ints) {
+            groups.slab.ints.insert(ints[row], slot);
+        }
+        found
     }
 }
 

@@ -11,11 +11,24 @@ pub struct Filling {
     config: MiniBatch,
     rows: usize,
     due_ms: Option<i64>,
+    /// How long after a multiple of the latency it ends.
+    lag_ms: i64,
 }
+
+/// At most so long after the first phase of an aggregation the second one ends its
+/// mini-batch: what was given out to it has come by then.
+const MOST_LAG_MS: i64 = 100;
 
 impl Filling {
     pub fn new(config: MiniBatch) -> Filling {
-        Filling { config, rows: 0, due_ms: None }
+        Filling { config, rows: 0, due_ms: None, lag_ms: 0 }
+    }
+
+    /// Of the operator that takes what others give out at the ends of such mini-batches:
+    /// it does not wait a whole latency more.
+    pub fn after_others(config: MiniBatch) -> Filling {
+        let lag_ms = (config.latency_ms / 10).clamp(0, MOST_LAG_MS);
+        Filling { lag_ms, ..Filling::new(config) }
     }
 
     /// The rows of a batch that still go into this mini-batch, which they may fill, and
@@ -30,8 +43,9 @@ impl Filling {
 
     pub fn add(&mut self, rows: usize, ctx: &OperatorContext) {
         self.rows += rows;
-        let config = self.config;
-        self.due_ms.get_or_insert_with(|| config.end_ms(ctx.processing_time_ms));
+        let (config, lag_ms) = (self.config, self.lag_ms);
+        let now_ms = ctx.processing_time_ms;
+        self.due_ms.get_or_insert_with(|| config.end_ms(now_ms - lag_ms).saturating_add(lag_ms));
     }
 
     /// Rows taken in since the last end.

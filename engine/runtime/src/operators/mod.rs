@@ -59,6 +59,10 @@ pub fn create(
         graph::Operator::GroupAggregate(config) => {
             paged(group_aggregate::GroupAggregate::new(config, output, name)?, name)
         }
+        graph::Operator::LocalGroupAggregate(config) => {
+            let input = &input_schemas[0];
+            Box::new(group_aggregate::local::LocalGroupAggregate::new(config, input, output, name)?)
+        }
         graph::Operator::WindowAggregate(config) if is_session(config) => {
             let input = &input_schemas[0];
             Box::new(window::session::SessionAggregate::new(config, input, output, name)?)

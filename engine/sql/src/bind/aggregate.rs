@@ -95,6 +95,8 @@ pub(super) struct Grouping {
     legacy: Option<LegacyWindow>,
     /// Of GROUPING SETS, over the expanded input.
     expansion: Option<Expansion>,
+    /// What a STATE_TTL hint says of the table that is grouped (row B7.11).
+    pub state_ttl_ms: Option<i64>,
 }
 
 /// A window in GROUP BY, before TVFs (section B.4).
@@ -120,7 +122,7 @@ pub(super) struct PendingCall {
 
 impl Grouping {
     pub(super) fn new(keys: Vec<TypedExpr>, legacy: Option<LegacyWindow>) -> Grouping {
-        Grouping { keys, calls: Vec::new(), legacy, expansion: None }
+        Grouping { keys, calls: Vec::new(), legacy, expansion: None, state_ttl_ms: None }
     }
 
     /// `keys` are what the clauses name; the expansion says where they are.
@@ -129,7 +131,7 @@ impl Grouping {
         legacy: Option<LegacyWindow>,
         expansion: Expansion,
     ) -> Grouping {
-        Grouping { keys, calls: Vec::new(), legacy, expansion: Some(expansion) }
+        Grouping { expansion: Some(expansion), ..Grouping::new(keys, legacy) }
     }
 
     // The keys, and the number of the set behind them.
@@ -271,7 +273,13 @@ impl Grouping {
                 let legacy = self.legacy.is_some();
                 window_aggregate(input, &keys, calls, window, legacy, span)
             }
-            None => Ok(group_aggregate(input, keys, calls, span)),
+            None => {
+                let mut rel = group_aggregate(input, keys, calls, span);
+                if let RelNode::Aggregate { state_ttl_ms, .. } = &mut rel.node {
+                    *state_ttl_ms = self.state_ttl_ms;
+                }
+                Ok(rel)
+            }
         }
     }
 }
@@ -457,7 +465,8 @@ pub(super) fn group_aggregate(
         keys.iter().map(|key| input.schema.fields[*key].clone().with_time(TimeAttribute::None));
     let call_fields = call_fields(&calls);
     let schema = Schema::new(key_fields.chain(call_fields).collect());
-    Rel::new(RelNode::Aggregate { input: Box::new(input), keys, calls }, schema, span)
+    let node = RelNode::Aggregate { input: Box::new(input), keys, calls, state_ttl_ms: None };
+    Rel::new(node, schema, span)
 }
 
 fn call_fields(calls: &[AggregateCall]) -> impl Iterator<Item = Field> {

@@ -48,8 +48,9 @@ impl CommonTables {
         CommonTables { tables: self.tables.clone(), state_ttl }
     }
 
-    // A hint speaks of tables by name: of a join's side when that is one table alone.
-    fn ttl_of(&self, side: &Scope) -> Option<i64> {
+    /// A hint speaks of tables by name: of a join's side, and of what is grouped, when that
+    /// is one table alone.
+    pub(super) fn ttl_of(&self, side: &Scope) -> Option<i64> {
         let [relation] = side.relations.as_slice() else { return None };
         let name = relation.name.last()?;
         self.state_ttl.iter().find(|ttl| ttl.name == *name).map(|ttl| ttl.ms)
@@ -156,11 +157,6 @@ impl Binder<'_> {
         let is_ttl = |hint: &&Hint| hint.name.text.eq_ignore_ascii_case("STATE_TTL");
         let mut all = Vec::new();
         for hint in select.hints.iter().filter(is_ttl) {
-            if select.group_by.is_some() {
-                let message = "the STATE_TTL hint of a query with GROUP BY is not offered yet";
-                return Err(Problem::new(hint.name.span, message)
-                    .with_hint("put the join into a subquery, or set 'table.exec.state.ttl'"));
-            }
             for option in &hint.options {
                 let span = option.key.span;
                 let ms = parse_duration_ms(&option.value.value).map_err(|error| {

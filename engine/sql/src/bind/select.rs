@@ -48,6 +48,9 @@ impl Binder<'_> {
         let input = self.filtered_input(select, input, &scope, common, &context)?;
         let mut shape = Shape { scope: &scope, context: &context, grouping: None };
         let input = self.group(select, input, &mut shape)?;
+        if let Some(grouping) = &mut shape.grouping {
+            grouping.state_ttl_ms = common.ttl_of(&scope);
+        }
         let list = shape.list(select, &input)?;
         shape.finish(select, tail, input, list)
     }

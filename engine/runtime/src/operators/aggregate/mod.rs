@@ -10,6 +10,7 @@ mod average;
 mod blob;
 mod collect;
 mod count;
+mod deltas;
 mod distinct;
 mod distinct_ints;
 mod encoded;
@@ -17,6 +18,7 @@ mod extreme;
 mod fold;
 mod lag;
 mod list_agg;
+mod partial;
 mod sum;
 mod value;
 mod variance;
@@ -31,6 +33,7 @@ use distinct::DistinctValues;
 use distinct_ints::DistinctInts;
 pub use distinct_ints::spread;
 pub use fold::{Accumulator, Steps, Traced};
+pub use partial::{Partials, Received};
 
 /// Why an aggregate cannot be made or its state not be read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -167,8 +170,13 @@ impl Calls {
 
     /// Adds the state of slot `from[i]` to that of slot `to[i]`.
     pub fn merge(&mut self, from: &[u32], to: &[u32]) {
+        self.merge_some(from, to, |_| true);
+    }
+
+    /// The same for some of the calls.
+    fn merge_some(&mut self, from: &[u32], to: &[u32], which: impl Fn(usize) -> bool) {
         let news: Vec<Vec<_>> = self.1.iter_mut().map(|set| set.merge(from, to)).collect();
-        for call in &mut self.0 {
+        for (_, call) in self.0.iter_mut().enumerate().filter(|(at, _)| which(*at)) {
             match (&mut call.distinct, call.shared) {
                 (Some(distinct), _) => distinct.merge(from, to, call.accumulator.as_mut()),
                 (None, Some((set, number))) => {
@@ -216,18 +224,30 @@ impl Calls {
     /// The columns are not what [`Calls::save`] gives.
     pub fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError> {
         let mut rest = columns;
-        for call in &mut self.0 {
-            let (own, after) = rest.split_at(call.accumulator.saved_types().len());
-            call.accumulator.load(slots, own)?;
+        for at in 0..self.0.len() {
+            let own = self.0[at].accumulator.saved_types().len();
+            let (own, after) = rest.split_at(own + usize::from(self.0[at].is_distinct()));
+            self.load_call(at, slots, own)?;
             rest = after;
-            if let Some(distinct) = &mut call.distinct {
-                distinct.load(slots, &rest[0])?;
-                rest = &rest[1..];
-            }
-            if let Some((set, number)) = call.shared {
-                self.1[set].load(slots, number, &rest[0])?;
-                rest = &rest[1..];
-            }
+        }
+        Ok(())
+    }
+
+    /// The columns of one call.
+    fn load_call(
+        &mut self,
+        at: usize,
+        slots: &[u32],
+        columns: &[ArrayRef],
+    ) -> Result<(), AggregateError> {
+        let call = &mut self.0[at];
+        let (own, rest) = columns.split_at(call.accumulator.saved_types().len());
+        call.accumulator.load(slots, own)?;
+        if let Some(distinct) = &mut call.distinct {
+            distinct.load(slots, &rest[0])?;
+        }
+        if let Some((set, number)) = call.shared {
+            self.1[set].load(slots, number, &rest[0])?;
         }
         Ok(())
     }

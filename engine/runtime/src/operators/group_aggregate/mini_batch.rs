@@ -40,9 +40,11 @@ struct First {
 }
 
 impl Pending {
-    pub fn new(config: MiniBatch) -> Pending {
+    /// `merges`: its input comes in mini-batches, too.
+    pub fn new(config: MiniBatch, merges: bool) -> Pending {
+        let filling = if merges { Filling::after_others } else { Filling::new };
         Pending {
-            filling: Filling::new(config),
+            filling: filling(config),
             slots: Vec::new(),
             is_in: Vec::new(),
             existed: Vec::new(),
@@ -101,10 +103,27 @@ impl GroupAggregate {
 
     /// Whether the mini-batch is full now.
     fn apply(&mut self, batch: Batch, ctx: &OperatorContext) -> Result<bool, OperatorError> {
+        if self.partials.is_some() {
+            return self.apply_partials(batch, ctx);
+        }
         let rows = batch.num_rows();
         let (batch, plan) = self.planned(batch, ctx)?;
+        let is_full = self.remember(&batch, &plan, rows, ctx)?;
+        self.calls.update(&batch.record, &plan.steps(&batch));
+        Ok(is_full)
+    }
+
+    /// Keeps what the groups showed before their first row of the mini-batch; whether it
+    /// is full now.
+    pub(super) fn remember(
+        &mut self,
+        batch: &Batch,
+        plan: &Plan,
+        rows: usize,
+        ctx: &OperatorContext,
+    ) -> Result<bool, OperatorError> {
         let Some(pending) = &mut self.pending else { return Ok(false) };
-        let first = pending.first(&plan, self.groups.slab.capacity());
+        let first = pending.first(plan, self.groups.slab.capacity());
         if !first.rows.is_empty() {
             let at = UInt32Array::from(first.rows.clone());
             let keys = self.keys.iter().map(|&key| take(batch.record.column(key), &at, None));
@@ -114,9 +133,7 @@ impl GroupAggregate {
             pending.add(first, before);
         }
         pending.filling.add(rows, ctx);
-        let is_full = pending.filling.is_full();
-        self.calls.update(&batch.record, &plan.steps(&batch));
-        Ok(is_full)
+        Ok(pending.filling.is_full())
     }
 
     /// Ends the mini-batch.

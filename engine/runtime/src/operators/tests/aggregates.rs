@@ -15,12 +15,12 @@ use super::naive::{Dice, KeyedTable};
 use super::stage::{Spec, Stage, check};
 use super::text::{data_type, schema};
 
-const COLUMNS: &str = "k STRING, t TINYINT, i INT, b BIGINT, d DOUBLE, n DECIMAL(10,2), s STRING, c BOOLEAN, \
+pub(super) const COLUMNS: &str = "k STRING, t TINYINT, i INT, b BIGINT, d DOUBLE, n DECIMAL(10,2), s STRING, c BOOLEAN, \
      at TIMESTAMP(3)";
 const ARGUMENTS: [(usize, &str); 5] =
     [(1, "TINYINT"), (2, "INT"), (3, "BIGINT"), (4, "DOUBLE"), (5, "DECIMAL(10,2)")];
 
-fn row(dice: &mut Dice, at: i64) -> Vec<String> {
+pub(super) fn row(dice: &mut Dice, at: i64) -> Vec<String> {
     let key = ["a", "b", "c", "NULL"][dice.roll(4) as usize].to_owned();
     let mut value = |text: String| if dice.one_in(5) { "NULL".to_owned() } else { text };
     let mut small = Dice::new(at as u64 + 1);
@@ -42,7 +42,7 @@ fn row(dice: &mut Dice, at: i64) -> Vec<String> {
 }
 
 /// All functions over all the types they take.
-fn calls() -> Vec<AggregateCall> {
+pub(super) fn calls() -> Vec<AggregateCall> {
     let mut calls = vec![call(F::CountStar, None, "BIGINT")];
     for argument in ARGUMENTS {
         let same = argument.1;
@@ -85,21 +85,21 @@ fn calls() -> Vec<AggregateCall> {
 /// The rows that are there. A retraction takes a row, but what a function that looks
 /// at the order loses is the earliest equal value: the changelog does not say which.
 #[derive(Default)]
-struct Live {
-    rows: Vec<Vec<String>>,
+pub(super) struct Live {
+    pub(super) rows: Vec<Vec<String>>,
     /// Values of a group and column in order of arrival.
     ordered: BTreeMap<(String, usize), Vec<String>>,
 }
 
 impl Live {
-    fn add(&mut self, row: Vec<String>) {
+    pub(super) fn add(&mut self, row: Vec<String>) {
         for (at, value) in row.iter().enumerate().filter(|(_, value)| *value != "NULL") {
             self.ordered.entry((row[0].clone(), at)).or_default().push(value.clone());
         }
         self.rows.push(row);
     }
 
-    fn take(&mut self, index: usize) -> Vec<String> {
+    pub(super) fn take(&mut self, index: usize) -> Vec<String> {
         let row = self.rows.remove(index);
         for (at, value) in row.iter().enumerate().filter(|(_, value)| *value != "NULL") {
             let values = self.ordered.get_mut(&(row[0].clone(), at)).expect("added before");
@@ -227,7 +227,7 @@ fn output(calls: &[AggregateCall]) -> Schema {
     Schema::new(fields)
 }
 
-fn spec(calls: &[AggregateCall], retracts: bool) -> Spec {
+pub(super) fn spec(calls: &[AggregateCall], retracts: bool) -> Spec {
     Spec {
         node: Node::GroupAggregate(GroupAggregate {
             keys: vec![0],
@@ -236,6 +236,7 @@ fn spec(calls: &[AggregateCall], retracts: bool) -> Spec {
             emit_update_before: true,
             state_ttl_ms: 0,
             mini_batch: None,
+            merges: false,
         }),
         inputs: vec![schema(COLUMNS)],
         output: output(calls),
@@ -285,14 +286,17 @@ fn compare(seed: u64, calls: &[AggregateCall], retracts: bool, mini_batches: boo
     }
 }
 
-fn gathering(mut spec: Spec, rows: usize) -> Spec {
+pub(super) fn gathering(mut spec: Spec, rows: usize) -> Spec {
     if let Node::GroupAggregate(config) = &mut spec.node {
         config.mini_batch = Some(mini_batch(rows, MiniBatchMode::ProcTime));
     }
     spec
 }
 
-fn recomputed(calls: &[AggregateCall], live: &Live) -> BTreeMap<Vec<String>, Vec<String>> {
+pub(super) fn recomputed(
+    calls: &[AggregateCall],
+    live: &Live,
+) -> BTreeMap<Vec<String>, Vec<String>> {
     let mut groups = BTreeMap::<String, Vec<Vec<String>>>::new();
     for row in &live.rows {
         groups.entry(row[0].clone()).or_default().push(row.clone());

@@ -38,6 +38,7 @@ fn spec(change: impl FnOnce(&mut GroupAggregate)) -> Spec {
         emit_update_before: true,
         state_ttl_ms: 0,
         mini_batch: None,
+        merges: false,
     };
     change(&mut config);
     let keys = config.keys.clone();

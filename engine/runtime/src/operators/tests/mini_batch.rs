@@ -25,6 +25,7 @@ fn groups(rows: usize, mode: MiniBatchMode, state_ttl_ms: i64) -> Spec {
             emit_update_before: true,
             state_ttl_ms,
             mini_batch: Some(mini_batch(rows, mode)),
+            merges: false,
         }),
         inputs: vec![schema("k STRING, v INT")],
         output: schema("k STRING, s INT"),

@@ -24,6 +24,7 @@ mod stage;
 mod temporal_join;
 mod temporal_sort;
 pub mod text;
+mod two_phase;
 mod window_aggregate;
 mod window_join;
 mod window_rank;

@@ -198,6 +198,7 @@ fn counts() -> Node {
         emit_update_before: false,
         state_ttl_ms: 0,
         mini_batch: None,
+        merges: false,
     })
 }
 

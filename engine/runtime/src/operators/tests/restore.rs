@@ -38,6 +38,7 @@ fn specs() -> Vec<Spec> {
                 emit_update_before: true,
                 state_ttl_ms: 50,
                 mini_batch: None,
+                merges: false,
             }),
             &aggregated,
         ),

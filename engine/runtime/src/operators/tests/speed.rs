@@ -105,6 +105,7 @@ fn speed() {
         emit_update_before: true,
         state_ttl_ms: 0,
         mini_batch: None,
+        merges: false,
     });
     let rank = Node::Rank(Rank {
         partition: vec![0],

@@ -101,6 +101,7 @@ fn group(keys: &[usize], aggregates: Vec<AggregateCall>) -> GroupAggregate {
         emit_update_before: true,
         state_ttl_ms: 0,
         mini_batch: None,
+        merges: false,
     }
 }
 

@@ -112,6 +112,7 @@ fn nodes() -> Vec<(&'static str, Node, &'static str)> {
         emit_update_before: true,
         state_ttl_ms: 0,
         mini_batch: None,
+        merges: false,
     });
     let deduplicate = |keep| {
         Node::Deduplicate(Deduplicate {
