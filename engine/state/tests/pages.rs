@@ -45,6 +45,17 @@ fn scanned(store: &mut dyn PageStore, group: u16, prefix: &[u8]) -> Vec<(Vec<u8>
     found
 }
 
+/// At most so many pages from a key on.
+fn walked(store: &mut dyn PageStore, group: u16, from: &[u8], most: usize) -> Vec<Vec<u8>> {
+    let mut found = vec![];
+    let mut visit = |key: &[u8], value: &[u8]| {
+        found.push([key, value].concat());
+        found.len() < most
+    };
+    store.walk(KeyGroup(group), from, &mut visit).unwrap();
+    found
+}
+
 /// Every key of the universe, one by one and all at once.
 fn check_reads(store: &mut dyn PageStore, model: &mut dyn PageStore, keys: &[(u16, Vec<u8>)]) {
     let mut wanted = BTreeMap::new();
@@ -182,6 +193,11 @@ proptest! {
             for prefix in [vec![], vec![1], vec![2, 2, 2], vec![9]] {
                 prop_assert_eq!(
                     scanned(store, group, &prefix), scanned(&mut model, group, &prefix));
+                for most in [1, 3, 1000] {
+                    prop_assert_eq!(
+                        walked(store, group, &prefix, most),
+                        walked(&mut model, group, &prefix, most));
+                }
             }
         }
         // Whatever came later, what was frozen is as it was.

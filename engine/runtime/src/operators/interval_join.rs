@@ -29,14 +29,16 @@ use millrace_dataflow::{Batch, Schema};
 use millrace_state::row::{self, EncodedRows};
 
 use super::keys::KeyTable;
+use super::paged::{Pageable, Put, snapshot_all};
 use super::progress::Progress;
 use super::shape::{BATCH_ROWS, Shape, eval_context};
-use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const PROGRESS: u8 = 2;
 /// Bytes of the number of arrival before the key: one BIGINT value.
 const ARRIVAL_BYTES: usize = 9;
+/// Deadlines of rows that are gone, beside two for each that is not.
+const MOST_STALE: usize = 1024;
 
 pub struct IntervalJoin {
     shape: Shape,
@@ -63,6 +65,8 @@ struct Side {
     of_key: Vec<Vec<(i64, u32)>>,
     /// Kept rows by the watermark that closes their interval.
     by_deadline: BTreeMap<i64, Vec<u32>>,
+    /// Deadlines of rows that were dropped from memory, about.
+    stale: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -71,6 +75,8 @@ struct Kept {
     time_ms: i64,
     arrival: i64,
     matched: bool,
+    /// Else the place is free.
+    is_live: bool,
     row: Box<[u8]>,
 }
 
@@ -93,10 +99,17 @@ impl Side {
             free: Vec::new(),
             of_key: Vec::new(),
             by_deadline: BTreeMap::new(),
+            stale: 0,
         }
     }
 
-    fn keep(&mut self, kept: Kept, deadline_ms: i64) {
+    /// The watermark that closes the interval of a row.
+    fn deadline_ms(&self, time_ms: i64) -> i64 {
+        time_ms.saturating_add(self.open_for_ms)
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        let deadline_ms = self.deadline_ms(kept.time_ms);
         let (key, time) = (kept.key as usize, kept.time_ms);
         self.held_bytes += kept.bytes();
         let id = match self.free.pop() {
@@ -134,7 +147,13 @@ impl Side {
         let open = self.by_deadline.split_off(&progress_ms);
         let closed = std::mem::replace(&mut self.by_deadline, open);
         let mut rows = Vec::new();
-        for id in closed.into_values().flatten() {
+        let closed =
+            closed.into_iter().flat_map(|(at, ids)| ids.into_iter().map(move |id| (at, id)));
+        for (deadline_ms, id) in closed {
+            let kept = &self.rows[id as usize];
+            if !kept.is_live || self.deadline_ms(kept.time_ms) != deadline_ms {
+                continue;
+            }
             let kept = std::mem::take(&mut self.rows[id as usize]);
             self.free.push(id);
             self.held_bytes -= kept.bytes();
@@ -146,6 +165,35 @@ impl Side {
 }
 
 impl Side {
+    /// Drops the rows of a key from memory.
+    fn drop_key(&mut self, key: u32) {
+        let Some(rows) = self.of_key.get_mut(key as usize) else { return };
+        for (_, id) in std::mem::take(rows) {
+            let kept = std::mem::take(&mut self.rows[id as usize]);
+            self.held_bytes -= kept.bytes();
+            self.free.push(id);
+            self.stale += 1;
+        }
+    }
+
+    /// Makes the deadlines anew when most of them are of rows that are gone.
+    fn drop_stale(&mut self) {
+        if self.stale < MOST_STALE + 2 * (self.rows.len() - self.free.len()) {
+            return;
+        }
+        self.stale = 0;
+        self.by_deadline.clear();
+        for (id, kept) in self.rows.iter().enumerate().filter(|(_, kept)| kept.is_live) {
+            let deadline_ms = kept.time_ms.saturating_add(self.open_for_ms);
+            self.by_deadline.entry(deadline_ms).or_default().push(id as u32);
+        }
+    }
+
+    /// The rows of a key, by time.
+    fn rows_of(&self, key: u32) -> &[(i64, u32)] {
+        self.of_key.get(key as usize).map_or(&[], Vec::as_slice)
+    }
+
     /// Takes a closed row out of its key's rows, and all that close with it: they are
     /// the first ones.
     fn forget(&mut self, closed: &Kept, progress_ms: i64) {
@@ -227,7 +275,7 @@ impl IntervalJoin {
         }
     }
 
-    fn key_columns(&self, side: usize) -> &[usize] {
+    fn columns_of_key(&self, side: usize) -> &[usize] {
         if side == 0 { &self.config.left_keys } else { &self.config.right_keys }
     }
 
@@ -237,7 +285,7 @@ impl IntervalJoin {
         batch: Batch,
         ctx: &OperatorContext,
     ) -> Result<Arrived, OperatorError> {
-        let columns = self.key_columns(side);
+        let columns = self.columns_of_key(side);
         let keys = row::encode_column_subset(&batch.record, columns);
         let hashes = row::hashes(&keys);
         let mut no_key = vec![false; batch.num_rows()];
@@ -263,6 +311,7 @@ impl IntervalJoin {
             }
             let key = self.keys.find(arrived.hashes[row], arrived.keys.row(row));
             let Some(key) = key else { continue };
+            self.keys.mark_read(key);
             let (first, last) = self.bounds(arrived.side, arrived.times[row]);
             for (_, id) in self.sides[1 - arrived.side].between(key, first, last) {
                 pairs.rows.push(row as u32);
@@ -291,7 +340,11 @@ impl IntervalJoin {
         for (at, (&row, &id)) in pairs.rows.iter().zip(&pairs.kept).enumerate() {
             if mask.as_ref().is_none_or(|mask| mask.value(at)) {
                 arrived.matched[row as usize] = true;
-                other.rows[id as usize].matched = true;
+                let kept = &mut other.rows[id as usize];
+                if other.outer && !kept.matched {
+                    self.keys.mark_dirty(kept.key);
+                }
+                kept.matched = true;
             }
         }
         let record = match &mask {
@@ -358,10 +411,11 @@ impl IntervalJoin {
                 continue;
             }
             let key = self.keys.find_or_insert(arrived.hashes[row], arrived.keys.row(row)).0;
+            self.keys.mark_used(key);
             let arrival = self.arrivals;
             self.arrivals += 1;
-            let kept = Kept { key, time_ms, arrival, matched, row: encoded.row(row).into() };
-            self.sides[side].keep(kept, last);
+            let row = encoded.row(row).into();
+            self.sides[side].keep(Kept { key, time_ms, arrival, matched, is_live: true, row });
         }
         unmatched
     }
@@ -398,7 +452,9 @@ impl IntervalJoin {
             }
             for kept in closed {
                 let used = self.sides.iter().any(|side| side.has_key(kept.key));
-                if !used && self.keys.find_slot(kept.key) {
+                if used {
+                    self.keys.mark_dirty(kept.key);
+                } else if self.keys.find_slot(kept.key) {
                     self.keys.remove(kept.key);
                 }
             }
@@ -453,39 +509,13 @@ impl Operator for IntervalJoin {
         firsts.map(|(deadline, _)| deadline.saturating_add(1)).min()
     }
 
-    fn state_bytes(&self) -> StateBytes {
-        let rows: usize = self.sides.iter().map(|side| side.held_bytes).sum();
-        StateBytes::in_memory(self.keys.memory_bytes() + rows)
-    }
-
     fn snapshot(
         &mut self,
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        self.progress.save(PROGRESS, ctx, writer);
-        for (table, side) in self.sides.iter().enumerate() {
-            let kept: Vec<&Kept> =
-                side.by_deadline.values().flatten().map(|&id| &side.rows[id as usize]).collect();
-            let arrivals = Int64Array::from_iter_values(kept.iter().map(|kept| kept.arrival));
-            let times = Int64Array::from_iter_values(kept.iter().map(|kept| kept.time_ms));
-            let matched: Vec<bool> = kept.iter().map(|kept| kept.matched).collect();
-            let rows = BinaryArray::from_iter_values(kept.iter().map(|kept| &*kept.row));
-            let prefixes = row::encode(&[Arc::new(arrivals)]);
-            let values = row::encode(&[
-                Arc::new(times),
-                Arc::new(BooleanArray::from(matched)),
-                Arc::new(rows),
-            ]);
-            for (at, kept) in kept.iter().enumerate() {
-                writer.put(StateEntry {
-                    key_group: Some(self.keys.slab.group(kept.key, ctx.max_parallelism)),
-                    table: table as u8,
-                    key: [prefixes.row(at), self.keys.slab.key(kept.key)].concat(),
-                    value: values.row(at).to_vec(),
-                });
-            }
-        }
+        self.save_progress(ctx, writer);
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -496,15 +526,103 @@ impl Operator for IntervalJoin {
     ) -> Result<(), OperatorError> {
         let (progress, entries): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.table == PROGRESS);
-        self.progress = Progress::load(&progress, &self.shape)?;
+        if !progress.is_empty() {
+            self.progress = Progress::load(&progress, &self.shape)?;
+        }
         let mut restored = self.read(&entries)?;
         restored.sort_by_key(|(_, kept)| kept.arrival);
         for (side, kept) in restored {
-            self.arrivals = self.arrivals.max(kept.arrival + 1);
-            let (_, last) = self.bounds(side, kept.time_ms);
-            self.sides[side].keep(kept, last);
+            self.arrivals = self.arrivals.max(kept.arrival.saturating_add(1));
+            self.sides[side].keep(kept);
         }
         Ok(())
+    }
+}
+
+impl Pageable for IntervalJoin {
+    fn table(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+
+    fn key_columns(&self, input: usize) -> &[usize] {
+        self.columns_of_key(input)
+    }
+
+    fn prefix_bytes(&self) -> usize {
+        ARRIVAL_BYTES
+    }
+
+    fn progress_table(&self) -> Option<u8> {
+        Some(PROGRESS)
+    }
+
+    fn save_progress(&self, ctx: &OperatorContext, writer: &mut dyn StateWriter) {
+        self.progress.save(PROGRESS, ctx, writer);
+    }
+
+    fn has_timers(&self) -> bool {
+        true
+    }
+
+    /// Just behind the first deadline.
+    fn due_ms(&self, slot: u32) -> Option<i64> {
+        let first = |side: &Side| Some(side.deadline_ms(side.rows_of(slot).first()?.0));
+        self.sides.iter().filter_map(first).min().map(|deadline| deadline.saturating_add(1))
+    }
+
+    fn goes_by_clock(&self) -> bool {
+        self.is_proctime()
+    }
+
+    fn marks_what_it_uses(&self) -> bool {
+        true
+    }
+
+    fn changes_what_it_touches(&self) -> bool {
+        false
+    }
+
+    fn save(&self, slots: &[u32], _: &OperatorContext, put: &mut Put<'_>) {
+        for (table, side) in self.sides.iter().enumerate() {
+            let of_slot = |at: usize| {
+                side.rows_of(slots[at]).iter().map(move |(_, id)| (at, &side.rows[*id as usize]))
+            };
+            let kept: Vec<(usize, &Kept)> = (0..slots.len()).flat_map(of_slot).collect();
+            let arrivals = Int64Array::from_iter_values(kept.iter().map(|(_, kept)| kept.arrival));
+            let times = Int64Array::from_iter_values(kept.iter().map(|(_, kept)| kept.time_ms));
+            let matched: Vec<bool> = kept.iter().map(|(_, kept)| kept.matched).collect();
+            let rows = BinaryArray::from_iter_values(kept.iter().map(|(_, kept)| &*kept.row));
+            let prefixes = row::encode(&[Arc::new(arrivals)]);
+            let values = row::encode(&[
+                Arc::new(times),
+                Arc::new(BooleanArray::from(matched)),
+                Arc::new(rows),
+            ]);
+            for (row, (at, _)) in kept.iter().enumerate() {
+                put(*at, table as u8, prefixes.row(row), values.row(row));
+            }
+        }
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            self.sides.iter_mut().for_each(|side| side.drop_key(slot));
+            self.keys.evict(slot);
+        }
+        self.sides.iter_mut().for_each(Side::drop_stale);
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let rows: usize = self.sides.iter().map(|side| side.held_bytes).sum();
+        self.keys.memory_bytes() + rows
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        None
     }
 }
 
@@ -537,6 +655,7 @@ impl IntervalJoin {
                 time_ms: columns[0].as_primitive::<Int64Type>().value(at),
                 arrival: arrivals[0].as_primitive::<Int64Type>().value(at),
                 matched: columns[1].as_boolean().value(at),
+                is_live: true,
                 row: rows.value(at).into(),
             };
             (usize::from(entries[at].table), kept)

@@ -154,6 +154,11 @@ impl KeyIndex {
         }
     }
 
+    /// The slot's key must not be there.
+    pub fn insert(&mut self, slab: &KeySlab, slot: u32) {
+        self.table.insert_unique(slab.hash(slot), slot, |held| slab.hash(*held));
+    }
+
     pub fn contains(&self, slab: &KeySlab, slot: u32) -> bool {
         self.table.find(slab.hash(slot), |held| *held == slot).is_some()
     }

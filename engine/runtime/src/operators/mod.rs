@@ -65,7 +65,7 @@ pub fn create(
         }
         graph::Operator::WindowAggregate(config) if is_session(config) => {
             let input = &input_schemas[0];
-            Box::new(window::session::SessionAggregate::new(config, input, output, name)?)
+            paged(window::session::SessionAggregate::new(config, input, output, name)?, name)
         }
         graph::Operator::WindowJoin(config) => {
             Box::new(window::join::WindowJoin::new(config, input_schemas, output, name)?)
@@ -78,7 +78,7 @@ pub fn create(
             Box::new(window::aggregate::WindowAggregate::new(config, input, output, name)?)
         }
         graph::Operator::IntervalJoin(config) => {
-            Box::new(interval_join::IntervalJoin::new(config, input_schemas, output, name))
+            paged(interval_join::IntervalJoin::new(config, input_schemas, output, name), name)
         }
         graph::Operator::Join(config) => {
             paged(join::Join::new(config, input_schemas, output, name), name)
@@ -102,7 +102,7 @@ pub fn create(
             paged(sink_materialize::SinkMaterialize::new(config, output, name), name)
         }
         graph::Operator::TemporalJoin(config) => {
-            Box::new(temporal_join::TemporalJoin::new(config, input_schemas, output, name))
+            paged(temporal_join::TemporalJoin::new(config, input_schemas, output, name), name)
         }
         graph::Operator::TemporalSort(config) => {
             Box::new(temporal_sort::TemporalSort::new(config, output, name)?)

@@ -12,6 +12,12 @@ const DIRTY: u8 = 4;
 /// The store has a page of the key.
 const STORED: u8 = 8;
 
+/// The store has no timer of the slot.
+const NO_TIMER: i64 = i64::MIN;
+
+/// A key that died: its hash, its bytes, and the time of its timer in the store.
+pub type DeadTimer = (u64, Vec<u8>, i64);
+
 /// One byte a slot, and the hand of the clock that looks for slots to drop.
 #[derive(Debug, Default)]
 pub struct Residency {
@@ -19,6 +25,10 @@ pub struct Residency {
     hand: usize,
     /// Keys whose page must be removed from the store.
     dead: KeyTable,
+    /// By slot, the time for which the store has a timer; empty when there are none.
+    timers: Vec<i64>,
+    /// Keys whose timer must be removed from the store.
+    dead_timers: Vec<DeadTimer>,
 }
 
 impl Residency {
@@ -34,6 +44,20 @@ impl Residency {
             self.dead.find_or_insert(hash, key);
         }
         self.flags[slot as usize] = 0;
+        if let Some(time_ms) = self.replace_timer(slot, None) {
+            self.dead_timers.push((hash, key.to_vec(), time_ms));
+        }
+    }
+
+    /// The time that was noted before.
+    fn replace_timer(&mut self, slot: u32, timer: Option<i64>) -> Option<i64> {
+        if self.timers.len() <= slot as usize {
+            timer?;
+            self.timers.resize(slot as usize + 1, NO_TIMER);
+        }
+        let timer = timer.unwrap_or(NO_TIMER);
+        let before = std::mem::replace(&mut self.timers[slot as usize], timer);
+        (before != NO_TIMER).then_some(before)
     }
 
     fn has(&self, slot: u32, flag: u8) -> bool {
@@ -91,6 +115,29 @@ impl KeyTable {
         }
     }
 
+    /// A slot is used and changed; nothing happens in a table without pages.
+    pub fn mark_used(&mut self, slot: u32) {
+        if let Some(residency) = &mut self.residency {
+            residency.set(slot, USED | DIRTY);
+        }
+    }
+
+    /// A slot is used and not changed; nothing happens in a table without pages.
+    pub fn mark_read(&mut self, slot: u32) {
+        if let Some(residency) = &mut self.residency {
+            residency.set(slot, USED);
+        }
+    }
+
+    /// The store has a timer of the slot for this time, and none for the one before.
+    pub fn set_timer(&mut self, slot: u32, timer: Option<i64>) -> Option<i64> {
+        self.tracked_mut().replace_timer(slot, timer)
+    }
+
+    pub fn take_dead_timers(&mut self) -> Vec<DeadTimer> {
+        std::mem::take(&mut self.tracked_mut().dead_timers)
+    }
+
     pub fn touch(&mut self, slot: u32, dirty: bool) {
         self.tracked_mut().set(slot, if dirty { USED | DIRTY } else { USED });
     }
@@ -141,7 +188,9 @@ impl KeyTable {
 
     /// Takes the slot out; its page stays.
     pub fn evict(&mut self, slot: u32) {
-        self.tracked_mut().flags[slot as usize] = 0;
+        let residency = self.tracked_mut();
+        residency.flags[slot as usize] = 0;
+        residency.replace_timer(slot, None);
         self.index.remove(&self.slab, slot);
         self.slab.release(slot);
     }
@@ -151,9 +200,9 @@ impl KeyTable {
         self.tracked().dead.find(hash, key).is_some()
     }
 
-    /// How many pages wait for their removal.
+    /// How many pages and timers wait for their removal.
     pub fn dead(&self) -> usize {
-        self.tracked().dead.slab.live()
+        self.tracked().dead.slab.live() + self.tracked().dead_timers.len()
     }
 
     /// Hashes and keys of the pages to remove.
@@ -164,9 +213,11 @@ impl KeyTable {
 
     /// About what the table itself takes.
     pub fn memory_bytes(&self) -> usize {
-        let dead =
-            self.residency.as_ref().map_or(0, |residency| residency.dead.slab.memory_bytes());
-        self.slab.memory_bytes() + dead
+        let of_residency = self.residency.as_ref().map_or(0, |residency| {
+            let timer = size_of::<DeadTimer>() + 16;
+            residency.dead.slab.memory_bytes() + residency.dead_timers.len() * timer
+        });
+        self.slab.memory_bytes() + of_residency
     }
 }
 

@@ -31,14 +31,16 @@ use millrace_dataflow::{Batch, RowKind, Schema};
 use millrace_state::row;
 
 use super::keys::KeyTable;
+use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::{BATCH_ROWS, Shape, eval_context};
-use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const LEFT: u8 = 0;
 const VERSIONS: u8 = 1;
 /// Bytes of the number before the key: one BIGINT value.
 const NUMBER_BYTES: usize = 9;
+/// Times of keys that are gone, beside two for each that is not.
+const MOST_STALE: usize = 1024;
 
 pub struct TemporalJoin {
     shape: Shape,
@@ -48,10 +50,11 @@ pub struct TemporalJoin {
     keys: KeyTable,
     /// What is known of each slot's key.
     known: Vec<Known>,
-    /// Left rows by time.
-    waiting: BTreeMap<i64, Vec<Waiting>>,
-    /// Keys that get a version at a time.
+    /// Keys of which a left row leaves at a time, or that get a version then; of those
+    /// that are not in memory any more, too.
     changing: BTreeMap<i64, Vec<u32>>,
+    /// Places in it of keys that were dropped from memory, about.
+    stale: usize,
     /// Of waiting rows and versions.
     held_bytes: usize,
     arrivals: i64,
@@ -61,16 +64,15 @@ pub struct TemporalJoin {
 struct Known {
     /// By time; each is valid until the next. `None`: deleted.
     versions: Vec<(i64, Option<Arc<[u8]>>)>,
-    waiting: u32,
+    /// Left rows in order of arrival.
+    waiting: Vec<Waiting>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     arrival: i64,
-    /// `None`: NULL in the key, so it meets nothing.
-    key: Option<u32>,
-    hash: u64,
-    key_bytes: Box<[u8]>,
+    /// One with NULL in it never has versions.
+    key: u32,
     time_ms: i64,
     kind: RowKind,
     row: Box<[u8]>,
@@ -79,7 +81,7 @@ struct Waiting {
 impl Waiting {
     /// About what it takes in memory.
     fn bytes(&self) -> usize {
-        size_of::<Waiting>() + 16 + self.key_bytes.len() + self.row.len()
+        size_of::<Waiting>() + 16 + 8 + self.row.len()
     }
 }
 
@@ -118,7 +120,7 @@ impl Known {
     }
 
     fn is_unused(&self) -> bool {
-        self.versions.is_empty() && self.waiting == 0
+        self.versions.is_empty() && self.waiting.is_empty()
     }
 }
 
@@ -134,8 +136,8 @@ impl TemporalJoin {
             right_types: types(&inputs[1]),
             keys: KeyTable::default(),
             known: Vec::new(),
-            waiting: BTreeMap::new(),
             changing: BTreeMap::new(),
+            stale: 0,
             held_bytes: 0,
             arrivals: 0,
         }
@@ -146,6 +148,7 @@ impl TemporalJoin {
         if self.known.len() <= slot as usize {
             self.known.resize_with(slot as usize + 1, Known::default);
         }
+        self.keys.mark_used(slot);
         slot
     }
 
@@ -160,28 +163,18 @@ impl TemporalJoin {
             if no_key[at] && self.config.kind == JoinKind::Inner {
                 continue;
             }
-            let key = (!no_key[at]).then(|| self.slot(hashes[at], keys.row(at)));
-            let waiting = Waiting {
-                arrival: self.arrivals,
-                key,
-                hash: hashes[at],
-                key_bytes: if key.is_none() { keys.row(at).into() } else { Box::default() },
-                time_ms,
-                kind: batch.kind(at),
-                row: rows.row(at).into(),
-            };
+            let key = self.slot(hashes[at], keys.row(at));
+            let (arrival, kind) = (self.arrivals, batch.kind(at));
             self.arrivals += 1;
-            self.add_waiting(waiting);
+            self.add_waiting(Waiting { arrival, key, time_ms, kind, row: rows.row(at).into() });
         }
         Ok(())
     }
 
     fn add_waiting(&mut self, waiting: Waiting) {
-        if let Some(key) = waiting.key {
-            self.known[key as usize].waiting += 1;
-        }
         self.held_bytes += waiting.bytes();
-        self.waiting.entry(waiting.time_ms).or_default().push(waiting);
+        self.changing.entry(waiting.time_ms).or_default().push(waiting.key);
+        self.known[waiting.key as usize].waiting.push(waiting);
     }
 
     fn change(&mut self, batch: &Batch) -> Result<(), OperatorError> {
@@ -215,7 +208,7 @@ impl TemporalJoin {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         let met: Vec<Option<&Arc<[u8]>>> =
-            due.iter().map(|row| self.known[row.key? as usize].valid_at(row.time_ms)).collect();
+            due.iter().map(|row| self.known[row.key as usize].valid_at(row.time_ms)).collect();
         let mut rows: Vec<usize> = (0..due.len()).collect();
         if self.config.kind == JoinKind::Inner {
             rows.retain(|&at| met[at].is_some());
@@ -304,24 +297,28 @@ impl TemporalJoin {
     }
 
     fn leave(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
-        let mut due: Vec<Waiting> =
-            upto(&mut self.waiting, ctx.watermark.0).into_values().flatten().collect();
+        let touched: BTreeSet<u32> =
+            upto(&mut self.changing, ctx.watermark.0).into_values().flatten().collect();
+        let mut due: Vec<Waiting> = Vec::new();
+        for &key in &touched {
+            let leaves = |row: &mut Waiting| row.time_ms <= ctx.watermark.0;
+            due.extend(self.known[key as usize].waiting.extract_if(.., leaves));
+        }
         self.held_bytes -= due.iter().map(Waiting::bytes).sum::<usize>();
         due.sort_unstable_by_key(|row| row.arrival);
         for due in due.chunks(BATCH_ROWS) {
             self.emit(due, ctx, out)?;
         }
-        let mut touched = BTreeSet::new();
-        for key in due.iter().filter_map(|row| row.key) {
-            self.known[key as usize].waiting -= 1;
-            touched.insert(key);
-        }
-        touched.extend(upto(&mut self.changing, ctx.watermark.0).into_values().flatten());
         for key in touched {
+            if !self.keys.find_slot(key) {
+                continue;
+            }
             let known = &mut self.known[key as usize];
             self.held_bytes -= known.forget_before(ctx.watermark.0);
-            if known.is_unused() && self.keys.find_slot(key) {
+            if known.is_unused() {
                 self.keys.remove(key);
+            } else {
+                self.keys.mark_dirty(key);
             }
         }
         Ok(())
@@ -368,32 +365,12 @@ impl Operator for TemporalJoin {
         self.leave(ctx, out)
     }
 
-    fn state_bytes(&self) -> StateBytes {
-        let of_keys = self.keys.slab.live() * size_of::<Known>();
-        StateBytes::in_memory(self.keys.memory_bytes() + of_keys + self.held_bytes)
-    }
-
     fn snapshot(
         &mut self,
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        let mut saved = Saved::default();
-        for row in self.waiting.values().flatten() {
-            let (hash, key) = match row.key {
-                Some(slot) => (self.keys.slab.hash(slot), self.keys.slab.key(slot)),
-                None => (row.hash, &*row.key_bytes),
-            };
-            saved.push(LEFT, row.arrival, (hash, key), row.time_ms, row.kind, &row.row);
-        }
-        for slot in self.keys.index.slots() {
-            let key = (self.keys.slab.hash(slot), self.keys.slab.key(slot));
-            for (time, row) in &self.known[slot as usize].versions {
-                let kind = if row.is_some() { RowKind::Insert } else { RowKind::Delete };
-                saved.push(VERSIONS, *time, key, 0, kind, row.as_deref().unwrap_or_default());
-            }
-        }
-        saved.write(ctx, writer);
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -414,65 +391,149 @@ impl Operator for TemporalJoin {
             }
         }
         left.sort_unstable_by_key(|row| row.0);
-        let rows = row::decode(&self.left_types, left.iter().map(|row| &*row.5))
+        row::decode(&self.left_types, left.iter().map(|row| &*row.5))
             .map_err(|error| self.shape.damaged(error))?;
-        let rows = self.left_keys_of(&rows, left.len());
-        for ((arrival, hash, key, time_ms, kind, row), no_key) in left.into_iter().zip(rows) {
-            self.arrivals = self.arrivals.max(arrival + 1);
-            let slot = (!no_key).then(|| self.slot(hash, key));
-            let key_bytes = if no_key { key.into() } else { Box::default() };
-            self.add_waiting(Waiting { arrival, key: slot, hash, key_bytes, time_ms, kind, row });
+        for (arrival, hash, key, time_ms, kind, row) in left {
+            self.arrivals = self.arrivals.max(arrival.saturating_add(1));
+            let key = self.slot(hash, key);
+            self.add_waiting(Waiting { arrival, key, time_ms, kind, row });
         }
         Ok(())
     }
 }
 
-/// State in columns, to be encoded at once.
-#[derive(Default)]
-struct Saved {
-    tables: Vec<u8>,
-    numbers: Vec<i64>,
-    keys: Vec<(u64, Vec<u8>)>,
-    times: Vec<i64>,
-    kinds: Vec<i8>,
-    rows: Vec<Vec<u8>>,
-}
-
-impl Saved {
-    fn push(
-        &mut self,
-        table: u8,
-        number: i64,
-        key: (u64, &[u8]),
-        time_ms: i64,
-        kind: RowKind,
-        row: &[u8],
-    ) {
-        self.tables.push(table);
-        self.numbers.push(number);
-        self.keys.push((key.0, key.1.to_vec()));
-        self.times.push(time_ms);
-        self.kinds.push(kind as i8);
-        self.rows.push(row.to_vec());
+impl Pageable for TemporalJoin {
+    fn table(&self) -> &KeyTable {
+        &self.keys
     }
 
-    fn write(self, ctx: &OperatorContext, writer: &mut dyn StateWriter) {
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+
+    fn key_columns(&self, input: usize) -> &[usize] {
+        if input == 0 { &self.config.left_keys } else { &self.config.right_keys }
+    }
+
+    fn prefix_bytes(&self) -> usize {
+        NUMBER_BYTES
+    }
+
+    fn has_timers(&self) -> bool {
+        true
+    }
+
+    /// When a left row leaves, or a version goes: the first when the second counts, or
+    /// at once if it is a deletion.
+    fn due_ms(&self, slot: u32) -> Option<i64> {
+        let known = &self.known[slot as usize];
+        let goes = match known.versions.as_slice() {
+            [(time, None), ..] | [_, (time, _), ..] => Some(*time),
+            _ => None,
+        };
+        known.waiting.iter().map(|row| row.time_ms).chain(goes).min()
+    }
+
+    fn marks_what_it_uses(&self) -> bool {
+        true
+    }
+
+    fn changes_what_it_touches(&self) -> bool {
+        false
+    }
+
+    fn save(&self, slots: &[u32], _: &OperatorContext, put: &mut Put<'_>) {
+        let mut saved = Saved::default();
+        for (at, &slot) in slots.iter().enumerate() {
+            let known = &self.known[slot as usize];
+            for row in &known.waiting {
+                saved.push((at, LEFT), row.arrival, row.time_ms, row.kind, &row.row);
+            }
+            for (time, row) in &known.versions {
+                let kind = if row.is_some() { RowKind::Insert } else { RowKind::Delete };
+                let row = row.as_deref().unwrap_or_default();
+                saved.push((at, VERSIONS), *time, 0, kind, row);
+            }
+        }
+        saved.write(put);
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            let known = std::mem::take(&mut self.known[slot as usize]);
+            self.stale += known.waiting.len() + known.versions.len();
+            let versions = known.versions.iter().map(|(_, row)| version_bytes(row.as_ref()));
+            let waiting = known.waiting.iter().map(Waiting::bytes);
+            self.held_bytes -= versions.chain(waiting).sum::<usize>();
+            self.keys.evict(slot);
+        }
+        self.drop_stale();
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let of_keys = self.keys.slab.live() * size_of::<Known>();
+        self.keys.memory_bytes() + of_keys + self.held_bytes
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        None
+    }
+}
+
+impl TemporalJoin {
+    /// Makes the times anew when most of them may be of keys that are gone.
+    fn drop_stale(&mut self) {
+        if self.stale < MOST_STALE + 2 * self.keys.slab.live() {
+            return;
+        }
+        self.stale = 0;
+        self.changing.clear();
+        for slot in self.keys.index.slots() {
+            let known = &self.known[slot as usize];
+            let times = known.waiting.iter().map(|row| row.time_ms);
+            for time in times.chain(known.versions.iter().map(|version| version.0)) {
+                self.changing.entry(time).or_default().push(slot);
+            }
+        }
+    }
+}
+
+/// State in columns, to be encoded at once.
+#[derive(Default)]
+struct Saved<'a> {
+    /// Index of the slot, and the table.
+    places: Vec<(usize, u8)>,
+    numbers: Vec<i64>,
+    times: Vec<i64>,
+    kinds: Vec<i8>,
+    rows: Vec<&'a [u8]>,
+}
+
+impl<'a> Saved<'a> {
+    fn push(
+        &mut self,
+        place: (usize, u8),
+        number: i64,
+        time_ms: i64,
+        kind: RowKind,
+        row: &'a [u8],
+    ) {
+        self.places.push(place);
+        self.numbers.push(number);
+        self.times.push(time_ms);
+        self.kinds.push(kind as i8);
+        self.rows.push(row);
+    }
+
+    fn write(self, put: &mut Put<'_>) {
         let prefixes = row::encode(&[Arc::new(Int64Array::from(self.numbers))]);
         let values = row::encode(&[
             Arc::new(Int64Array::from(self.times)),
             Arc::new(Int8Array::from(self.kinds)),
             Arc::new(BinaryArray::from_iter_values(&self.rows)),
         ]);
-        for (at, (hash, key)) in self.keys.iter().enumerate() {
-            writer.put(StateEntry {
-                key_group: Some(millrace_dataflow::key_group::key_group(
-                    *hash,
-                    ctx.max_parallelism,
-                )),
-                table: self.tables[at],
-                key: [prefixes.row(at), key].concat(),
-                value: values.row(at).to_vec(),
-            });
+        for (row, (at, table)) in self.places.into_iter().enumerate() {
+            put(at, table, prefixes.row(row), values.row(row));
         }
     }
 }
@@ -520,17 +581,6 @@ impl TemporalJoin {
             })
         });
         loaded.collect()
-    }
-
-    /// Which rows have NULL in their key.
-    fn left_keys_of(&self, columns: &[ArrayRef], rows: usize) -> Vec<bool> {
-        let mut no_key = vec![false; rows];
-        for &column in &self.config.left_keys {
-            for (at, no_key) in no_key.iter_mut().enumerate() {
-                *no_key |= columns[column].is_null(at);
-            }
-        }
-        no_key
     }
 }
 

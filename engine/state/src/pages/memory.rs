@@ -56,6 +56,22 @@ impl PageStore for MemoryPages {
         Ok(())
     }
 
+    fn walk(
+        &mut self,
+        group: KeyGroup,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), PageError> {
+        let mut cursor = self.pages.walk(group, from);
+        while let Some(full) = cursor.key() {
+            if cursor.value().is_some_and(|value| !visit(split_key(full).1, value)) {
+                break;
+            }
+            cursor.advance();
+        }
+        Ok(())
+    }
+
     fn freeze(&mut self) -> Result<RunSet, PageError> {
         let frozen = Frozen::in_memory(self.pages.clone());
         Ok(RunSet { sources: vec![Source::Frozen(Arc::new(frozen))] })

@@ -1,6 +1,7 @@
 //! Pages that were applied and lie in no run yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::ops::Bound;
 
 use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 
@@ -57,6 +58,15 @@ impl Memtable {
         Ok(())
     }
 
+    /// The pages of a group from a key on, one after another.
+    pub fn walk(&self, group: KeyGroup, from: &[u8]) -> MemtableCursor<'_> {
+        let bounds = (Bound::Included(from), Bound::Unbounded);
+        let rest = self.groups.get(&group.0).map(|pages| pages.range::<[u8], _>(bounds));
+        let mut cursor = MemtableCursor { group: group.0, rest, at: None, full: vec![] };
+        cursor.advance();
+        cursor
+    }
+
     /// The pages of some groups whose key starts with `prefix`: full keys in order.
     pub fn select(&self, range: KeyGroupRange, prefix: &[u8]) -> Vec<(Vec<u8>, Option<&[u8]>)> {
         let mut selected = vec![];
@@ -70,5 +80,35 @@ impl Memtable {
             }
         }
         selected
+    }
+}
+
+/// Walks one group of a memtable without copying it.
+#[derive(Debug)]
+pub(super) struct MemtableCursor<'a> {
+    group: u16,
+    rest: Option<btree_map::Range<'a, Vec<u8>, Option<Vec<u8>>>>,
+    /// The value it is at; `None`: the end.
+    at: Option<Option<&'a [u8]>>,
+    full: Vec<u8>,
+}
+
+impl<'a> MemtableCursor<'a> {
+    /// As a full key; `None` at the end.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.at.map(|_| self.full.as_slice())
+    }
+
+    /// `None`: the page is removed.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        self.at.flatten()
+    }
+
+    pub fn advance(&mut self) {
+        let next = self.rest.as_mut().and_then(Iterator::next);
+        self.at = next.map(|(key, value)| {
+            full_key(self.group, key, &mut self.full);
+            value.as_deref()
+        });
     }
 }

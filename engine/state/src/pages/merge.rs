@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::PageError;
 use super::block::Block;
+use super::memtable::MemtableCursor;
 use super::run::Run;
 use super::tier::{Load, Tier, TierCursor};
 
@@ -12,6 +13,7 @@ pub(super) enum Cursor<'a> {
     Tier(Box<TierCursor>),
     /// Full keys in order.
     Memory(&'a [(Vec<u8>, Option<&'a [u8]>)]),
+    Memtable(MemtableCursor<'a>),
 }
 
 impl Cursor<'_> {
@@ -19,6 +21,7 @@ impl Cursor<'_> {
         match self {
             Cursor::Tier(cursor) => cursor.key(),
             Cursor::Memory(entries) => Some(entries.first()?.0.as_slice()),
+            Cursor::Memtable(cursor) => cursor.key(),
         }
     }
 
@@ -26,6 +29,7 @@ impl Cursor<'_> {
         match self {
             Cursor::Tier(cursor) => cursor.value(),
             Cursor::Memory(entries) => entries.first()?.1,
+            Cursor::Memtable(cursor) => cursor.value(),
         }
     }
 
@@ -34,6 +38,10 @@ impl Cursor<'_> {
             Cursor::Tier(cursor) => cursor.advance(load),
             Cursor::Memory(entries) => {
                 *entries = entries.get(1..).unwrap_or_default();
+                Ok(())
+            }
+            Cursor::Memtable(cursor) => {
+                cursor.advance();
                 Ok(())
             }
         }

@@ -77,6 +77,18 @@ pub trait PageStore: Send {
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<(), PageError>;
 
+    /// The pages of a group from key `from` on, in order of key, until `visit` says
+    /// false: `visit(key, value)`.
+    ///
+    /// # Errors
+    /// As [`PageStore::read`].
+    fn walk(
+        &mut self,
+        group: KeyGroup,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), PageError>;
+
     /// The immutable runs that hold all pages as of now: what a checkpoint refers to.
     ///
     /// # Errors

@@ -294,6 +294,33 @@ impl PageStore for Runs {
         })
     }
 
+    fn walk(
+        &mut self,
+        group: KeyGroup,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), PageError> {
+        self.look()?;
+        full_key(group.0, from, &mut self.key);
+        let (cache, from_full, seen) = (&mut self.cache, &self.key, Arc::clone(&self.seen));
+        let mut load = |run: &super::run::Run, block| cache.get(run, block);
+        let mut all = vec![Cursor::Memtable(self.active.walk(group, from))];
+        for source in seen.iter() {
+            match source {
+                Source::Frozen(frozen) => {
+                    all.push(Cursor::Memtable(frozen.memtable.walk(group, from)));
+                }
+                Source::Tier(tier) => {
+                    all.append(&mut cursors(std::slice::from_ref(tier), from_full, &mut load)?);
+                }
+            }
+        }
+        merge(all, &mut load, &mut |full, value| {
+            let (of, key) = split_key(full);
+            Ok(of == group.0 && value.is_none_or(|value| visit(key, value)))
+        })
+    }
+
     /// Does not wait for the disk, unless too much is on its way to it already.
     fn freeze(&mut self) -> Result<RunSet, PageError> {
         self.rotate()?;

@@ -7,6 +7,7 @@ use millrace_state::pages::{Change, visit_entries};
 use millrace_state::{PageError, PageStore, row};
 
 use super::Pageable;
+use super::timers::is_timer;
 use crate::operator::OperatorContext;
 
 /// An encoded BIGINT: its tag and eight bytes.
@@ -39,6 +40,9 @@ impl Expiry {
         let Some((ttl_ms, _)) = longest_life(operator) else { return Ok(removals) };
         for group in self.due(ttl_ms, ctx) {
             let mut visit = |key: &[u8], page: &[u8]| {
+                if is_timer(key) {
+                    return;
+                }
                 let is_here = operator.table().find(row::hash(key), key).is_some();
                 if !is_here && is_expired(operator, page, ctx) {
                     removals.push((group, key.to_vec(), None));

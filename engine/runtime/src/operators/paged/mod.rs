@@ -10,6 +10,10 @@
 //! Without a store ([`Operator::use_pages`] was not called) a [`Paged`] hands every
 //! call on and does nothing else.
 //!
+//! Keys that do something when time comes (windows that end, rows that wait) have a
+//! timer in the store beside their page: see [`timers`]. When time has come, pages of
+//! such keys are loaded, some thousands at once, before the operator is told.
+//!
 //! Caveats: a page is rewritten whole, so a key with very many rows costs its size at
 //! every checkpoint that finds it dirty, and all keys of one batch are in memory
 //! together. State past its time-to-live that nobody touches is taken out of the store
@@ -18,6 +22,7 @@
 pub(crate) mod capture;
 mod expiry;
 mod pages;
+mod timers;
 
 use std::sync::Arc;
 
@@ -29,6 +34,9 @@ use super::shape::BATCH_ROWS;
 use crate::memory::{Account, StateBytes};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use pages::Pages;
+
+/// Slots saved or dropped at once: bounds the copies that are held meanwhile.
+const SLOTS_AT_ONCE: usize = 1024;
 
 /// Receives entries: `(index into the slots saved, table, bytes before the key, value)`.
 pub type Put<'a> = dyn FnMut(usize, u8, &[u8], &[u8]) + 'a;
@@ -49,6 +57,51 @@ pub trait Pageable: Operator {
         0
     }
 
+    /// As [`Pageable::prefix_bytes`], where tables differ.
+    fn prefix_of(&self, table: u8) -> usize {
+        let _ = table;
+        self.prefix_bytes()
+    }
+
+    /// A table whose entries belong to no key, and so to no page: how far the operator
+    /// has fired. They are restored before all others.
+    fn progress_table(&self) -> Option<u8> {
+        None
+    }
+
+    /// Writes the entries of [`Pageable::progress_table`].
+    fn save_progress(&self, ctx: &OperatorContext, writer: &mut dyn StateWriter) {
+        let _ = (ctx, writer);
+    }
+
+    /// Whether keys do something when time comes, though no row of theirs does.
+    fn has_timers(&self) -> bool {
+        false
+    }
+
+    /// When the slot does so first: from what is saved of it alone, so that it is the
+    /// same after a restore. In the time of [`Pageable::time_ms`].
+    fn due_ms(&self, slot: u32) -> Option<i64> {
+        let _ = slot;
+        None
+    }
+
+    /// Whether its time is the wall clock; else it is the watermark.
+    fn goes_by_clock(&self) -> bool {
+        false
+    }
+
+    /// The time up to which timers go off.
+    fn time_ms(&self, ctx: &OperatorContext) -> i64 {
+        if self.goes_by_clock() { ctx.processing_time_ms } else { ctx.watermark.0 }
+    }
+
+    /// Whether it calls [`KeyTable::mark_used`] for each row's key itself: then a batch
+    /// is not looked through while all keys are in memory.
+    fn marks_what_it_uses(&self) -> bool {
+        false
+    }
+
     /// The live entries of these slots; a slot past its time has none.
     fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>);
 
@@ -61,6 +114,12 @@ pub trait Pageable: Operator {
 
     /// Drops slots from memory with [`KeyTable::evict`]: their keys live on in the store.
     fn forget(&mut self, slots: &[u32]);
+
+    /// How many slots are saved or forgotten at once: more, where it is dear to find
+    /// what belongs to a slot.
+    fn slots_at_once(&self) -> usize {
+        SLOTS_AT_ONCE
+    }
 
     /// About how much memory the tables take: from counters, not by looking through them.
     fn memory_bytes(&self) -> usize;
@@ -88,11 +147,34 @@ pub struct Paged<O> {
     name: String,
     pages: Option<Pages>,
     account: Option<Arc<Account>>,
+    /// Entries of [`Pageable::progress_table`] that were restored so far.
+    progress: Vec<StateEntry>,
 }
+
+/// Tells an operator that time has come.
+type Tell<O> = fn(&mut O, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError>;
 
 impl<O: Pageable> Paged<O> {
     pub fn new(inner: O, name: &str) -> Paged<O> {
-        Paged { inner, name: name.to_owned(), pages: None, account: None }
+        Paged { inner, name: name.to_owned(), pages: None, account: None, progress: Vec::new() }
+    }
+
+    /// Tells the operator, once for each part of the keys whose time has come.
+    fn tell(
+        &mut self,
+        tell: Tell<O>,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let Some(pages) = &mut self.pages else { return tell(&mut self.inner, ctx, out) };
+        loop {
+            let has_more = pages.wake(&mut self.inner, self.account.as_deref(), ctx)?;
+            tell(&mut self.inner, ctx, out)?;
+            pages.shrink(&mut self.inner, self.account.as_deref(), ctx)?;
+            if !has_more {
+                return Ok(());
+            }
+        }
     }
 
     /// After what may have let slots go.
@@ -116,7 +198,7 @@ pub fn snapshot_all<O: Pageable>(
     let KeyTable { slab, index, .. } = operator.table();
     let slots: Vec<u32> = index.slots().collect();
     // A part at a time: columns of all would need their memory once more.
-    for slots in slots.chunks(BATCH_ROWS) {
+    for slots in slots.chunks(operator.slots_at_once().max(BATCH_ROWS)) {
         operator.save(slots, ctx, &mut |at, table, prefix, value| {
             writer.put(StateEntry {
                 key_group: Some(slab.group(slots[at], ctx.max_parallelism)),
@@ -149,8 +231,7 @@ impl<O: Pageable> Operator for Paged<O> {
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        self.inner.on_watermark(ctx, out)?;
-        self.shrink(ctx)
+        self.tell(O::on_watermark, ctx, out)
     }
 
     fn on_processing_time(
@@ -158,12 +239,13 @@ impl<O: Pageable> Operator for Paged<O> {
         ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        self.inner.on_processing_time(ctx, out)?;
-        self.shrink(ctx)
+        self.tell(O::on_processing_time, ctx, out)
     }
 
     fn next_processing_timer(&self) -> Option<i64> {
-        self.inner.next_processing_timer()
+        let in_memory = self.inner.next_processing_timer();
+        let stored = self.pages.as_ref().filter(|_| self.inner.goes_by_clock());
+        in_memory.into_iter().chain(stored.and_then(Pages::first_timer_ms)).min()
     }
 
     fn watermark_delay_ms(&self) -> i64 {
@@ -205,7 +287,10 @@ impl<O: Pageable> Operator for Paged<O> {
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
         match &mut self.pages {
-            Some(pages) => pages.snapshot(&mut self.inner, ctx, writer),
+            Some(pages) => {
+                self.inner.save_progress(ctx, writer);
+                pages.snapshot(&mut self.inner, ctx, writer)
+            }
             None => self.inner.snapshot(ctx, writer),
         }
     }
@@ -216,7 +301,16 @@ impl<O: Pageable> Operator for Paged<O> {
         entries: Vec<StateEntry>,
     ) -> Result<(), OperatorError> {
         match &mut self.pages {
-            Some(pages) => pages.restore(&mut self.inner, self.account.as_deref(), ctx, entries),
+            Some(pages) => {
+                let table = self.inner.progress_table();
+                let (progress, entries): (Vec<_>, Vec<_>) =
+                    entries.into_iter().partition(|entry| Some(entry.table) == table);
+                self.progress.extend(progress);
+                if table.is_some() {
+                    self.inner.restore(ctx, self.progress.clone())?;
+                }
+                pages.restore(&mut self.inner, self.account.as_deref(), ctx, entries)
+            }
             None => self.inner.restore(ctx, entries),
         }
     }

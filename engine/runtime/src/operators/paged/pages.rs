@@ -7,16 +7,19 @@ use millrace_state::{PageError, PageStore, chain, row};
 
 use super::Pageable;
 use super::expiry::Expiry;
+use super::timers::{Timers, timer_key};
 use crate::memory::Account;
 use crate::operator::{OperatorContext, OperatorError, StateEntry, StateWriter};
 use crate::operators::keys::KeyTable;
 
-/// Slots saved or dropped at once: bounds the copies that are held meanwhile.
-const SLOTS_AT_ONCE: usize = 1024;
 /// Entries restored before the tables are looked at again.
 const ENTRIES_AT_ONCE: usize = 16 * 1024;
 /// Of an entry in a page beside its key and its value.
 const ENTRY_BYTES: usize = 9;
+/// Keys whose time has come that are loaded at once, if they fit into memory.
+const MOST_AWAKE: usize = 4096;
+/// That many even if they do not.
+const LEAST_AWAKE: usize = 64;
 /// Removals kept in memory until the next barrier.
 const MOST_DEAD: usize = 64 * 1024;
 
@@ -26,6 +29,10 @@ pub struct Pages {
     expiry: Expiry,
     /// Anything was ever written: else no key needs to be looked for.
     has_pages: bool,
+    /// A page may be there whose key is not in memory.
+    has_absent: bool,
+    timers: Timers,
+    most_awake: usize,
 }
 
 /// A key of a batch that is not in memory: its hash and its row.
@@ -34,7 +41,15 @@ type Missing = (u64, u32);
 impl Pages {
     pub fn new(store: Box<dyn PageStore>, name: &str) -> Pages {
         let has_pages = store.bytes() > 0;
-        Pages { store, name: name.to_owned(), expiry: Expiry::default(), has_pages }
+        Pages {
+            store,
+            name: name.to_owned(),
+            expiry: Expiry::default(),
+            has_pages,
+            has_absent: has_pages,
+            timers: Timers::new(has_pages),
+            most_awake: MOST_AWAKE,
+        }
     }
 
     pub fn stored_bytes(&self) -> u64 {
@@ -50,6 +65,9 @@ impl Pages {
         ctx: &OperatorContext,
     ) -> Result<(), OperatorError> {
         self.expiry.begin(ctx.processing_time_ms);
+        if !self.has_absent && operator.marks_what_it_uses() {
+            return Ok(());
+        }
         let keys = row::encode_column_subset(&batch.record, operator.key_columns(input));
         let dirty = operator.changes_what_it_touches();
         let table = operator.table_mut();
@@ -70,15 +88,82 @@ impl Pages {
         missing.dedup_by(|a, b| a.0 == b.0 && key(a) == key(b));
         let wanted: Vec<(KeyGroup, &[u8])> =
             missing.iter().map(|at| (key_group(at.0, ctx.max_parallelism), key(at))).collect();
-        let (entries, found) = self.read(&wanted)?;
-        operator.restore(ctx, entries)?;
-        let table = operator.table_mut();
-        for at in found {
-            if let Some(slot) = table.find(missing[at].0, wanted[at].1) {
-                table.note_loaded(slot, dirty);
+        let hash = |at: usize| missing[at].0;
+        let loaded = self.load(operator, &wanted, hash, dirty, ctx)?;
+        if operator.has_timers() {
+            for slot in loaded {
+                let due_ms = operator.due_ms(slot);
+                operator.table_mut().set_timer(slot, due_ms);
             }
         }
         Ok(())
+    }
+
+    /// The slots of those pages that are there.
+    fn load<O: Pageable>(
+        &mut self,
+        operator: &mut O,
+        wanted: &[(KeyGroup, &[u8])],
+        hash: impl Fn(usize) -> u64,
+        dirty: bool,
+        ctx: &OperatorContext,
+    ) -> Result<Vec<u32>, OperatorError> {
+        let (entries, found) = self.read(wanted)?;
+        operator.restore(ctx, entries)?;
+        let table = operator.table_mut();
+        let slots = found.into_iter().filter_map(|at| table.find(hash(at), wanted[at].1));
+        let slots: Vec<u32> = slots.collect();
+        slots.iter().for_each(|&slot| table.note_loaded(slot, dirty));
+        Ok(slots)
+    }
+
+    /// When the first timer in the store may go off.
+    pub fn first_timer_ms(&self) -> Option<i64> {
+        self.timers.first_ms()
+    }
+
+    /// Loads keys whose time has come; whether there are more.
+    pub fn wake<O: Pageable>(
+        &mut self,
+        operator: &mut O,
+        account: Option<&Account>,
+        ctx: &OperatorContext,
+    ) -> Result<bool, OperatorError> {
+        if !operator.has_timers() || !self.has_pages {
+            return Ok(false);
+        }
+        let now_ms = operator.time_ms(ctx);
+        let due = self.timers.take_due(self.store.as_mut(), now_ms, self.most_awake, ctx);
+        let (due, has_more) = due.map_err(|error| self.failed(&error))?;
+        if due.is_empty() {
+            return Ok(has_more);
+        }
+        let mut removals: Vec<Change> = Vec::with_capacity(due.len());
+        let mut absent: Vec<(KeyGroup, &[u8])> = Vec::new();
+        let table = operator.table_mut();
+        for (group, time_ms, key) in &due {
+            removals.push((*group, timer_key(*time_ms, key), None));
+            let hash = row::hash(key);
+            match table.find(hash, key) {
+                Some(slot) => {
+                    // Its time may have changed since: it is written anew.
+                    table.touch(slot, true);
+                    if let Some(other_ms) = table.set_timer(slot, None) {
+                        removals.push((*group, timer_key(other_ms, key), None));
+                    }
+                }
+                None if table.is_dead(hash, key) => {}
+                None => absent.push((*group, key)),
+            }
+        }
+        let hash = |at: usize| row::hash(absent[at].1);
+        self.load(operator, &absent, hash, true, ctx)?;
+        self.apply(removals)?;
+        let allowance = account.map_or(u64::MAX, Account::allowance);
+        let fits = operator.memory_bytes() as u64 <= allowance;
+        let most = if fits { self.most_awake * 2 } else { self.most_awake / 2 };
+        self.most_awake = most.clamp(LEAST_AWAKE, MOST_AWAKE);
+        Ok(has_more)
     }
 
     /// The entries of the pages that are there, and which those are.
@@ -120,8 +205,9 @@ impl Pages {
         if operator.memory_bytes() <= allowance {
             return Ok(());
         }
+        let at_once = operator.slots_at_once();
         while operator.memory_bytes() > allowance / 4 * 3 {
-            let mut victims = operator.table_mut().victims(SLOTS_AT_ONCE);
+            let mut victims = operator.table_mut().victims(at_once);
             victims.retain(|&slot| !operator.is_pinned(slot));
             if victims.is_empty() {
                 break;
@@ -129,6 +215,7 @@ impl Pages {
             let dirty: Vec<u32> =
                 victims.iter().copied().filter(|&slot| operator.table().is_dirty(slot)).collect();
             self.write(operator, &dirty, ctx)?;
+            self.has_absent = true;
             operator.forget(&victims);
         }
         Ok(())
@@ -144,6 +231,8 @@ impl Pages {
         if slots.is_empty() {
             return Ok(());
         }
+        self.bury_timers(operator.table_mut(), ctx)?;
+        let has_timers = operator.has_timers();
         let mut pages: Vec<Vec<u8>> = vec![Vec::new(); slots.len()];
         let mut key_of_entry = Vec::new();
         let slab = &operator.table().slab;
@@ -157,11 +246,17 @@ impl Pages {
             }
             put_entry(page, table, &key_of_entry, value);
         });
-        let table = operator.table_mut();
         let mut changes: Vec<Change> = Vec::with_capacity(slots.len());
         for (&slot, page) in slots.iter().zip(pages) {
-            let group = table.slab.group(slot, ctx.max_parallelism);
             let is_there = !page.is_empty();
+            let due_ms = if has_timers && is_there { operator.due_ms(slot) } else { None };
+            let table = operator.table_mut();
+            let group = table.slab.group(slot, ctx.max_parallelism);
+            if has_timers {
+                let before_ms = table.set_timer(slot, due_ms);
+                let key = table.slab.key(slot);
+                self.timers.change((group, key), before_ms, due_ms, ctx, &mut changes);
+            }
             if is_there || table.is_stored(slot) {
                 changes.push((group, table.slab.key(slot).to_vec(), is_there.then_some(page)));
             }
@@ -173,6 +268,7 @@ impl Pages {
     /// Removes the pages of keys that died, but for those that came again: their pages
     /// are or will be written anew.
     fn bury(&mut self, table: &mut KeyTable, ctx: &OperatorContext) -> Result<(), OperatorError> {
+        self.bury_timers(table, ctx)?;
         let dead = table.take_dead();
         let mut changes: Vec<Change> = Vec::with_capacity(dead.len());
         for (hash, key) in dead {
@@ -183,6 +279,19 @@ impl Pages {
             }
         }
         self.apply(changes)
+    }
+
+    /// Removes the timers of keys that died.
+    fn bury_timers(
+        &mut self,
+        table: &mut KeyTable,
+        ctx: &OperatorContext,
+    ) -> Result<(), OperatorError> {
+        let dead = table.take_dead_timers().into_iter();
+        let removal = |(hash, key, time_ms): (u64, Vec<u8>, i64)| {
+            (key_group(hash, ctx.max_parallelism), timer_key(time_ms, &key), None)
+        };
+        self.apply(dead.map(removal).collect())
     }
 
     fn apply(&mut self, changes: Vec<Change>) -> Result<(), OperatorError> {
@@ -202,7 +311,7 @@ impl Pages {
     ) -> Result<(), OperatorError> {
         self.bury(operator.table_mut(), ctx)?;
         let dirty = operator.table().dirty();
-        for slots in dirty.chunks(SLOTS_AT_ONCE) {
+        for slots in dirty.chunks(operator.slots_at_once()) {
             self.write(operator, slots, ctx)?;
         }
         let expired = self.expiry.look(self.store.as_mut(), operator, ctx);
@@ -222,8 +331,8 @@ impl Pages {
         mut entries: Vec<StateEntry>,
     ) -> Result<(), OperatorError> {
         self.expiry.begin(ctx.processing_time_ms);
-        let prefix = operator.prefix_bytes();
-        let key = |entry: &StateEntry| entry.key.len().min(prefix);
+        let prefixes: Vec<usize> = (0..=u8::MAX).map(|table| operator.prefix_of(table)).collect();
+        let key = |entry: &StateEntry| entry.key.len().min(prefixes[usize::from(entry.table)]);
         entries.sort_by(|a, b| a.key[key(a)..].cmp(&b.key[key(b)..]));
         while !entries.is_empty() {
             let mut cut = entries.len().saturating_sub(ENTRIES_AT_ONCE);

@@ -216,7 +216,7 @@ fn nested_loops(kind: JoinKind, bounds: (i64, i64), sides: &[Vec<Event>; 2]) -> 
 }
 
 #[test]
-fn joins_equal_nested_loops_over_random_input_with_restores() {
+pub fn joins_equal_nested_loops_over_random_input_with_restores() {
     for seed in 1..60 {
         for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full] {
             let mut dice = Dice::new(seed);

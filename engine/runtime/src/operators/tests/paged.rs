@@ -15,7 +15,10 @@ use parking_lot::Mutex;
 use super::group_aggregate::call;
 use super::stage::with_pages;
 use super::text::{self, schema};
-use super::{aggregates, changelog_normalize, deduplicate, join, rank, restore, sink_materialize};
+use super::{
+    aggregates, changelog_normalize, deduplicate, interval_join, join, rank, restore, session,
+    sink_materialize, temporal_join, window_aggregate,
+};
 use crate::memory::{MemoryLimits, StateMemory};
 use crate::operator::{Operator, OperatorContext, Output, StateEntry, StateWriter};
 use crate::operators::create;
@@ -51,6 +54,28 @@ fn ranks_equal_sorting_with_pages() {
 #[test]
 fn joins_equal_nested_loops_with_pages() {
     with_pages(join::joins_equal_nested_loops_over_random_changelogs_with_restores);
+}
+
+#[test]
+fn windows_equal_their_recomputation_with_pages() {
+    with_pages(window_aggregate::windows_equal_their_recomputation_over_random_input_with_restores);
+}
+
+#[test]
+fn temporal_joins_equal_a_search_with_pages() {
+    with_pages(
+        temporal_join::a_join_equals_a_search_of_all_versions_over_random_input_with_restores,
+    );
+}
+
+#[test]
+fn sessions_equal_their_recomputation_with_pages() {
+    with_pages(session::sessions_equal_their_recomputation_over_random_input_with_restores);
+}
+
+#[test]
+fn interval_joins_equal_nested_loops_with_pages() {
+    with_pages(interval_join::joins_equal_nested_loops_over_random_input_with_restores);
 }
 
 #[test]
@@ -113,6 +138,15 @@ impl PageStore for Recorder {
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<(), PageError> {
         self.pages.scan(group, prefix, visit)
+    }
+
+    fn walk(
+        &mut self,
+        group: KeyGroup,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), PageError> {
+        self.pages.walk(group, from, visit)
     }
 
     fn freeze(&mut self) -> Result<RunSet, PageError> {

@@ -168,7 +168,7 @@ fn fire(open: &mut BTreeMap<(usize, i64), (i64, i64)>, mark: i64, rows: &mut Vec
 }
 
 #[test]
-fn sessions_equal_their_recomputation_over_random_input_with_restores() {
+pub fn sessions_equal_their_recomputation_over_random_input_with_restores() {
     for seed in 1..80 {
         let mut dice = Dice::new(seed);
         let mut stage = Stage::new(&rowtime());

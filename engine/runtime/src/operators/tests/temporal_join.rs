@@ -155,7 +155,7 @@ fn naive(kind: JoinKind, sides: &[Vec<Event>; 2]) -> Vec<String> {
 }
 
 #[test]
-fn a_join_equals_a_search_of_all_versions_over_random_input_with_restores() {
+pub fn a_join_equals_a_search_of_all_versions_over_random_input_with_restores() {
     for seed in 1..60 {
         for kind in [JoinKind::Inner, JoinKind::Left] {
             let mut dice = Dice::new(seed);

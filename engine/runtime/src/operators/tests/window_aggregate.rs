@@ -226,7 +226,7 @@ fn naive(kind: WindowKind, events: &[(usize, i64, i64)], marks: &[i64]) -> Vec<S
 }
 
 #[test]
-fn windows_equal_their_recomputation_over_random_input_with_restores() {
+pub fn windows_equal_their_recomputation_over_random_input_with_restores() {
     for seed in 1..60 {
         for kind in [TUMBLE, HOP, CUMULATE] {
             let mut dice = Dice::new(seed);

@@ -12,8 +12,12 @@
 //! Every row is counted once, in its slice. A hopping window is merged from its slices
 //! when it fires; a cumulating window's fired slices are merged into its first one.
 //!
+//! State larger than memory goes to pages: see [`paged`].
+//!
 //! State: table 0, one entry a slice and key: slice end, slice start, key -> aggregates;
 //! table 1, how far windows have fired.
+
+mod paged;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,12 +29,12 @@ use millrace_dataflow::graph::{
     WindowAggregate as Config, WindowInput, WindowKind, WindowProperty, WindowTime,
 };
 use millrace_dataflow::{Batch, Schema};
-use millrace_state::row;
+use millrace_state::{PageStore, row};
 
 use super::assign::{Clock, is_instant};
 use super::calls::WindowCalls;
 use super::slices::{Slices, Span};
-use crate::memory::StateBytes;
+use crate::memory::{Account, StateBytes};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::aggregate::Steps;
 use crate::operators::keys::{Bytes, KeyIndex, KeySlab};
@@ -54,6 +58,10 @@ pub struct WindowAggregate {
     pending: BTreeSet<Span>,
     progress: Progress,
     ahead: Ahead,
+    /// Entries of progress that were restored.
+    restored: Vec<StateEntry>,
+    pages: Option<paged::Pages>,
+    account: Option<Arc<Account>>,
 }
 
 /// Where a row's windows come from.
@@ -112,6 +120,9 @@ impl WindowAggregate {
             pending: BTreeSet::new(),
             progress: Progress::default(),
             ahead: Ahead::default(),
+            restored: Vec::new(),
+            pages: None,
+            account: None,
             shape,
         })
     }
@@ -192,17 +203,25 @@ impl WindowAggregate {
         slots
     }
 
-    fn fire_until(&mut self, progress: i64, out: &mut Output) -> Result<(), OperatorError> {
+    fn fire_until(
+        &mut self,
+        progress: i64,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         self.progress.advance(progress);
         while let Some(&window) = self.pending.first() {
             if !self.has_fired(window) {
                 break;
             }
             self.pending.remove(&window);
-            self.fire(window, out)?;
+            match self.absent_of(window) {
+                absent if absent.is_empty() => self.fire(window, out)?,
+                absent => self.fire_by_group(window, &absent, ctx, out)?,
+            }
         }
         self.ahead.catch_up(self.progress);
-        Ok(())
+        self.apply()
     }
 
     fn fire(&mut self, window: Span, out: &mut Output) -> Result<(), OperatorError> {
@@ -225,7 +244,7 @@ impl WindowAggregate {
     fn fire_whole(&mut self, window: Span, out: &mut Output) -> Result<(), OperatorError> {
         let Some(slice) = self.slices.remove(&window) else { return Ok(()) };
         self.emit(window, &slice.slots, out)?;
-        self.release(&slice.slots);
+        self.release(window, &slice.slots);
         Ok(())
     }
 
@@ -242,14 +261,14 @@ impl WindowAggregate {
             parts => {
                 let merged = self.merge(parts);
                 self.emit(window, &merged.slots, out)?;
-                self.release(&merged.slots);
+                self.release(window, &merged.slots);
             }
         }
         let Some(next) = slices.next_window(window) else { return Ok(()) };
         // Slices before the next window are in no window to come.
         for part in parts.into_iter().filter(|part| part.end <= next.start) {
             let slice = self.slices.remove(&part).expect("listed above");
-            self.release(&slice.slots);
+            self.release(part, &slice.slots);
         }
         if !self.slices_until(next.end).is_empty() {
             self.pending.insert(next);
@@ -275,7 +294,7 @@ impl WindowAggregate {
 
     /// The slots of `into` that have the keys of these slots.
     fn slots_like(&mut self, into: &mut Slice, from: &[u32]) -> Vec<u32> {
-        let to = from
+        let to: Vec<u32> = from
             .iter()
             .map(|&slot| {
                 let hash = self.slab.hash(slot);
@@ -287,6 +306,9 @@ impl WindowAggregate {
             })
             .collect();
         self.calls.resize(self.slab.capacity());
+        if let Some(pages) = &mut self.pages {
+            pages.mark_used(&to);
+        }
         to
     }
 
@@ -304,7 +326,7 @@ impl WindowAggregate {
             let mut kept = self.slices.remove(&base).unwrap_or_default();
             let to = self.slots_like(&mut kept, &slice.slots);
             self.calls.merge(&slice.slots, &to);
-            self.release(&slice.slots);
+            self.release(last_slice, &slice.slots);
             self.slices.insert(base, kept);
         }
         let Some(kept) = self.slices.get(&base) else { return Ok(()) };
@@ -312,12 +334,16 @@ impl WindowAggregate {
         if let Some(next) = slices.next_window(window) {
             self.pending.insert(next);
         } else if let Some(kept) = self.slices.remove(&base) {
-            self.release(&kept.slots);
+            self.release(base, &kept.slots);
         }
         Ok(())
     }
 
-    fn release(&mut self, slots: &[u32]) {
+    /// The keys of a slice are no more.
+    fn release(&mut self, slice: Span, slots: &[u32]) {
+        if let Some(pages) = &mut self.pages {
+            pages.remove(slice, slots, &self.slab);
+        }
         for &slot in slots {
             self.calls.clear(slot);
             self.slab.release(slot);
@@ -382,10 +408,15 @@ impl Operator for WindowAggregate {
             filter_record_batch(&batch.record, &BooleanArray::from(keep))
                 .map_err(|error| self.shape.failed(error))?
         };
+        self.bring(&record, &targets, ctx)?;
         let slots = self.slots(&record, &targets);
         self.calls.resize(self.slab.capacity());
         let steps = Steps { slots: &slots, fresh: None, accumulate: accumulate.as_deref() };
         self.calls.update(&record, &steps);
+        if let Some(pages) = &mut self.pages {
+            pages.mark_used(&slots);
+            self.shrink(ctx)?;
+        }
         Ok(())
     }
 
@@ -397,7 +428,7 @@ impl Operator for WindowAggregate {
         if self.is_proctime() {
             return Ok(());
         }
-        self.fire_until(ctx.watermark.0, out)
+        self.fire_until(ctx.watermark.0, ctx, out)
     }
 
     fn on_processing_time(
@@ -406,7 +437,7 @@ impl Operator for WindowAggregate {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         if self.is_proctime() {
-            self.fire_until(ctx.processing_time_ms, out)?;
+            self.fire_until(ctx.processing_time_ms, ctx, out)?;
         }
         Ok(())
     }
@@ -416,9 +447,23 @@ impl Operator for WindowAggregate {
         Some(self.fires_at(*first))
     }
 
+    fn keeps_pages(&self) -> bool {
+        true
+    }
+
+    fn use_pages(&mut self, store: Box<dyn PageStore>) {
+        self.pages = Some(paged::Pages::new(store));
+    }
+
+    fn account_for(&mut self, account: &Arc<Account>) {
+        self.account = Some(Arc::clone(account));
+    }
+
     fn state_bytes(&self) -> StateBytes {
-        let live = self.slab.live();
-        StateBytes::in_memory(self.slab.memory_bytes() + self.calls.memory_bytes(live))
+        StateBytes {
+            memory: self.memory_bytes() as u64,
+            stored: self.pages.as_ref().map_or(0, paged::Pages::stored_bytes),
+        }
     }
 
     fn snapshot(
@@ -427,6 +472,9 @@ impl Operator for WindowAggregate {
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
         self.progress.save_with(&self.ahead, PROGRESS, ctx, writer);
+        if self.pages.is_some() {
+            return self.freeze(ctx, writer);
+        }
         for (span, slice) in &self.slices {
             let times = [span.end, span.start]
                 .map(|time| Arc::new(Int64Array::from(vec![time])) as ArrayRef);
@@ -452,16 +500,17 @@ impl Operator for WindowAggregate {
     ) -> Result<(), OperatorError> {
         let (progress, entries): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.table == PROGRESS);
-        self.progress = Progress::load(&progress, &self.shape)?;
-        self.ahead = Ahead::load(&progress, self.progress, &self.shape, ctx)?;
-        let slots = self.restore_slots(&entries)?;
-        self.calls.resize(self.slab.capacity());
-        let values = entries.iter().map(|entry| entry.value.as_slice());
-        let columns = row::decode(&self.calls.saved_types(), values)
-            .map_err(|error| self.shape.damaged(error))?;
-        self.calls.load(&slots, &columns).map_err(|error| self.shape.damaged(error))?;
-        let spans: Vec<Span> = self.slices.keys().copied().collect();
-        for span in spans {
+        self.restored.extend(progress);
+        self.progress = Progress::load(&self.restored, &self.shape)?;
+        self.ahead = Ahead::load(&self.restored, self.progress, &self.shape, ctx)?;
+        if self.pages.is_some() {
+            self.restore_pages(entries, ctx)?;
+        } else {
+            self.load(&entries)?;
+        }
+        // How far windows have fired may be known only now.
+        self.pending.clear();
+        for span in self.spans_held() {
             self.expect_again(span);
         }
         Ok(())
@@ -478,6 +527,22 @@ fn accumulating(batch: &Batch, keep: &[bool]) -> Option<Vec<bool>> {
 const SPAN_BYTES: usize = 18;
 
 impl WindowAggregate {
+    /// The slots that the entries are loaded into.
+    fn load(&mut self, entries: &[StateEntry]) -> Result<Vec<u32>, OperatorError> {
+        let slots = self.restore_slots(entries)?;
+        self.calls.resize(self.slab.capacity());
+        let values = entries.iter().map(|entry| entry.value.as_slice());
+        let columns = row::decode(&self.calls.saved_types(), values)
+            .map_err(|error| self.shape.damaged(error))?;
+        self.calls.load(&slots, &columns).map_err(|error| self.shape.damaged(error))?;
+        Ok(slots)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let live = self.slab.live();
+        self.slab.memory_bytes() + self.calls.memory_bytes(live)
+    }
+
     fn restore_slots(&mut self, entries: &[StateEntry]) -> Result<Vec<u32>, OperatorError> {
         let (mut spans, mut keys) = (Vec::new(), Vec::new());
         for entry in entries {

@@ -28,10 +28,10 @@ use smallvec::SmallVec;
 use super::assign::{Clock, is_instant};
 use super::calls::WindowCalls;
 use super::slices::Span;
-use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::aggregate::Steps;
 use crate::operators::keys::KeyTable;
+use crate::operators::paged::{Pageable, Put, snapshot_all};
 use crate::operators::progress::Progress;
 use crate::operators::shape::{BATCH_ROWS, Shape};
 
@@ -39,6 +39,9 @@ const SESSIONS: u8 = 0;
 const PROGRESS: u8 = 1;
 /// Bytes of the start before the key: one BIGINT value.
 const START_BYTES: usize = 9;
+
+/// Timers of sessions that are gone, beside two for each that is not.
+const MOST_STALE: usize = 1024;
 
 /// Start and key of each entry of state.
 type Parts<'e> = Vec<(&'e [u8], &'e [u8])>;
@@ -60,6 +63,8 @@ pub struct SessionAggregate {
     free: Vec<u32>,
     /// When to look at a session; an entry whose session has another timer is stale.
     timers: BTreeMap<i64, Vec<u32>>,
+    /// Timers of sessions that were dropped from memory, about.
+    stale: usize,
     progress: Progress,
 }
 
@@ -111,6 +116,7 @@ impl SessionAggregate {
             sessions: Vec::new(),
             free: Vec::new(),
             timers: BTreeMap::new(),
+            stale: 0,
             progress: Progress::default(),
             shape,
         })
@@ -163,9 +169,11 @@ impl SessionAggregate {
                 return None;
             }
             let key = known.unwrap_or_else(|| self.new_key(hash, key));
+            self.table.mark_used(key);
             return Some(self.open(key, touched.0, time, end));
         }
         let key = known.expect("a key with sessions") as usize;
+        self.table.mark_used(key as u32);
         let id = self.of_key[key][touched.0];
         for _ in touched.0 + 1..touched.1 {
             let gone = self.of_key[key].remove(touched.0 + 1);
@@ -244,16 +252,18 @@ impl SessionAggregate {
             }
         }
         self.emit(&due, out)?;
-        due.into_iter().for_each(|id| self.forget(id));
+        due.into_iter().for_each(|id| self.end(id));
         Ok(())
     }
 
-    fn forget(&mut self, id: u32) {
+    fn end(&mut self, id: u32) {
         let key = self.sessions[id as usize].key;
         let of_key = &mut self.of_key[key as usize];
         of_key.retain(|held| *held != id);
         if of_key.is_empty() {
             self.table.remove(key);
+        } else {
+            self.table.mark_dirty(key);
         }
         self.close(id);
     }
@@ -341,40 +351,13 @@ impl Operator for SessionAggregate {
         Some(self.fires_at(*end))
     }
 
-    fn state_bytes(&self) -> StateBytes {
-        let sessions = self.sessions.len() - self.free.len();
-        // The session, and its places in its key's list and among the timers.
-        let of_sessions = sessions * (size_of::<Session>() + 32);
-        let of_calls = self.calls.memory_bytes(sessions);
-        StateBytes::in_memory(self.table.memory_bytes() + of_sessions + of_calls)
-    }
-
     fn snapshot(
         &mut self,
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        self.progress.save(PROGRESS, ctx, writer);
-        self.calls.resize(self.sessions.len());
-        let live = |id: &u32| self.sessions[*id as usize].timer.is_some();
-        let ids: Vec<u32> = (0..self.sessions.len() as u32).filter(live).collect();
-        let times = |time: fn(&Session) -> i64| {
-            let times = ids.iter().map(|&id| time(&self.sessions[id as usize]));
-            Arc::new(Int64Array::from_iter_values(times)) as ArrayRef
-        };
-        let starts = row::encode(&[times(|session| session.start)]);
-        let mut columns = vec![times(|session| session.end)];
-        columns.extend(self.calls.save(&ids));
-        let values = row::encode(&columns);
-        for (at, &id) in ids.iter().enumerate() {
-            let slot = self.sessions[id as usize].key;
-            writer.put(StateEntry {
-                key_group: Some(self.table.slab.group(slot, ctx.max_parallelism)),
-                table: SESSIONS,
-                key: [starts.row(at), self.key(id)].concat(),
-                value: values.row(at).to_vec(),
-            });
-        }
+        self.save_progress(ctx, writer);
+        snapshot_all(self, ctx, writer);
         Ok(())
     }
 
@@ -385,7 +368,9 @@ impl Operator for SessionAggregate {
     ) -> Result<(), OperatorError> {
         let (progress, entries): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.table == PROGRESS);
-        self.progress = Progress::load(&progress, &self.shape)?;
+        if !progress.is_empty() {
+            self.progress = Progress::load(&progress, &self.shape)?;
+        }
         let damaged = |error| self.shape.damaged(error);
         let parts = self.parts(&entries)?;
         row::decode(&self.key_types, parts.iter().map(|part| part.1)).map_err(damaged)?;
@@ -409,7 +394,111 @@ impl Operator for SessionAggregate {
     }
 }
 
+impl Pageable for SessionAggregate {
+    fn table(&self) -> &KeyTable {
+        &self.table
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable {
+        &mut self.table
+    }
+
+    fn key_columns(&self, _: usize) -> &[usize] {
+        &self.keys
+    }
+
+    fn prefix_bytes(&self) -> usize {
+        START_BYTES
+    }
+
+    fn progress_table(&self) -> Option<u8> {
+        Some(PROGRESS)
+    }
+
+    fn save_progress(&self, ctx: &OperatorContext, writer: &mut dyn StateWriter) {
+        self.progress.save(PROGRESS, ctx, writer);
+    }
+
+    fn has_timers(&self) -> bool {
+        true
+    }
+
+    fn due_ms(&self, slot: u32) -> Option<i64> {
+        let ends = self.of_key[slot as usize].iter().map(|id| self.sessions[*id as usize].end);
+        ends.map(|end| self.fires_at(end)).min()
+    }
+
+    fn goes_by_clock(&self) -> bool {
+        self.is_proctime()
+    }
+
+    fn marks_what_it_uses(&self) -> bool {
+        true
+    }
+
+    fn changes_what_it_touches(&self) -> bool {
+        false
+    }
+
+    fn save(&self, slots: &[u32], _: &OperatorContext, put: &mut Put<'_>) {
+        let of_slot = |at: usize| self.of_key[slots[at] as usize].iter().map(move |id| (at, *id));
+        let held: Vec<(usize, u32)> = (0..slots.len()).flat_map(of_slot).collect();
+        if held.is_empty() {
+            return;
+        }
+        let ids: Vec<u32> = held.iter().map(|(_, id)| *id).collect();
+        let times = |time: fn(&Session) -> i64| {
+            let times = ids.iter().map(|&id| time(&self.sessions[id as usize]));
+            Arc::new(Int64Array::from_iter_values(times)) as ArrayRef
+        };
+        let starts = row::encode(&[times(|session| session.start)]);
+        let mut columns = vec![times(|session| session.end)];
+        columns.extend(self.calls.save(&ids));
+        let values = row::encode(&columns);
+        for (row, (at, _)) in held.iter().enumerate() {
+            put(*at, SESSIONS, starts.row(row), values.row(row));
+        }
+    }
+
+    fn forget(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            for id in std::mem::take(&mut self.of_key[slot as usize]) {
+                self.close(id);
+                self.stale += 1;
+            }
+            self.table.evict(slot);
+        }
+        self.drop_stale();
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let sessions = self.sessions.len() - self.free.len();
+        // The session, and its places in its key's list and among the timers.
+        let of_sessions = sessions * (size_of::<Session>() + 32);
+        self.table.memory_bytes() + of_sessions + self.calls.memory_bytes(sessions)
+    }
+
+    fn life_of(&self, _: u8) -> Option<(i64, usize)> {
+        None
+    }
+}
+
 impl SessionAggregate {
+    /// Makes the timers anew when most of them are of sessions that are gone.
+    fn drop_stale(&mut self) {
+        let live = self.sessions.len() - self.free.len();
+        if self.stale < MOST_STALE + 2 * live {
+            return;
+        }
+        self.stale = 0;
+        self.timers.clear();
+        for (id, session) in self.sessions.iter().enumerate() {
+            if let Some(time) = session.timer {
+                self.timers.entry(time).or_default().push(id as u32);
+            }
+        }
+    }
+
     fn parts<'e>(&self, entries: &'e [StateEntry]) -> Result<Parts<'e>, OperatorError> {
         let part = |entry: &'e StateEntry| {
             let parts = entry.key.split_at_checked(START_BYTES);
