@@ -149,8 +149,8 @@ pub(crate) async fn insert(
         "INSERT INTO applications (id, account, region, name, description, status, version,
              latest_version, version_updated_from, version_rolled_back_from,
              version_rolled_back_to, conditional_token, created_at, updated_at, job, generation,
-             open_operation, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+             open_operation, maintenance_start, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
     )
     .bind(application.id.as_str())
     .bind(&application.account)
@@ -169,6 +169,7 @@ pub(crate) async fn insert(
     .bind(application.job.as_ref().map(json))
     .bind(count(application.generation.0))
     .bind(application.open_operation.as_ref().map(OperationId::as_str))
+    .bind(application.maintenance_start.as_ref().map(json))
     .execute(&mut *connection)
     .await;
     match inserted {
@@ -192,7 +193,7 @@ pub(crate) async fn replace(
          SET description = ?, status = ?, version = ?, latest_version = ?,
              version_updated_from = ?, version_rolled_back_from = ?, version_rolled_back_to = ?,
              conditional_token = ?, updated_at = ?, job = ?, generation = ?, open_operation = ?,
-             revision = revision + 1
+             maintenance_start = ?, revision = revision + 1
          WHERE id = ? AND revision = ?",
     )
     .bind(&application.description)
@@ -207,6 +208,7 @@ pub(crate) async fn replace(
     .bind(application.job.as_ref().map(json))
     .bind(count(application.generation.0))
     .bind(application.open_operation.as_ref().map(OperationId::as_str))
+    .bind(application.maintenance_start.as_ref().map(json))
     .bind(application.id.as_str())
     .bind(count(expected.0))
     .execute(&mut *connection)
@@ -262,6 +264,7 @@ fn application(row: &SqliteRow) -> Result<Application, StoreError> {
             Some(_) => Some(row.id("open_operation", OperationId::new)?),
         },
         tags: BTreeMap::new(),
+        maintenance_start: row.optional_json("maintenance_start")?,
         revision: Revision(row.count("revision")?),
     })
 }
