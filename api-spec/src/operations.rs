@@ -1,4 +1,4 @@
-//! The 41 operations of the API, those served and those not (aws-api 1.1).
+//! The 41 operations of the API (aws-api 1.1).
 
 use crate::errors::ErrorCode;
 use crate::errors::ErrorCode::{
@@ -18,8 +18,8 @@ pub const TARGET_PREFIX: &str = "KinesisAnalytics_20180523";
 #[derive(Debug)]
 pub struct OperationSpec {
     pub name: &'static str,
-    /// The request's shape; `None`: known, and not served yet.
-    pub input: Option<&'static Shape>,
+    /// The request's shape.
+    pub input: &'static Shape,
     /// Changes something: a retry must not do it twice.
     pub mutates: bool,
     /// The service's errors that the model declares for it.
@@ -27,7 +27,7 @@ pub struct OperationSpec {
 }
 
 impl OperationSpec {
-    /// The operation of this name, served or not.
+    /// The operation of this name.
     pub fn named(name: &str) -> Option<&'static OperationSpec> {
         OPERATIONS.iter().find(|operation| operation.name == name)
     }
@@ -43,8 +43,8 @@ impl OperationSpec {
                 | ErrorCode::RequestTooLarge
                 | ErrorCode::InternalFailure
         );
-        // What is not served says so, whatever the model declares.
-        if protocol || self.input.is_none() || self.errors.contains(&code) {
+        // What this service does not do says so, whatever the model declares.
+        if protocol || code == UO || self.errors.contains(&code) {
             return code;
         }
         [IA, IR].into_iter().find(|other| self.errors.contains(other)).unwrap_or(code)
@@ -56,7 +56,7 @@ const fn reads(
     input: &'static Shape,
     errors: &'static [ErrorCode],
 ) -> OperationSpec {
-    OperationSpec { name, input: Some(input), mutates: false, errors }
+    OperationSpec { name, input, mutates: false, errors }
 }
 
 const fn writes(
@@ -64,52 +64,84 @@ const fn writes(
     input: &'static Shape,
     errors: &'static [ErrorCode],
 ) -> OperationSpec {
-    OperationSpec { name, input: Some(input), mutates: true, errors }
-}
-
-const fn later(name: &'static str, errors: &'static [ErrorCode]) -> OperationSpec {
-    OperationSpec { name, input: None, mutates: false, errors }
+    OperationSpec { name, input, mutates: true, errors }
 }
 
 /// All operations, by name.
 pub static OPERATIONS: &[OperationSpec] = &[
-    later("AddApplicationCloudWatchLoggingOption", &[RNF, RIU, IA, CM, IR, IAC]),
-    later("AddApplicationInput", &[RNF, RIU, IA, CM, CV, IR]),
-    later("AddApplicationInputProcessingConfiguration", &[RNF, RIU, IA, CM, IR]),
-    later("AddApplicationOutput", &[RNF, RIU, IA, CM, IR]),
-    later("AddApplicationReferenceDataSource", &[RNF, RIU, IA, CM, IR]),
-    later("AddApplicationVpcConfiguration", &[RNF, RIU, IA, CM, IAC]),
+    writes(
+        "AddApplicationCloudWatchLoggingOption",
+        &shapes::ADD_APPLICATION_CLOUD_WATCH_LOGGING_OPTION,
+        &[RNF, RIU, IA, CM, IR, IAC],
+    ),
+    reads("AddApplicationInput", &shapes::ADD_APPLICATION_INPUT, &[RNF, RIU, IA, CM, CV, IR]),
+    reads(
+        "AddApplicationInputProcessingConfiguration",
+        &shapes::ADD_APPLICATION_INPUT_PROCESSING_CONFIGURATION,
+        &[RNF, RIU, IA, CM, IR],
+    ),
+    reads("AddApplicationOutput", &shapes::ADD_APPLICATION_OUTPUT, &[RNF, RIU, IA, CM, IR]),
+    reads(
+        "AddApplicationReferenceDataSource",
+        &shapes::ADD_APPLICATION_REFERENCE_DATA_SOURCE,
+        &[RNF, RIU, IA, CM, IR],
+    ),
+    writes(
+        "AddApplicationVpcConfiguration",
+        &shapes::ADD_APPLICATION_VPC_CONFIGURATION,
+        &[RNF, RIU, IA, CM, IAC],
+    ),
     writes("CreateApplication", &shapes::CREATE_APPLICATION, &[CV, RIU, LE, IA, IR, TMT, CM, UO]),
-    later("CreateApplicationPresignedUrl", &[RNF, RIU, IA]),
+    reads(
+        "CreateApplicationPresignedUrl",
+        &shapes::CREATE_APPLICATION_PRESIGNED_URL,
+        &[RNF, RIU, IA],
+    ),
     writes("CreateApplicationSnapshot", &shapes::NAMED_SNAPSHOT, &[RIU, RNF, LE, IA, UO, IR, IAC]),
-    later("CreateSnapshot", &[RIU, IA, IAC, LE, CM, TMT, UO]),
+    reads("CreateSnapshot", &shapes::CREATE_SNAPSHOT, &[RIU, IA, IAC, LE, CM, TMT, UO]),
     writes("DeleteApplication", &shapes::DELETE_APPLICATION, &[CM, RNF, RIU, IA, IR, IAC]),
-    later("DeleteApplicationCloudWatchLoggingOption", &[RNF, RIU, IA, CM, IR, IAC]),
-    later("DeleteApplicationInputProcessingConfiguration", &[RNF, RIU, IA, CM, IR]),
-    later("DeleteApplicationOutput", &[RNF, RIU, IA, CM, IR]),
-    later("DeleteApplicationReferenceDataSource", &[RNF, RIU, IA, CM, IR]),
+    writes(
+        "DeleteApplicationCloudWatchLoggingOption",
+        &shapes::DELETE_APPLICATION_CLOUD_WATCH_LOGGING_OPTION,
+        &[RNF, RIU, IA, CM, IR, IAC],
+    ),
+    reads(
+        "DeleteApplicationInputProcessingConfiguration",
+        &shapes::DELETE_APPLICATION_INPUT_PROCESSING_CONFIGURATION,
+        &[RNF, RIU, IA, CM, IR],
+    ),
+    reads("DeleteApplicationOutput", &shapes::DELETE_APPLICATION_OUTPUT, &[RNF, RIU, IA, CM, IR]),
+    reads(
+        "DeleteApplicationReferenceDataSource",
+        &shapes::DELETE_APPLICATION_REFERENCE_DATA_SOURCE,
+        &[RNF, RIU, IA, CM, IR],
+    ),
     writes(
         "DeleteApplicationSnapshot",
         &shapes::DELETE_APPLICATION_SNAPSHOT,
         &[RIU, IA, UO, IR, RNF, CM],
     ),
-    later("DeleteApplicationVpcConfiguration", &[RNF, RIU, IA, CM, IAC]),
-    later("DeleteSnapshot", &[RNF, RIU, IA, CM, UO]),
+    writes(
+        "DeleteApplicationVpcConfiguration",
+        &shapes::DELETE_APPLICATION_VPC_CONFIGURATION,
+        &[RNF, RIU, IA, CM, IAC],
+    ),
+    reads("DeleteSnapshot", &shapes::DELETE_SNAPSHOT, &[RNF, RIU, IA, CM, UO]),
     reads("DescribeApplication", &shapes::DESCRIBE_APPLICATION, &[RNF, IA, IR]),
     reads("DescribeApplicationOperation", &shapes::DESCRIBE_APPLICATION_OPERATION, &[IA, RNF, UO]),
     reads("DescribeApplicationSnapshot", &shapes::NAMED_SNAPSHOT, &[RNF, IA, UO]),
     reads("DescribeApplicationVersion", &shapes::DESCRIBE_APPLICATION_VERSION, &[IA, RNF, UO]),
-    later("DescribeSnapshot", &[RNF, IA, UO]),
-    later("DescribeSnapshotOperation", &[RNF, IA, UO]),
-    later("DiscoverInputSchema", &[IA, UDS, RPT, SU, IR, UO]),
-    later("ExportSnapshot", &[RNF, RIU, IA, LE, CM, UO]),
-    later("ImportSnapshot", &[RIU, IA, LE, CM, TMT, UO]),
+    reads("DescribeSnapshot", &shapes::DESCRIBE_SNAPSHOT, &[RNF, IA, UO]),
+    reads("DescribeSnapshotOperation", &shapes::DESCRIBE_SNAPSHOT_OPERATION, &[RNF, IA, UO]),
+    reads("DiscoverInputSchema", &shapes::DISCOVER_INPUT_SCHEMA, &[IA, UDS, RPT, SU, IR, UO]),
+    reads("ExportSnapshot", &shapes::EXPORT_SNAPSHOT, &[RNF, RIU, IA, LE, CM, UO]),
+    reads("ImportSnapshot", &shapes::IMPORT_SNAPSHOT, &[RIU, IA, LE, CM, TMT, UO]),
     reads("ListApplicationOperations", &shapes::LIST_APPLICATION_OPERATIONS, &[IA, RNF, UO]),
     reads("ListApplicationSnapshots", &shapes::LIST_OF_APPLICATION, &[IA, UO]),
     reads("ListApplicationVersions", &shapes::LIST_OF_APPLICATION, &[IA, RNF, UO]),
     reads("ListApplications", &shapes::LIST_APPLICATIONS, &[IR]),
-    later("ListSnapshotOperations", &[RNF, IA, UO]),
-    later("ListSnapshots", &[IA, UO]),
+    reads("ListSnapshotOperations", &shapes::LIST_SNAPSHOT_OPERATIONS, &[RNF, IA, UO]),
+    reads("ListSnapshots", &shapes::LIST_SNAPSHOTS, &[IA, UO]),
     reads("ListTagsForResource", &shapes::LIST_TAGS_FOR_RESOURCE, &[RNF, IA, CM]),
     writes("RollbackApplication", &shapes::ROLLBACK_APPLICATION, &[RNF, IA, RIU, IR, CM, UO]),
     writes("StartApplication", &shapes::START_APPLICATION, &[RNF, RIU, IA, IAC, IR, UO]),
@@ -121,7 +153,11 @@ pub static OPERATIONS: &[OperationSpec] = &[
         &shapes::UPDATE_APPLICATION,
         &[CV, RNF, RIU, IA, CM, IR, IAC, LE, UO],
     ),
-    later("UpdateApplicationMaintenanceConfiguration", &[RNF, RIU, IA, CM, UO]),
+    writes(
+        "UpdateApplicationMaintenanceConfiguration",
+        &shapes::UPDATE_APPLICATION_MAINTENANCE_CONFIGURATION,
+        &[RNF, RIU, IA, CM, UO],
+    ),
 ];
 
 #[cfg(test)]
@@ -129,9 +165,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_41_operations_of_which_19_are_served() {
+    fn there_are_41_operations() {
         assert_eq!(OPERATIONS.len(), 41);
-        assert_eq!(OPERATIONS.iter().filter(|operation| operation.input.is_some()).count(), 19);
         assert!(OPERATIONS.is_sorted_by_key(|operation| operation.name));
     }
 

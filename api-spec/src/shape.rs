@@ -66,9 +66,6 @@ pub enum Shape {
         max: usize,
     },
     Structure(&'static [Member]),
-    /// A part of the model that this service refuses whole (SQL-1_0, Studio, VPC): not
-    /// looked into.
-    Unsupported,
 }
 
 /// A named part of a structure.

@@ -28,7 +28,6 @@ static TEXT_CONTENT: Shape = secret(0, 102_400);
 static ZIP_CONTENT: Shape = Shape::Blob { max: 52_428_800 };
 static BOOLEAN: Shape = Shape::Boolean;
 static TIMESTAMP: Shape = Shape::Timestamp;
-static UNSUPPORTED: Shape = Shape::Unsupported;
 static LIMIT: Shape = Shape::Integer { min: 1, max: 50 };
 static VERSION_ID: Shape = Shape::Long { min: 1, max: 999_999_999 };
 static PARALLELISM: Shape = Shape::Integer { min: 1, max: i32::MAX as i64 };
@@ -75,6 +74,17 @@ macro_rules! structure {
         };
     };
 }
+
+// Below the macro, which they use.
+mod options;
+mod snapshots;
+mod sql;
+mod studio;
+
+pub use options::*;
+pub use snapshots::*;
+pub use sql::*;
+pub use studio::*;
 
 structure!(S3_LOCATION {
     required "BucketARN": ANY_ARN,
@@ -174,25 +184,25 @@ structure!(ENCRYPTION_UPDATE {
     required "KeyTypeUpdate": KEY_TYPE,
 });
 structure!(CONFIGURATION {
-    optional "SqlApplicationConfiguration": UNSUPPORTED,
+    optional "SqlApplicationConfiguration": SQL_APPLICATION_CONFIGURATION,
     optional "FlinkApplicationConfiguration": FLINK,
     optional "EnvironmentProperties": ENVIRONMENT_PROPERTIES,
     optional "ApplicationCodeConfiguration": CODE,
     optional "ApplicationSnapshotConfiguration": SNAPSHOT_CONFIGURATION,
     optional "ApplicationSystemRollbackConfiguration": ROLLBACK_CONFIGURATION,
-    optional "VpcConfigurations": UNSUPPORTED,
-    optional "ZeppelinApplicationConfiguration": UNSUPPORTED,
+    optional "VpcConfigurations": VPC_CONFIGURATIONS,
+    optional "ZeppelinApplicationConfiguration": ZEPPELIN_APPLICATION_CONFIGURATION,
     optional "ApplicationEncryptionConfiguration": ENCRYPTION,
 });
 structure!(CONFIGURATION_UPDATE {
-    optional "SqlApplicationConfigurationUpdate": UNSUPPORTED,
+    optional "SqlApplicationConfigurationUpdate": SQL_APPLICATION_CONFIGURATION_UPDATE,
     optional "ApplicationCodeConfigurationUpdate": CODE_UPDATE,
     optional "FlinkApplicationConfigurationUpdate": FLINK_UPDATE,
     optional "EnvironmentPropertyUpdates": ENVIRONMENT_PROPERTIES,
     optional "ApplicationSnapshotConfigurationUpdate": SNAPSHOT_CONFIGURATION_UPDATE,
     optional "ApplicationSystemRollbackConfigurationUpdate": ROLLBACK_CONFIGURATION_UPDATE,
-    optional "VpcConfigurationUpdates": UNSUPPORTED,
-    optional "ZeppelinApplicationConfigurationUpdate": UNSUPPORTED,
+    optional "VpcConfigurationUpdates": VPC_CONFIGURATION_UPDATES,
+    optional "ZeppelinApplicationConfigurationUpdate": ZEPPELIN_APPLICATION_CONFIGURATION_UPDATE,
     optional "ApplicationEncryptionConfigurationUpdate": ENCRYPTION_UPDATE,
 });
 structure!(FLINK_RUN { optional "AllowNonRestoredState": BOOLEAN });
@@ -203,7 +213,7 @@ structure!(RESTORE {
 });
 structure!(RUN_CONFIGURATION {
     optional "FlinkRunConfiguration": FLINK_RUN,
-    optional "SqlRunConfigurations": UNSUPPORTED,
+    optional "SqlRunConfigurations": SQL_RUN_CONFIGURATIONS,
     optional "ApplicationRestoreConfiguration": RESTORE,
 });
 structure!(RUN_CONFIGURATION_UPDATE {
@@ -220,7 +230,7 @@ structure!(pub CREATE_APPLICATION {
     required "RuntimeEnvironment": RUNTIME_ENVIRONMENT,
     required "ServiceExecutionRole": ANY_ARN,
     optional "ApplicationConfiguration": CONFIGURATION,
-    optional "CloudWatchLoggingOptions": UNSUPPORTED,
+    optional "CloudWatchLoggingOptions": CLOUD_WATCH_LOGGING_OPTIONS,
     optional "Tags": TAGS,
     optional "ApplicationMode": APPLICATION_MODE,
 });
@@ -250,7 +260,7 @@ structure!(pub UPDATE_APPLICATION {
     optional "ApplicationConfigurationUpdate": CONFIGURATION_UPDATE,
     optional "ServiceExecutionRoleUpdate": ANY_ARN,
     optional "RunConfigurationUpdate": RUN_CONFIGURATION_UPDATE,
-    optional "CloudWatchLoggingOptionUpdates": UNSUPPORTED,
+    optional "CloudWatchLoggingOptionUpdates": CLOUD_WATCH_LOGGING_OPTION_UPDATES,
     optional "ConditionalToken": CONDITIONAL_TOKEN,
     optional "RuntimeEnvironmentUpdate": RUNTIME_ENVIRONMENT,
 });

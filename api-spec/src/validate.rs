@@ -117,7 +117,6 @@ fn walk(shape: &Shape, path: &str, value: &Value, out: &mut Vec<Violation>) -> R
                 walk_member(member, path, given, out)?;
             }
         }
-        Shape::Unsupported => {}
     }
     Ok(())
 }

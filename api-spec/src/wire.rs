@@ -31,6 +31,13 @@ macro_rules! wire {
     )*};
 }
 
+// Below the macro, which they use.
+mod options;
+mod snapshots;
+
+pub use options::*;
+pub use snapshots::*;
+
 /// A reply that says nothing but that it is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
@@ -44,7 +51,7 @@ wire! {
         service_execution_role: String;
         application_description: String,
         application_configuration: ApplicationConfiguration,
-        cloud_watch_logging_options: Vec<serde_json::Value>,
+        cloud_watch_logging_options: Vec<CloudWatchLoggingOption>,
         tags: Vec<Tag>,
         application_mode: String,
     }
@@ -56,7 +63,7 @@ wire! {
         application_code_configuration: ApplicationCodeConfiguration,
         application_snapshot_configuration: ApplicationSnapshotConfiguration,
         application_system_rollback_configuration: ApplicationSystemRollbackConfiguration,
-        vpc_configurations: Vec<serde_json::Value>,
+        vpc_configurations: Vec<VpcConfiguration>,
         zeppelin_application_configuration: serde_json::Value,
         application_encryption_configuration: ApplicationEncryptionConfiguration,
     }
@@ -159,7 +166,7 @@ wire! {
         application_configuration_update: ApplicationConfigurationUpdate,
         service_execution_role_update: String,
         run_configuration_update: RunConfiguration,
-        cloud_watch_logging_option_updates: Vec<serde_json::Value>,
+        cloud_watch_logging_option_updates: Vec<CloudWatchLoggingOptionUpdate>,
         conditional_token: String,
         runtime_environment_update: String,
     }
@@ -172,7 +179,7 @@ wire! {
         application_snapshot_configuration_update: ApplicationSnapshotConfigurationUpdate,
         application_system_rollback_configuration_update:
             ApplicationSystemRollbackConfigurationUpdate,
-        vpc_configuration_updates: Vec<serde_json::Value>,
+        vpc_configuration_updates: Vec<VpcConfigurationUpdate>,
         zeppelin_application_configuration_update: serde_json::Value,
         application_encryption_configuration_update: ApplicationEncryptionConfigurationUpdate,
     }
@@ -314,6 +321,9 @@ wire! {
         create_timestamp: EpochSeconds,
         last_update_timestamp: EpochSeconds,
         application_configuration_description: ApplicationConfigurationDescription,
+        cloud_watch_logging_option_descriptions: Vec<CloudWatchLoggingOptionDescription>,
+        application_maintenance_configuration_description:
+            ApplicationMaintenanceConfigurationDescription,
         application_version_updated_from: u64,
         application_version_rolled_back_from: u64,
         application_version_create_timestamp: EpochSeconds,
@@ -330,6 +340,7 @@ wire! {
         application_snapshot_configuration_description: ApplicationSnapshotConfiguration,
         application_system_rollback_configuration_description:
             ApplicationSystemRollbackConfiguration,
+        vpc_configuration_descriptions: Vec<VpcConfigurationDescription>,
     }
     ApplicationCodeConfigurationDescription {
         code_content_type: String;
@@ -353,6 +364,7 @@ wire! {
         checkpoint_configuration_description: CheckpointConfiguration,
         monitoring_configuration_description: MonitoringConfiguration,
         parallelism_configuration_description: ParallelismConfigurationDescription,
+        job_plan_description: String,
     }
     ParallelismConfigurationDescription {
         ;

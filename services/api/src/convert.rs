@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use millrace_api_spec::ErrorCode;
 use millrace_api_spec::wire::{
     ApplicationConfiguration, ApplicationConfigurationUpdate, CheckpointConfiguration,
-    CheckpointConfigurationUpdate, EnvironmentProperties, MonitoringConfiguration,
-    MonitoringConfigurationUpdate, ParallelismConfiguration, ParallelismConfigurationUpdate,
-    RunConfiguration as WireRunConfiguration, Tag,
+    CheckpointConfigurationUpdate, CloudWatchLoggingOption, CloudWatchLoggingOptionUpdate,
+    EnvironmentProperties, MonitoringConfiguration, MonitoringConfigurationUpdate,
+    ParallelismConfiguration, ParallelismConfigurationUpdate,
+    RunConfiguration as WireRunConfiguration, Tag, VpcConfiguration, VpcConfigurationUpdate,
 };
 use millrace_domain::commands::{
-    CheckpointPatch, ConfigurationPatch, MonitoringPatch, ParallelismPatch,
+    CheckpointPatch, ConfigurationPatch, LoggingUpdate, MonitoringPatch, NewVpc, OptionsPatch,
+    ParallelismPatch, VpcUpdate,
 };
 use millrace_domain::configuration::{ConfigurationType, PropertyGroup, Restore, RunConfiguration};
 use millrace_domain::{Reject, SnapshotName};
@@ -23,7 +25,6 @@ use crate::error::ApiError;
 pub fn configuration(wire: &ApplicationConfiguration) -> Result<ConfigurationPatch, ApiError> {
     refuse_sql(wire.sql_application_configuration.as_ref())?;
     refuse_zeppelin(wire.zeppelin_application_configuration.as_ref())?;
-    refuse_vpc(wire.vpc_configurations.as_deref())?;
     let encryption = wire.application_encryption_configuration.as_ref();
     refuse_customer_key(encryption.map(|encryption| encryption.key_type.as_str()))?;
     let snapshots = wire.application_snapshot_configuration.as_ref();
@@ -36,10 +37,15 @@ pub fn configuration(wire: &ApplicationConfiguration) -> Result<ConfigurationPat
         parallelism: flink.parallelism_configuration.map(parallelism),
         property_groups: wire.environment_properties.as_ref().map(property_groups),
         snapshots_enabled: snapshots.map(|snapshots| snapshots.snapshots_enabled),
+        snapshot_mode: None,
         rollback_enabled: wire
             .application_system_rollback_configuration
             .as_ref()
             .map(|rollback| rollback.rollback_enabled),
+        options: OptionsPatch {
+            add_vpcs: wire.vpc_configurations.iter().flatten().map(vpc).collect(),
+            ..OptionsPatch::default()
+        },
     })
 }
 
@@ -49,7 +55,6 @@ pub fn configuration_update(
 ) -> Result<ConfigurationPatch, ApiError> {
     refuse_sql(wire.sql_application_configuration_update.as_ref())?;
     refuse_zeppelin(wire.zeppelin_application_configuration_update.as_ref())?;
-    refuse_vpc(wire.vpc_configuration_updates.as_deref())?;
     let encryption = wire.application_encryption_configuration_update.as_ref();
     refuse_customer_key(encryption.map(|encryption| encryption.key_type_update.as_str()))?;
     let snapshots = wire.application_snapshot_configuration_update.as_ref();
@@ -62,11 +67,44 @@ pub fn configuration_update(
         parallelism: flink.parallelism_configuration_update.map(parallelism_update),
         property_groups: wire.environment_property_updates.as_ref().map(property_groups),
         snapshots_enabled: snapshots.map(|snapshots| snapshots.snapshots_enabled_update),
+        snapshot_mode: None,
         rollback_enabled: wire
             .application_system_rollback_configuration_update
             .as_ref()
             .map(|rollback| rollback.rollback_enabled_update),
+        options: OptionsPatch {
+            update_vpcs: wire.vpc_configuration_updates.iter().flatten().map(vpc_update).collect(),
+            ..OptionsPatch::default()
+        },
     })
+}
+
+pub fn vpc(wire: &VpcConfiguration) -> NewVpc {
+    NewVpc {
+        subnet_ids: wire.subnet_ids.clone(),
+        security_group_ids: wire.security_group_ids.clone(),
+    }
+}
+
+fn vpc_update(wire: &VpcConfigurationUpdate) -> VpcUpdate {
+    VpcUpdate {
+        id: wire.vpc_configuration_id.clone(),
+        subnet_ids: wire.subnet_id_updates.clone(),
+        security_group_ids: wire.security_group_id_updates.clone(),
+    }
+}
+
+/// The log streams of a new application.
+pub fn logging(wire: Option<&[CloudWatchLoggingOption]>) -> Vec<String> {
+    wire.unwrap_or_default().iter().map(|option| option.log_stream_arn.clone()).collect()
+}
+
+pub fn logging_updates(wire: Option<&[CloudWatchLoggingOptionUpdate]>) -> Vec<LoggingUpdate> {
+    let update = |update: &CloudWatchLoggingOptionUpdate| LoggingUpdate {
+        id: update.cloud_watch_logging_option_id.clone(),
+        log_stream_arn: update.log_stream_arn_update.clone(),
+    };
+    wire.unwrap_or_default().iter().map(update).collect()
 }
 
 fn configuration_type(name: &str) -> ConfigurationType {
@@ -208,17 +246,6 @@ fn refuse_sql(wire: Option<&Value>) -> Result<(), ApiError> {
 fn refuse_zeppelin(wire: Option<&Value>) -> Result<(), ApiError> {
     let next = "Studio notebooks do not exist here; create a STREAMING application";
     refuse(wire.is_some_and(asks), "ZeppelinApplicationConfiguration", next)
-}
-
-fn refuse_vpc(wire: Option<&[Value]>) -> Result<(), ApiError> {
-    let next = "jobs run in the service's own network; leave it out";
-    refuse(wire.is_some_and(|wire| !wire.is_empty()), "VpcConfiguration", next)
-}
-
-/// CloudWatch logging options, at creation and at update.
-pub fn refuse_logging(wire: Option<&[Value]>) -> Result<(), ApiError> {
-    let next = "logs are kept by the service itself; leave it out";
-    refuse(wire.is_some_and(|wire| !wire.is_empty()), "CloudWatchLoggingOptions", next)
 }
 
 fn refuse_customer_key(key_type: Option<&str>) -> Result<(), ApiError> {

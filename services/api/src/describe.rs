@@ -3,15 +3,19 @@
 use millrace_api_spec::EpochSeconds;
 use millrace_api_spec::wire::{
     ApplicationCodeConfigurationDescription, ApplicationConfigurationDescription,
-    ApplicationDetail, ApplicationRestoreConfiguration, ApplicationSnapshotConfiguration,
-    ApplicationSystemRollbackConfiguration, CheckpointConfiguration, CodeContentDescription,
-    EnvironmentPropertyDescriptions, FlinkApplicationConfigurationDescription,
-    FlinkRunConfiguration, MonitoringConfiguration, ParallelismConfigurationDescription,
-    PropertyGroup, RunConfigurationDescription, S3ContentLocation, SnapshotDetails,
+    ApplicationDetail, ApplicationMaintenanceConfigurationDescription,
+    ApplicationRestoreConfiguration, ApplicationSnapshotConfiguration,
+    ApplicationSystemRollbackConfiguration, CheckpointConfiguration,
+    CloudWatchLoggingOptionDescription, CodeContentDescription, EnvironmentPropertyDescriptions,
+    FlinkApplicationConfigurationDescription, FlinkRunConfiguration, MonitoringConfiguration,
+    ParallelismConfigurationDescription, PropertyGroup, RunConfigurationDescription,
+    S3ContentLocation, SnapshotDetails, VpcConfigurationDescription,
 };
 use millrace_domain::configuration::{
-    Code, CodeOrigin, Configuration, ConfigurationType, Restore, RunConfiguration,
+    Code, CodeOrigin, Configuration, ConfigurationType, LoggingOption, Restore, RunConfiguration,
+    VpcConfiguration,
 };
+use millrace_domain::maintenance::WindowStart;
 use millrace_domain::{Application, Job, Snapshot, Timestamp, Version, VersionId};
 
 pub fn seconds(time: Timestamp) -> EpochSeconds {
@@ -36,6 +40,11 @@ pub fn application(application: &Application, version: &Version) -> ApplicationD
             &version.configuration,
             application.job.as_ref().filter(|_| current),
         )),
+        cloud_watch_logging_option_descriptions: Some(logging(&version.configuration))
+            .filter(|options| !options.is_empty()),
+        application_maintenance_configuration_description: Some(maintenance(
+            application.maintenance_window(),
+        )),
         application_version_updated_from: of_current(application.version_updated_from),
         application_version_rolled_back_from: of_current(application.version_rolled_back_from),
         application_version_create_timestamp: Some(seconds(version.created_at)),
@@ -56,13 +65,15 @@ fn configuration(
         environment_property_descriptions: properties(configuration),
         application_snapshot_configuration_description: Some(ApplicationSnapshotConfiguration {
             snapshots_enabled: configuration.snapshots_enabled,
-            snapshot_mode: None,
+            snapshot_mode: Some(configuration.snapshot_mode.name().to_owned()),
         }),
         application_system_rollback_configuration_description: Some(
             ApplicationSystemRollbackConfiguration {
                 rollback_enabled: configuration.rollback_enabled,
             },
         ),
+        vpc_configuration_descriptions: Some(configuration.vpcs.iter().map(vpc).collect())
+            .filter(|vpcs: &Vec<_>| !vpcs.is_empty()),
     }
 }
 
@@ -119,6 +130,31 @@ fn flink(configuration: &Configuration) -> FlinkApplicationConfigurationDescript
             current_parallelism: Some(parallelism.parallelism),
             auto_scaling_enabled: Some(parallelism.auto_scaling_enabled),
         }),
+        job_plan_description: None,
+    }
+}
+
+pub fn vpc(vpc: &VpcConfiguration) -> VpcConfigurationDescription {
+    VpcConfigurationDescription {
+        vpc_configuration_id: vpc.id.clone(),
+        vpc_id: vpc.vpc_id(),
+        subnet_ids: vpc.subnet_ids.clone(),
+        security_group_ids: vpc.security_group_ids.clone(),
+    }
+}
+
+pub fn logging(configuration: &Configuration) -> Vec<CloudWatchLoggingOptionDescription> {
+    let option = |option: &LoggingOption| CloudWatchLoggingOptionDescription {
+        log_stream_arn: option.log_stream_arn.clone(),
+        cloud_watch_logging_option_id: Some(option.id.clone()),
+    };
+    configuration.logging.iter().map(option).collect()
+}
+
+pub fn maintenance(window: WindowStart) -> ApplicationMaintenanceConfigurationDescription {
+    ApplicationMaintenanceConfigurationDescription {
+        application_maintenance_window_start_time: window.start(),
+        application_maintenance_window_end_time: window.end(),
     }
 }
 

@@ -74,7 +74,7 @@ impl From<Reject> for ApiError {
             | Reject::CreationTime { .. }
             | Reject::Invalid { .. }
             | Reject::RuntimeNotOffered { .. } => ErrorCode::InvalidArgument,
-            Reject::NoSuchSnapshot(_) => ErrorCode::ResourceNotFound,
+            Reject::NoSuchSnapshot(_) | Reject::NoSuchOption { .. } => ErrorCode::ResourceNotFound,
             Reject::TooManyTags { .. } => ErrorCode::TooManyTags,
             Reject::Quota { .. } => ErrorCode::LimitExceeded,
             Reject::Unsupported { .. } => ErrorCode::UnsupportedOperation,

@@ -62,13 +62,9 @@ async fn answer_operation(
     parts: &Parts,
     body: &Bytes,
 ) -> Result<String, ApiError> {
-    let Some(input) = operation.input else {
-        let message = format!("{} is not supported by this service yet", operation.name);
-        return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
-    };
     check_content_type(&parts.headers)?;
     let request = parse(body)?;
-    validate(input, &request)?;
+    validate(operation.input, &request)?;
     let call = Call {
         account: state.config.account.clone(),
         region: region(&parts.headers).unwrap_or(&state.config.region).to_owned(),

@@ -49,11 +49,16 @@ async fn a_new_application_is_described_with_its_defaults() {
               }
             },
             "ApplicationSnapshotConfigurationDescription": {
-              "SnapshotsEnabled": true
+              "SnapshotsEnabled": true,
+              "SnapshotMode": "APPLICATION_SNAPSHOTS_LEGACY"
             },
             "ApplicationSystemRollbackConfigurationDescription": {
               "RollbackEnabled": false
             }
+          },
+          "ApplicationMaintenanceConfigurationDescription": {
+            "ApplicationMaintenanceWindowStartTime": "03:00",
+            "ApplicationMaintenanceWindowEndTime": "11:00"
           },
           "ApplicationVersionCreateTimestamp": 1795356204,
           "ConditionalToken": "8f24bffe14745c50e491122bcbe4a863",
@@ -174,15 +179,11 @@ async fn what_is_not_served_is_refused_by_name() {
             "offered are",
         ),
         (
-            with(
-                creation("app"),
-                json!({ "CloudWatchLoggingOptions": [{ "LogStreamARN": "arn:x" }] }),
+            configured(
+                json!({ "SqlApplicationConfiguration": { "ReferenceDataSources": [{ "TableName": "t",
+                "ReferenceSchema": { "RecordFormat": { "RecordFormatType": "CSV" },
+                    "RecordColumns": [{ "Name": "n", "SqlType": "INT" }] } }] } }),
             ),
-            unsupported,
-            "CloudWatch",
-        ),
-        (
-            configured(json!({ "SqlApplicationConfiguration": { "Inputs": [{}] } })),
             unsupported,
             "SQL-1_0",
         ),
@@ -192,13 +193,6 @@ async fn what_is_not_served_is_refused_by_name() {
             ),
             unsupported,
             "Studio",
-        ),
-        (
-            configured(
-                json!({ "VpcConfigurations": [{ "SubnetIds": ["s"], "SecurityGroupIds": ["g"] }] }),
-            ),
-            unsupported,
-            "Vpc",
         ),
         (
             configured(

@@ -552,3 +552,21 @@ async fn operations_are_filtered() {
     let none = with(named("app"), json!({ "OperationId": "not ours!" }));
     api.refused("DescribeApplicationOperation", none, "ResourceNotFoundException", "app").await;
 }
+
+#[tokio::test]
+async fn the_sql_operations_name_what_is_wrong_first_and_then_that_they_are_discontinued() {
+    let api = Api::new().await;
+    api.create("app").await;
+    let delete = |name: &str, version: u64| {
+        with(named(name), json!({ "CurrentApplicationVersionId": version, "OutputId": "1.1" }))
+    };
+    let operation = "DeleteApplicationOutput";
+    let code = "UnsupportedOperationException";
+    api.refused(operation, delete("app", 1), code, "SQL-1_0").await;
+    let stale = "ConcurrentModificationException";
+    api.refused(operation, delete("app", 2), stale, "at version 1").await;
+    api.refused(operation, delete("none", 1), "ResourceNotFoundException", "none").await;
+    let discover = json!({ "ServiceExecutionRole": ROLE });
+    api.refused("DiscoverInputSchema", discover, code, "CREATE TABLE").await;
+    assert_eq!(api.describe("app").await["ApplicationVersionId"], 1);
+}

@@ -10,13 +10,17 @@ use millrace_domain::{
     Application, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
 };
 use serde_json::{Value, json};
-use support::{Api, creation};
+use support::{Api, creation, with};
 
 fn upgrade(runtime: &str) -> Value {
     json!({
         "ApplicationName": "app", "CurrentApplicationVersionId": 1,
         "RuntimeEnvironmentUpdate": runtime
     })
+}
+
+fn at(version: u64, more: Value) -> Value {
+    with(json!({ "ApplicationName": "app", "CurrentApplicationVersionId": version }), more)
 }
 
 fn ready(application: &Application) -> Snapshot {
@@ -58,6 +62,32 @@ async fn a_retry_of_a_mutation_gets_the_first_answer_and_does_nothing() {
         ("StopApplication", named, Status::Running),
         ("TagResource", json!({ "ResourceARN": arn, "Tags": [{ "Key": "k" }] }), Status::Ready),
         ("UntagResource", json!({ "ResourceARN": arn, "TagKeys": ["k"] }), Status::Ready),
+        (
+            "AddApplicationVpcConfiguration",
+            at(1, json!({ "VpcConfiguration": { "SubnetIds": ["s"], "SecurityGroupIds": ["g"] } })),
+            Status::Ready,
+        ),
+        (
+            "AddApplicationCloudWatchLoggingOption",
+            at(3, json!({ "CloudWatchLoggingOption": { "LogStreamARN": "arn:x" } })),
+            Status::Ready,
+        ),
+        (
+            "DeleteApplicationVpcConfiguration",
+            at(4, json!({ "VpcConfigurationId": "3.1" })),
+            Status::Running,
+        ),
+        (
+            "DeleteApplicationCloudWatchLoggingOption",
+            at(5, json!({ "CloudWatchLoggingOptionId": "4.1" })),
+            Status::Ready,
+        ),
+        (
+            "UpdateApplicationMaintenanceConfiguration",
+            json!({ "ApplicationName": "app", "ApplicationMaintenanceConfigurationUpdate": {
+                "ApplicationMaintenanceWindowStartTimeUpdate": "05:00" } }),
+            Status::Ready,
+        ),
         (
             "DeleteApplication",
             json!({ "ApplicationName": "app", "CreateTimestamp": created["CreateTimestamp"] }),

@@ -9,6 +9,7 @@ use crate::configuration::RunConfiguration;
 use crate::ids::{
     ApplicationId, ApplicationName, Generation, OperationId, Revision, Timestamp, VersionId,
 };
+use crate::maintenance::WindowStart;
 
 /// AWS: `ApplicationStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +89,8 @@ pub struct Application {
     /// The operation IN_PROGRESS: at most one.
     pub open_operation: Option<OperationId>,
     pub tags: BTreeMap<String, String>,
+    /// As set; `None`: the Region's.
+    pub maintenance_start: Option<WindowStart>,
     /// As loaded; the store refuses a change made from an older one.
     pub revision: Revision,
 }
@@ -100,6 +103,11 @@ impl Application {
         self.version = version;
         let facts = format!("{}/{version}/{}", self.id, self.latest_version);
         self.conditional_token = hex::encode(Md5::digest(facts));
+    }
+
+    /// When maintenance may happen.
+    pub fn maintenance_window(&self) -> WindowStart {
+        self.maintenance_start.unwrap_or_else(|| WindowStart::of_region(&self.region))
     }
 
     /// AWS: `arn:aws:kinesisanalytics:REGION:ACCOUNT:application/NAME`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ArtifactId, SnapshotName, Timestamp, VersionId};
@@ -27,7 +28,64 @@ pub struct Configuration {
     /// AWS: `EnvironmentProperties`: group id to properties.
     pub property_groups: Vec<PropertyGroup>,
     pub snapshots_enabled: bool,
+    /// Which kind of snapshots: of the application, or of the account.
+    #[serde(default)]
+    pub snapshot_mode: SnapshotMode,
     pub rollback_enabled: bool,
+    /// Kept and shown; jobs run in the service's own network.
+    #[serde(default)]
+    pub vpcs: Vec<VpcConfiguration>,
+    /// Kept and shown; logs are kept by the service itself.
+    #[serde(default)]
+    pub logging: Vec<LoggingOption>,
+}
+
+/// AWS: `SnapshotMode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapshotMode {
+    /// Snapshots belong to their application and go with it.
+    #[default]
+    #[serde(rename = "APPLICATION_SNAPSHOTS_LEGACY")]
+    Legacy,
+    /// Snapshots are resources of the account, with an ARN.
+    #[serde(rename = "ENHANCED_SNAPSHOTS")]
+    Enhanced,
+}
+
+impl SnapshotMode {
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            SnapshotMode::Legacy => "APPLICATION_SNAPSHOTS_LEGACY",
+            SnapshotMode::Enhanced => "ENHANCED_SNAPSHOTS",
+        }
+    }
+}
+
+/// AWS: `VpcConfigurationDescription`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcConfiguration {
+    pub id: String,
+    pub subnet_ids: Vec<String>,
+    pub security_group_ids: Vec<String>,
+}
+
+impl VpcConfiguration {
+    /// AWS looks up whose the subnets are. Nobody can be asked here: the id is a digest
+    /// of the subnets, so that the same subnets show the same VPC.
+    pub fn vpc_id(&self) -> String {
+        let mut subnets: Vec<&str> = self.subnet_ids.iter().map(String::as_str).collect();
+        subnets.sort_unstable();
+        let digest = hex::encode(Md5::digest(subnets.join(",")));
+        format!("vpc-{}", &digest[..17])
+    }
+}
+
+/// AWS: `CloudWatchLoggingOptionDescription`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggingOption {
+    pub id: String,
+    pub log_stream_arn: String,
 }
 
 /// AWS: `ApplicationCodeConfiguration`, with the bytes in the artifact store.
@@ -94,7 +152,10 @@ impl Default for Configuration {
             parallelism: ParallelismConfiguration::default(),
             property_groups: Vec::new(),
             snapshots_enabled: true,
+            snapshot_mode: SnapshotMode::Legacy,
             rollback_enabled: false,
+            vpcs: Vec::new(),
+            logging: Vec::new(),
         }
     }
 }

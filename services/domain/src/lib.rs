@@ -13,6 +13,7 @@ pub mod commands;
 pub mod configuration;
 pub mod ids;
 pub mod lifecycle;
+pub mod maintenance;
 pub mod operation;
 pub mod quota;
 pub mod reject;

@@ -17,10 +17,15 @@ pub enum OperationKind {
     SystemRollback,
     CreateApplicationSnapshot,
     DeleteApplication,
+    // Of these each is SUCCESSFUL at once.
+    AddApplicationVpcConfiguration,
+    DeleteApplicationVpcConfiguration,
+    AddApplicationCloudWatchLoggingOption,
+    DeleteApplicationCloudWatchLoggingOption,
 }
 
 impl OperationKind {
-    pub const ALL: [OperationKind; 7] = [
+    pub const ALL: [OperationKind; 11] = [
         OperationKind::StartApplication,
         OperationKind::StopApplication,
         OperationKind::UpdateApplication,
@@ -28,6 +33,10 @@ impl OperationKind {
         OperationKind::SystemRollback,
         OperationKind::CreateApplicationSnapshot,
         OperationKind::DeleteApplication,
+        OperationKind::AddApplicationVpcConfiguration,
+        OperationKind::DeleteApplicationVpcConfiguration,
+        OperationKind::AddApplicationCloudWatchLoggingOption,
+        OperationKind::DeleteApplicationCloudWatchLoggingOption,
     ];
 
     /// As on the wire.
@@ -40,6 +49,14 @@ impl OperationKind {
             OperationKind::SystemRollback => "SystemRollback",
             OperationKind::CreateApplicationSnapshot => "CreateApplicationSnapshot",
             OperationKind::DeleteApplication => "DeleteApplication",
+            OperationKind::AddApplicationVpcConfiguration => "AddApplicationVpcConfiguration",
+            OperationKind::DeleteApplicationVpcConfiguration => "DeleteApplicationVpcConfiguration",
+            OperationKind::AddApplicationCloudWatchLoggingOption => {
+                "AddApplicationCloudWatchLoggingOption"
+            }
+            OperationKind::DeleteApplicationCloudWatchLoggingOption => {
+                "DeleteApplicationCloudWatchLoggingOption"
+            }
         }
     }
 }

@@ -15,6 +15,11 @@ pub const SNAPSHOTS: usize = 1000;
 /// AWS: `ParallelismPerKPU`.
 pub const PARALLELISM_PER_KPU: u32 = 8;
 
+/// A job runs in one network.
+pub const VPCS: usize = 1;
+/// AWS gives no number.
+pub const LOGGING_OPTIONS: usize = 10;
+
 /// # Errors
 /// The settings ask for more than an application may have.
 pub fn check_parallelism(wanted: &ParallelismConfiguration) -> Result<(), Reject> {

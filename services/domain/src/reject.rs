@@ -32,6 +32,8 @@ pub enum Reject {
     OperationOpen { command: &'static str, open: OperationKind },
     #[error("{member} is not that of {of}: give the time that describing it shows")]
     CreationTime { member: &'static str, of: String },
+    #[error("the application has no {what} {id}: describe it to see those it has")]
+    NoSuchOption { what: &'static str, id: String },
     #[error("the application has no snapshot {0}")]
     NoSuchSnapshot(SnapshotName),
     #[error("the application has a snapshot {0} already: choose another name")]

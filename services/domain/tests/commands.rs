@@ -11,6 +11,7 @@ use millrace_domain::commands::{
 use millrace_domain::configuration::{
     Code, CodeOrigin, Configuration, ConfigurationType, PropertyGroup, Restore, RunConfiguration,
 };
+use millrace_domain::maintenance::WindowStart;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, ArtifactId, Operation, OperationId, OperationKind,
     OperationStatus, Reject, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, Version,
@@ -131,6 +132,7 @@ impl World {
             Command::CreateSnapshot => facts.create_snapshot(name, &call),
             Command::DeleteSnapshot => facts.delete_snapshot(&name, Timestamp(1_000_000), NOW),
             Command::Tag => facts.tag(BTreeMap::new(), NOW),
+            Command::Maintain => facts.set_maintenance(WindowStart::parse("01:00").unwrap(), NOW),
         }
     }
 
@@ -202,7 +204,9 @@ fn one_operation_is_open_at_a_time() {
         let world = snapshotting().with_snapshot("s", SnapshotStatus::Ready);
         let decided = world.decide(command);
         match command {
-            Command::ForceStop | Command::Tag => assert!(decided.is_ok(), "{decided:?}"),
+            Command::ForceStop | Command::Tag | Command::Maintain => {
+                assert!(decided.is_ok(), "{decided:?}")
+            }
             _ => assert!(matches!(decided, Err(Reject::OperationOpen { .. })), "{decided:?}"),
         }
     }

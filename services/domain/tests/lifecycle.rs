@@ -441,6 +441,7 @@ fn application(block: &Desired) -> Application {
         generation: NEW,
         open_operation: block.kind.map(|_| OperationId::new("op").expect("a valid id")),
         tags: BTreeMap::new(),
+        maintenance_start: None,
         revision: Revision(1),
     }
 }
@@ -478,6 +479,7 @@ fn version(id: VersionId, rollback_enabled: bool) -> Version {
             property_groups: Vec::new(),
             snapshots_enabled: true,
             rollback_enabled,
+            ..Configuration::default()
         },
         created_at: LONG_AGO,
     }

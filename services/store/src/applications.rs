@@ -150,8 +150,8 @@ pub(crate) async fn insert(
         "INSERT INTO applications (id, account, region, name, description, status, version,
              latest_version, version_updated_from, version_rolled_back_from,
              version_rolled_back_to, conditional_token, created_at, updated_at, job, generation,
-             open_operation, revision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1)",
+             open_operation, maintenance_start, revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1)",
     )
     .bind(application.id.as_str())
     .bind(&application.account)
@@ -170,6 +170,7 @@ pub(crate) async fn insert(
     .bind(application.job.as_ref().map(json))
     .bind(count(application.generation.0))
     .bind(application.open_operation.as_ref().map(OperationId::as_str))
+    .bind(application.maintenance_start.as_ref().map(json))
     .execute(&mut *connection)
     .await;
     match inserted {
@@ -193,8 +194,8 @@ pub(crate) async fn replace(
          SET description = $1, status = $2, version = $3, latest_version = $4,
              version_updated_from = $5, version_rolled_back_from = $6, version_rolled_back_to = $7,
              conditional_token = $8, updated_at = $9, job = $10, generation = $11, open_operation = $12,
-             revision = revision + 1
-         WHERE id = $13 AND revision = $14",
+             maintenance_start = $13, revision = revision + 1
+         WHERE id = $14 AND revision = $15",
     )
     .bind(&application.description)
     .bind(word(&application.status))
@@ -208,6 +209,7 @@ pub(crate) async fn replace(
     .bind(application.job.as_ref().map(json))
     .bind(count(application.generation.0))
     .bind(application.open_operation.as_ref().map(OperationId::as_str))
+    .bind(application.maintenance_start.as_ref().map(json))
     .bind(application.id.as_str())
     .bind(count(expected.0))
     .execute(&mut *connection)
@@ -263,6 +265,7 @@ fn application(row: &AnyRow) -> Result<Application, StoreError> {
             Some(_) => Some(row.id("open_operation", OperationId::new)?),
         },
         tags: BTreeMap::new(),
+        maintenance_start: row.optional_json("maintenance_start")?,
         revision: Revision(row.count("revision")?),
     })
 }

@@ -12,7 +12,6 @@ use crate::{code, convert, describe};
 pub async fn answer(call: &Call, request: CreateApplicationRequest) -> Result<String, ApiError> {
     let name = ApplicationName::new(request.application_name.as_str())?;
     convert::refuse_interactive(request.application_mode.as_deref())?;
-    convert::refuse_logging(request.cloud_watch_logging_options.as_deref())?;
     // Before the code is fetched: decided once more with it.
     let command = command(call, name, &request)?;
     let existing = call.state.store.count_applications(&call.account, &call.region).await?;
@@ -32,10 +31,12 @@ fn command(
     name: ApplicationName,
     request: &CreateApplicationRequest,
 ) -> Result<CreateApplication, ApiError> {
-    let configuration = match &request.application_configuration {
+    let mut configuration = match &request.application_configuration {
         Some(configuration) => convert::configuration(configuration)?,
         None => ConfigurationPatch::default(),
     };
+    configuration.options.add_logging =
+        convert::logging(request.cloud_watch_logging_options.as_deref());
     let id = ApplicationId::new((call.state.ids)().to_string());
     Ok(CreateApplication {
         id: id.expect("a UUID is an application id"),

@@ -1,9 +1,13 @@
 //! The operations served: one file each.
 
+mod add_application_cloud_watch_logging_option;
+mod add_application_vpc_configuration;
 mod create_application;
 mod create_application_snapshot;
 mod delete_application;
+mod delete_application_cloud_watch_logging_option;
 mod delete_application_snapshot;
+mod delete_application_vpc_configuration;
 mod describe_application;
 mod describe_application_operation;
 mod describe_application_snapshot;
@@ -14,11 +18,13 @@ mod list_application_versions;
 mod list_applications;
 mod list_tags_for_resource;
 mod rollback_application;
+mod sql_application;
 mod start_application;
 mod stop_application;
 mod tag_resource;
 mod untag_resource;
 mod update_application;
+mod update_application_maintenance_configuration;
 
 use millrace_api_spec::ErrorCode;
 use serde_json::Value;
@@ -64,7 +70,34 @@ pub async fn dispatch(operation: &str, call: &Call, request: Value) -> Result<St
         "TagResource" => tag_resource::answer(call, decode(request)?).await,
         "UntagResource" => untag_resource::answer(call, decode(request)?).await,
         "UpdateApplication" => update_application::answer(call, decode(request)?).await,
-        // The operation table says served: a test calls every one of them.
-        other => Err(ApiError::new(ErrorCode::UnknownOperation, format!("no handler: {other}"))),
+        "AddApplicationCloudWatchLoggingOption" => {
+            add_application_cloud_watch_logging_option::answer(call, decode(request)?).await
+        }
+        "DeleteApplicationCloudWatchLoggingOption" => {
+            delete_application_cloud_watch_logging_option::answer(call, decode(request)?).await
+        }
+        "AddApplicationVpcConfiguration" => {
+            add_application_vpc_configuration::answer(call, decode(request)?).await
+        }
+        "DeleteApplicationVpcConfiguration" => {
+            delete_application_vpc_configuration::answer(call, decode(request)?).await
+        }
+        "UpdateApplicationMaintenanceConfiguration" => {
+            update_application_maintenance_configuration::answer(call, decode(request)?).await
+        }
+        "AddApplicationInput"
+        | "AddApplicationInputProcessingConfiguration"
+        | "AddApplicationOutput"
+        | "AddApplicationReferenceDataSource"
+        | "DeleteApplicationInputProcessingConfiguration"
+        | "DeleteApplicationOutput"
+        | "DeleteApplicationReferenceDataSource" => {
+            sql_application::answer(call, operation, decode(request)?).await
+        }
+        "DiscoverInputSchema" => Err(sql_application::discontinued(operation)),
+        other => {
+            let message = format!("{other} is not supported by this service yet");
+            Err(ApiError::new(ErrorCode::UnsupportedOperation, message))
+        }
     }
 }

@@ -3,7 +3,7 @@
 use millrace_api_spec::ErrorCode;
 use millrace_api_spec::wire::{ChangedApplicationResponse, UpdateApplicationRequest};
 use millrace_domain::VersionId;
-use millrace_domain::commands::{ExpectedVersion, Facts, UpdateApplication};
+use millrace_domain::commands::{ConfigurationPatch, ExpectedVersion, Facts, UpdateApplication};
 use millrace_domain::configuration::Code;
 
 use crate::calls::{Call, Changed, facts};
@@ -11,7 +11,6 @@ use crate::error::ApiError;
 use crate::{code, convert, describe};
 
 pub async fn answer(call: &Call, request: UpdateApplicationRequest) -> Result<String, ApiError> {
-    convert::refuse_logging(request.cloud_watch_logging_option_updates.as_deref())?;
     let mut command = command(&request)?;
     check_asks(&request)?;
     command.configuration.code = new_code(call, &command, &request).await?;
@@ -21,10 +20,12 @@ pub async fn answer(call: &Call, request: UpdateApplicationRequest) -> Result<St
 }
 
 fn command(request: &UpdateApplicationRequest) -> Result<UpdateApplication, ApiError> {
-    let configuration = match &request.application_configuration_update {
+    let mut configuration = match &request.application_configuration_update {
         Some(update) => convert::configuration_update(update)?,
-        None => Default::default(),
+        None => ConfigurationPatch::default(),
     };
+    configuration.options.update_logging =
+        convert::logging_updates(request.cloud_watch_logging_option_updates.as_deref());
     Ok(UpdateApplication {
         expected: ExpectedVersion {
             version: request.current_application_version_id.map(VersionId),
@@ -42,12 +43,14 @@ fn check_asks(request: &UpdateApplicationRequest) -> Result<(), ApiError> {
     let asks = request.application_configuration_update.is_some()
         || request.service_execution_role_update.is_some()
         || request.run_configuration_update.is_some()
+        || request.cloud_watch_logging_option_updates.as_ref().is_some_and(|all| !all.is_empty())
         || request.runtime_environment_update.is_some();
     if asks {
         return Ok(());
     }
     let message = "the update asks for no change: give ApplicationConfigurationUpdate, \
-                   RuntimeEnvironmentUpdate, RunConfigurationUpdate or ServiceExecutionRoleUpdate";
+                   RuntimeEnvironmentUpdate, RunConfigurationUpdate, ServiceExecutionRoleUpdate or \
+                   CloudWatchLoggingOptionUpdates";
     Err(ApiError::new(ErrorCode::InvalidArgument, message))
 }
 

@@ -305,6 +305,7 @@ pub fn application() -> Application {
         generation: Generation(0),
         open_operation: None,
         tags: BTreeMap::new(),
+        maintenance_start: None,
         revision: Revision(1),
     };
     application.show_version(VersionId(1));
@@ -344,6 +345,7 @@ pub fn version(behaviour: &str) -> Version {
             property_groups: vec![group(behaviour)],
             snapshots_enabled: true,
             rollback_enabled: false,
+            ..Configuration::default()
         },
         created_at: Timestamp(0),
     }

@@ -38,11 +38,14 @@ impl CreateApplication {
             let what = format!("the account has {existing} applications in {}", self.region);
             return Err(Reject::Quota { what, max: quota::APPLICATIONS });
         }
+        let patch = self.configuration.clone();
+        let options = patch.options.clone();
+        let configuration = options.onto(patch.onto(&Configuration::default())?, VersionId(1))?;
         let version = Version {
             id: VersionId(1),
             runtime_environment: self.runtime_environment.clone(),
             service_execution_role: self.service_execution_role.clone(),
-            configuration: self.configuration.clone().onto(&Configuration::default())?,
+            configuration,
             created_at: now,
         };
         Ok(Change {
@@ -77,6 +80,7 @@ impl CreateApplication {
             generation: Generation(0),
             open_operation: None,
             tags: self.tags,
+            maintenance_start: None,
             revision: Revision(1),
         };
         application.show_version(VersionId(1));

@@ -1,8 +1,9 @@
 //! How a partial configuration meets the one there is (aws-api 2.3, 2.5, 2.7, 7.6).
 
+use crate::commands::options::OptionsPatch;
 use crate::configuration::{
     CheckpointConfiguration, Code, CodeOrigin, Configuration, ConfigurationType,
-    MonitoringConfiguration, ParallelismConfiguration, PropertyGroup,
+    MonitoringConfiguration, ParallelismConfiguration, PropertyGroup, SnapshotMode,
 };
 use crate::quota;
 use crate::reject::Reject;
@@ -18,7 +19,10 @@ pub struct ConfigurationPatch {
     /// Replaces all groups; an empty list clears them.
     pub property_groups: Option<Vec<PropertyGroup>>,
     pub snapshots_enabled: Option<bool>,
+    pub snapshot_mode: Option<SnapshotMode>,
     pub rollback_enabled: Option<bool>,
+    /// Applied by the command that makes the version, as the ids name it.
+    pub options: OptionsPatch,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +75,10 @@ impl ConfigurationPatch {
             parallelism,
             property_groups,
             snapshots_enabled: self.snapshots_enabled.unwrap_or(current.snapshots_enabled),
+            snapshot_mode: self.snapshot_mode.unwrap_or(current.snapshot_mode),
             rollback_enabled: self.rollback_enabled.unwrap_or(current.rollback_enabled),
+            vpcs: current.vpcs.clone(),
+            logging: current.logging.clone(),
         })
     }
 }

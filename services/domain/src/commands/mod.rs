@@ -7,7 +7,9 @@
 
 mod create;
 mod delete;
+mod maintenance;
 mod merge;
+mod options;
 mod rollback;
 mod snapshot;
 mod start;
@@ -20,6 +22,7 @@ pub use merge::{
     CheckpointPatch, CodeLocationPatch, ConfigurationPatch, MonitoringPatch, ParallelismPatch,
     merge_code_location,
 };
+pub use options::{ChangeOptions, LoggingUpdate, NewVpc, OptionsPatch, VpcUpdate};
 pub use start::check_restore;
 pub use update::{ExpectedVersion, UpdateApplication};
 
@@ -61,10 +64,11 @@ pub enum Command {
     CreateSnapshot,
     DeleteSnapshot,
     Tag,
+    Maintain,
 }
 
 impl Command {
-    pub const ALL: [Command; 9] = [
+    pub const ALL: [Command; 10] = [
         Command::Start,
         Command::Stop,
         Command::ForceStop,
@@ -74,6 +78,7 @@ impl Command {
         Command::CreateSnapshot,
         Command::DeleteSnapshot,
         Command::Tag,
+        Command::Maintain,
     ];
 
     /// As the caller knows it.
@@ -88,6 +93,7 @@ impl Command {
             Command::CreateSnapshot => "CreateApplicationSnapshot",
             Command::DeleteSnapshot => "DeleteApplicationSnapshot",
             Command::Tag => "tagging",
+            Command::Maintain => "UpdateApplicationMaintenanceConfiguration",
         }
     }
 
@@ -104,6 +110,8 @@ impl Command {
             Command::ForceStop => &[Starting, Updating, Stopping, Autoscaling, Running],
             Command::Update | Command::Delete => &[Ready, Running, RolledBack],
             Command::Rollback => &[Updating, Autoscaling, Running],
+            // AWS: in another status, ResourceInUseException.
+            Command::Maintain => &[Ready, Running],
             Command::DeleteSnapshot | Command::Tag => &[
                 Ready,
                 Starting,
@@ -125,8 +133,8 @@ impl Command {
         match self {
             Command::ForceStop => true,
             Command::Rollback => open == OperationKind::UpdateApplication,
-            // Tags belong to no operation.
-            Command::Tag => true,
+            // Tags and the maintenance window belong to no operation.
+            Command::Tag | Command::Maintain => true,
             _ => false,
         }
     }
@@ -136,14 +144,19 @@ impl Facts<'_> {
     /// # Errors
     /// The application's status or its open operation does not allow the command.
     pub fn check(&self, command: Command) -> Result<(), Reject> {
+        self.check_as(command, command.name())
+    }
+
+    /// As [`Facts::check`], of a call that the caller knows by another name.
+    fn check_as(&self, command: Command, name: &'static str) -> Result<(), Reject> {
         let status = self.application.status;
         if !command.allowed().contains(&status) {
-            let (command, allowed) = (command.name(), command.allowed());
-            return Err(Reject::Status { command, status, allowed });
+            let allowed = command.allowed();
+            return Err(Reject::Status { command: name, status, allowed });
         }
         match self.open_operation {
             Some(open) if !command.replaces(open.kind) => {
-                Err(Reject::OperationOpen { command: command.name(), open: open.kind })
+                Err(Reject::OperationOpen { command: name, open: open.kind })
             }
             _ => Ok(()),
         }

@@ -2,7 +2,10 @@
 
 use crate::application::{Application, Status};
 use crate::change::{ApplicationWrite, Change};
-use crate::commands::{Call, Command, ConfigurationPatch, Facts, check_offered, check_restore};
+use crate::commands::{
+    Call, ChangeOptions, Command, ConfigurationPatch, Facts, OptionsPatch, check_offered,
+    check_restore,
+};
 use crate::configuration::{RunConfiguration, Version};
 use crate::ids::VersionId;
 use crate::operation::{OperationKind, OperationRequest};
@@ -65,6 +68,11 @@ impl UpdateApplication {
         call: &Call,
     ) -> Result<Change, Reject> {
         self.check(facts, offered)?;
+        if self.asks_for_options_only() {
+            let (expected, patch) = (self.expected, self.configuration.options);
+            let kind = OperationKind::UpdateApplication;
+            return ChangeOptions { kind, expected, patch }.decide(facts, call);
+        }
         let next = VersionId(facts.application.latest_version.0 + 1);
         let version = self.version(facts, next, call)?;
         let request = OperationRequest { run: Some(self.run), ..OperationRequest::default() };
@@ -79,8 +87,22 @@ impl UpdateApplication {
         Ok(change)
     }
 
+    /// Those change nothing about a job, so it goes on.
+    fn asks_for_options_only(&self) -> bool {
+        let options = &self.configuration.options;
+        *options != OptionsPatch::default()
+            && self.configuration
+                == ConfigurationPatch { options: options.clone(), ..ConfigurationPatch::default() }
+            && self.runtime_environment.is_none()
+            && self.service_execution_role.is_none()
+            && self.run == RunConfiguration::default()
+    }
+
     fn version(&self, facts: &Facts<'_>, id: VersionId, call: &Call) -> Result<Version, Reject> {
         let current = facts.version;
+        let patch = self.configuration.clone();
+        let options = patch.options.clone();
+        let configuration = options.onto(patch.onto(&current.configuration)?, id)?;
         let choose = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();
         Ok(Version {
             id,
@@ -89,7 +111,7 @@ impl UpdateApplication {
                 &self.service_execution_role,
                 &current.service_execution_role,
             ),
-            configuration: self.configuration.clone().onto(&current.configuration)?,
+            configuration,
             created_at: call.now,
         })
     }

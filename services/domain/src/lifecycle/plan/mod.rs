@@ -49,6 +49,14 @@ fn decide(facts: &Facts, evidence: Evidence, now: Timestamp) -> Step {
         OperationKind::SystemRollback => rollback::plan_system(&ctx),
         OperationKind::CreateApplicationSnapshot => snapshot::plan(&ctx),
         OperationKind::DeleteApplication => delete::plan(&ctx),
+        // Never open: they are committed SUCCESSFUL.
+        OperationKind::AddApplicationVpcConfiguration
+        | OperationKind::DeleteApplicationVpcConfiguration
+        | OperationKind::AddApplicationCloudWatchLoggingOption
+        | OperationKind::DeleteApplicationCloudWatchLoggingOption => match facts.job() {
+            Some(_) => ctx.succeed_running(),
+            None => ctx.succeed_ready(),
+        },
     }
 }
 

@@ -1,0 +1,37 @@
+//! DeleteApplicationVpcConfiguration.
+
+use millrace_api_spec::wire::{DeleteApplicationVpcConfigurationRequest, VpcConfigurationResponse};
+use millrace_domain::commands::{ChangeOptions, ExpectedVersion, Facts, OptionsPatch};
+use millrace_domain::{OperationKind, VersionId};
+
+use crate::calls::{Call, Changed};
+use crate::error::ApiError;
+
+pub async fn answer(
+    call: &Call,
+    request: DeleteApplicationVpcConfigurationRequest,
+) -> Result<String, ApiError> {
+    let command = ChangeOptions {
+        kind: OperationKind::DeleteApplicationVpcConfiguration,
+        expected: ExpectedVersion {
+            version: request.current_application_version_id.map(VersionId),
+            token: request.conditional_token,
+        },
+        patch: OptionsPatch {
+            delete_vpc: Some(request.vpc_configuration_id),
+            ..OptionsPatch::default()
+        },
+    };
+    let issue = call.issue();
+    let decide = |facts: &Facts<'_>| command.clone().decide(facts, &issue);
+    call.change(&request.application_name, decide, response).await
+}
+
+fn response(changed: &Changed<'_>) -> VpcConfigurationResponse {
+    VpcConfigurationResponse {
+        application_arn: Some(changed.application.arn()),
+        application_version_id: Some(changed.application.version.0),
+        vpc_configuration_description: None,
+        operation_id: changed.operation.map(ToString::to_string),
+    }
+}
