@@ -49,6 +49,8 @@ pub struct ChainNode {
 #[derive(Debug, Default)]
 pub struct NodeSnapshot {
     pub node: usize,
+    /// How long the task stood still for it.
+    pub sync_ns: u64,
     pub entries: EntryBuffer,
     /// The pages of an operator that keeps some, frozen.
     pub runs: Option<RunSet>,
@@ -277,6 +279,8 @@ impl Chain {
         let ctx = self.environment.operator_context(self.nodes[position].watermark);
         let node = &mut self.nodes[position];
         let mut snapshot = NodeSnapshot { node: node.node, source: reader, ..Default::default() };
+        let clock = &self.environment.clock;
+        let begun_ns = clock.monotonic_ns();
         match &mut node.body {
             Body::Operator(operator) => operator
                 .snapshot(&ctx, &mut NodeWriter(&mut snapshot))
@@ -284,6 +288,7 @@ impl Chain {
             Body::Sink(sink) => snapshot.sink = Some(sink.snapshot(ends)?),
             Body::Head | Body::Collect(_) => {}
         }
+        snapshot.sync_ns = clock.monotonic_ns().saturating_sub(begun_ns);
         Ok(snapshot)
     }
 }
