@@ -51,6 +51,8 @@ pub struct ChainNode {
 #[derive(Debug, Default)]
 pub struct NodeSnapshot {
     pub node: usize,
+    /// How long the task stood still for it.
+    pub sync_ns: u64,
     pub entries: EntryBuffer,
     /// Makes more entries, off the task's thread.
     pub later: Vec<Later>,
@@ -283,6 +285,8 @@ impl Chain {
         let ctx = self.environment.operator_context(self.nodes[position].watermark);
         let node = &mut self.nodes[position];
         let mut snapshot = NodeSnapshot { node: node.node, source: reader, ..Default::default() };
+        let clock = &self.environment.clock;
+        let begun_ns = clock.monotonic_ns();
         match &mut node.body {
             Body::Operator(operator) => operator
                 .snapshot(&ctx, &mut NodeWriter(&mut snapshot))
@@ -290,6 +294,7 @@ impl Chain {
             Body::Sink(sink) => snapshot.sink = Some(sink.snapshot(ends)?),
             Body::Head | Body::Collect(_) => {}
         }
+        snapshot.sync_ns = clock.monotonic_ns().saturating_sub(begun_ns);
         Ok(snapshot)
     }
 }

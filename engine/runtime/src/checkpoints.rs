@@ -91,6 +91,8 @@ struct InFlight {
     sources: BTreeMap<usize, SourceState>,
     /// By receiving subtask.
     in_flight: Vec<(u16, ChannelRecord)>,
+    /// Monotonic milliseconds of the last acknowledgement.
+    acknowledged_at_ms: i64,
 }
 
 #[derive(Default)]
@@ -192,6 +194,7 @@ impl Attempt<'_> {
             gathered: vec![],
             sources,
             in_flight: vec![],
+            acknowledged_at_ms: now_ms,
         });
     }
 
@@ -213,6 +216,8 @@ impl Attempt<'_> {
             ended_at_ms: None,
             bytes: 0,
             state_bytes: 0,
+            sync_ms: 0,
+            async_ms: 0,
             subtasks: self.execution.tasks.len(),
             acknowledged: 0,
             location: None,
@@ -247,6 +252,7 @@ impl Attempt<'_> {
             return self.give_up(format!("task {}/{}: {reason}", task.chain, task.subtask));
         }
         let (seen, records) = (alignment_view(&alignment), alignment.records);
+        let sync_ms = snapshots.iter().map(|snapshot| snapshot.sync_ns).sum::<u64>() / 1_000_000;
         flight.in_flight.extend(records.into_iter().map(|record| (task.subtask, record)));
         flight.gathered.extend(snapshots.into_iter().map(|snapshot| (task, snapshot)));
         let acknowledged = self.execution.tasks.len() - flight.missing.len();
@@ -254,6 +260,7 @@ impl Attempt<'_> {
         let mut view = self.job.view.write();
         view.checkpoints.update(checkpoint.0, |record| {
             record.acknowledged = acknowledged;
+            record.sync_ms = record.sync_ms.max(sync_ms);
             record.alignment.add(seen);
         });
         drop(view);
@@ -266,6 +273,7 @@ impl Attempt<'_> {
     /// Writes the snapshot elsewhere, and hears of it by [`Attempt::on_uploaded`].
     fn upload(&mut self) {
         let Some(flight) = &mut self.checkpoints.flight else { return };
+        flight.acknowledged_at_ms = self.job.spec.clock.monotonic_ms();
         let mut gathered = std::mem::take(&mut flight.gathered);
         let sources = std::mem::take(&mut flight.sources);
         let (id, is_savepoint) = (flight.id, flight.request.is_savepoint());
@@ -399,6 +407,10 @@ impl Attempt<'_> {
             self.forget(uploaded);
             return Ok(());
         };
+        let async_ms = self.job.spec.clock.monotonic_ms() - flight.acknowledged_at_ms;
+        self.job.view.write().checkpoints.update(uploaded.id.0, |record| {
+            record.async_ms = async_ms.max(0) as u64;
+        });
         match uploaded.result {
             Ok((location, written)) => self.publish(flight, location, written),
             Err(error) => {
@@ -459,7 +471,11 @@ impl Attempt<'_> {
         }
         let Written { bytes, state_bytes, .. } = written;
         self.note_end(flight.id, Ok((location.clone(), bytes, state_bytes)));
-        info!(checkpoint = %flight.id, kind = ?flight.request.kind, bytes, state_bytes, entry = published.sequence, "checkpoint completed");
+        let view = self.job.view.read();
+        let record = view.checkpoints.history.iter().find(|record| record.id == flight.id.0);
+        let (sync_ms, async_ms) = record.map_or((0, 0), |record| (record.sync_ms, record.async_ms));
+        drop(view);
+        info!(checkpoint = %flight.id, kind = ?flight.request.kind, bytes, state_bytes, sync_ms, async_ms, entry = published.sequence, "checkpoint completed");
         flight.request.answer(Ok(location));
         self.after_completed(&flight.request);
         Ok(())

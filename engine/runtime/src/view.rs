@@ -175,6 +175,12 @@ pub struct CheckpointRecord {
     pub bytes: u64,
     /// Of the whole state that it refers to (Flink: `state_size`).
     pub state_bytes: u64,
+    /// How long the snapshot kept a subtask from its rows: the longest of any (Flink: the
+    /// synchronous part of a checkpoint).
+    pub sync_ms: u64,
+    /// From the last acknowledgement until all was stored, the encoding of what was frozen
+    /// included, while the tasks went on (Flink: the asynchronous part).
+    pub async_ms: u64,
     pub subtasks: usize,
     pub acknowledged: usize,
     pub location: Option<String>,

@@ -27,7 +27,7 @@ pub trait FrozenColumns: Debug + Send + Sync + 'static {
     fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>);
 }
 
-/// A slot that is not in use.
+/// A slot that is not in use; in no range of groups.
 const NO_GROUP: u16 = u16::MAX;
 
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl<C: FrozenColumns> Frozen for FrozenTable<C> {
     }
 
     fn write(&self, groups: KeyGroupRange, put: PutEntry<'_>) {
-        let (mut scratch, wanted) = (Vec::new(), groups.start..groups.end.min(NO_GROUP));
+        let (mut scratch, wanted) = (Vec::new(), groups.start..groups.end);
         for (slot, &group) in (0..).zip(self.group_of_slots()) {
             if wanted.contains(&group) {
                 let key = self.keys.key(slot);

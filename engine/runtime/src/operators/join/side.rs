@@ -205,12 +205,11 @@ impl Side {
 
     /// Takes rows away whatever their count. The key whose last rows those were.
     pub fn remove(&mut self, id: u32) -> Option<u32> {
-        if self.by_row.is_some() {
-            let hash = row::hash(self.row(id));
-            let by_row = self.by_row.as_mut().expect("just seen");
-            if let Ok(found) = by_row.find_entry(hash, |held| held.id == id) {
-                found.remove();
-            }
+        let hash = if self.by_row.is_some() { row::hash(self.row(id)) } else { 0 };
+        if let Some(by_row) = &mut self.by_row
+            && let Ok(found) = by_row.find_entry(hash, |held| held.id == id)
+        {
+            found.remove();
         }
         let gone = std::mem::take(self.kept.at_mut(id as usize));
         self.free.push(id);

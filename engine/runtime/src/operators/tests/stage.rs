@@ -226,7 +226,7 @@ impl Stage {
     /// Every few batches the tables are frozen, and become entries some batches later.
     fn checkpoint_in_passing(&mut self) {
         self.batches += 1;
-        if self.backend != Backend::Memory || self.batches % 3 != 0 {
+        if self.backend != Backend::Memory || !self.batches.is_multiple_of(3) {
             return;
         }
         std::mem::take(&mut self.passing).check();
