@@ -90,7 +90,7 @@ pub fn create(
             paged(deduplicate::Deduplicate::new(config, output, name), name)
         }
         graph::Operator::Over(config) => {
-            Box::new(over::Over::new(config, &input_schemas[0], output, name)?)
+            paged(over::Over::new(config, &input_schemas[0], output, name)?, name)
         }
         graph::Operator::Correlate(config) => {
             Box::new(correlate::Correlate::new(config, output, name))

@@ -21,6 +21,7 @@
 //! the watermark.
 
 mod frame;
+mod paged;
 mod pending;
 mod snapshot;
 mod store;
@@ -36,10 +37,10 @@ use millrace_state::row;
 
 use super::aggregate::{Calls, Steps};
 use super::keys::KeyTable;
+use super::paged::{Pageable, snapshot_all};
 use super::progress::Progress;
 use super::shape::{BATCH_ROWS, Shape};
 use super::ttl::Ttl;
-use crate::memory::StateBytes;
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use frame::Frames;
 use pending::{Pending, Waiting};
@@ -50,6 +51,8 @@ struct Key {
     in_use: bool,
     /// Rows that wait.
     waiting: u32,
+    /// None of them is earlier.
+    first_waiting_ms: i64,
     /// `i64::MIN` before the first row.
     last_emitted_ms: i64,
     /// When the key is dropped, by a bounded range; `i64::MIN`: not known.
@@ -63,10 +66,20 @@ impl Default for Key {
         Key {
             in_use: false,
             waiting: 0,
+            first_waiting_ms: i64::MAX,
             last_emitted_ms: i64::MIN,
             cleanup_ms: i64::MIN,
             frame: VecDeque::new(),
         }
+    }
+}
+
+impl Key {
+    /// One more row waits for its time.
+    fn wait(&mut self, time_ms: i64) {
+        let first = if self.waiting == 0 { i64::MAX } else { self.first_waiting_ms };
+        self.first_waiting_ms = first.min(time_ms);
+        self.waiting += 1;
     }
 }
 
@@ -84,6 +97,8 @@ pub struct Over {
     frames: RowStore,
     /// Keys by the time at which they are dropped.
     cleanups: BTreeMap<i64, Vec<u32>>,
+    /// Times in it of keys that were dropped from memory, about.
+    stale: usize,
     progress: Progress,
     ttl: Ttl,
 }
@@ -127,6 +142,7 @@ impl Over {
             keys: Vec::new(),
             frames: RowStore::new(read_types),
             cleanups: BTreeMap::new(),
+            stale: 0,
             progress: Progress::default(),
             ttl: Ttl::new(if by_range { 0 } else { config.state_ttl_ms }),
         })
@@ -160,6 +176,7 @@ impl Over {
         if is_over {
             self.reset(slot);
         }
+        self.table.mark_used(slot);
         self.keys[slot as usize].in_use = true;
         slot
     }
@@ -203,7 +220,7 @@ impl Over {
                 out.late_records_dropped += 1;
                 continue;
             };
-            self.keys[slot as usize].waiting += 1;
+            self.keys[slot as usize].wait(time_ms);
             self.ttl.write(slot, ctx.processing_time_ms);
             self.plan_cleanup(slot, time_ms);
             kept.push((time_ms, slot, row as u32));
@@ -254,7 +271,12 @@ impl Over {
                 slots: piece.iter().map(|waiting| waiting.slot).collect(),
                 times: piece.iter().map(|waiting| waiting.time_ms).collect(),
             };
-            ready.slots.iter().for_each(|&slot| self.keys[slot as usize].waiting -= 1);
+            for &slot in &ready.slots {
+                let key = &mut self.keys[slot as usize];
+                key.waiting -= 1;
+                key.first_waiting_ms = to_ms.saturating_add(1);
+                self.table.mark_used(slot);
+            }
             self.emit(&ready, out)?;
         }
         self.drop_finished();
@@ -445,21 +467,14 @@ impl Operator for Over {
         Some(first.saturating_add(1))
     }
 
-    fn state_bytes(&self) -> StateBytes {
-        let live = self.table.slab.live();
-        let of_keys = self.table.memory_bytes()
-            + live * (size_of::<Key>() + self.ttl.slot_bytes())
-            + self.calls.memory_bytes(live);
-        let of_rows = self.pending.bytes() + self.frames.bytes() + self.frames.live() * 16;
-        StateBytes::in_memory(of_keys + of_rows)
-    }
-
     fn snapshot(
         &mut self,
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        self.write(ctx, writer)
+        self.save_progress(ctx, writer);
+        snapshot_all(self, ctx, writer);
+        Ok(())
     }
 
     fn restore(

@@ -93,11 +93,28 @@ impl Pending {
         Ok(columns)
     }
 
+    /// Drops the rows of some slots.
+    pub fn forget(&mut self, is_gone: impl Fn(u32) -> bool) -> Result<(), ArrowError> {
+        let rows = &mut self.rows;
+        for bucket in self.buckets.values_mut() {
+            bucket.retain(|waiting| {
+                let goes = is_gone(waiting.slot);
+                if goes {
+                    rows.release(waiting.at);
+                }
+                !goes
+            });
+        }
+        self.buckets.retain(|_, bucket| !bucket.is_empty());
+        if self.rows.is_half_empty() { self.compact() } else { Ok(()) }
+    }
+
     /// Gives back memory that too few rows hold.
     pub fn tidy(&mut self) -> Result<(), ArrowError> {
-        if !self.rows.is_sparse() {
-            return Ok(());
-        }
+        if self.rows.is_sparse() { self.compact() } else { Ok(()) }
+    }
+
+    fn compact(&mut self) -> Result<(), ArrowError> {
         let rows = self.buckets.values_mut().flatten().map(|waiting| &mut waiting.at).collect();
         self.rows.compact(rows)
     }

@@ -1,5 +1,6 @@
 //! State of OVER aggregations as entries, and back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
@@ -8,14 +9,15 @@ use millrace_state::row;
 
 use super::store::RowRef;
 use super::{Over, Progress};
-use crate::operator::{OperatorContext, OperatorError, StateEntry, StateWriter};
+use crate::operator::{OperatorContext, OperatorError, StateEntry};
+use crate::operators::paged::Put;
 
-const KEYS: u8 = 0;
-const WAITING: u8 = 1;
-const FRAMES: u8 = 2;
-const PROGRESS: u8 = 3;
+pub(super) const KEYS: u8 = 0;
+pub(super) const WAITING: u8 = 1;
+pub(super) const FRAMES: u8 = 2;
+pub(super) const PROGRESS: u8 = 3;
 /// Bytes of a number before the key: one BIGINT value.
-const NUMBER_BYTES: usize = 9;
+pub(super) const NUMBER_BYTES: usize = 9;
 
 /// Rows to write, or read: for each the number before its key, the slot, the time and
 /// the row's bytes.
@@ -30,23 +32,32 @@ fn numbers(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
 }
 
+fn write_rows(table: u8, rows: &[Numbered], place_of: &HashMap<u32, usize>, put: &mut Put<'_>) {
+    let prefixes = row::encode(&[numbers(rows.iter().map(|row| row.number))]);
+    let bytes = BinaryArray::from_iter_values(rows.iter().map(|row| &*row.row));
+    let times = numbers(rows.iter().map(|row| row.time_ms));
+    let values = row::encode(&[times, Arc::new(bytes)]);
+    for (at, row) in rows.iter().enumerate() {
+        put(place_of[&row.slot], table, prefixes.row(at), values.row(at));
+    }
+}
+
 impl Over {
-    pub(super) fn write(
-        &self,
-        ctx: &OperatorContext,
-        writer: &mut dyn StateWriter,
-    ) -> Result<(), OperatorError> {
-        self.progress.save(PROGRESS, ctx, writer);
+    /// Writes the entries of those slots that are alive.
+    pub(super) fn write(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
         let is_alive =
             |slot: &u32| self.keys[*slot as usize].waiting > 0 || !self.ttl.is_expired(*slot, ctx);
-        let slots: Vec<u32> = self.table.index.slots().filter(is_alive).collect();
-        self.write_keys(&slots, ctx, writer);
-        self.write_rows(WAITING, &self.waiting_rows()?, ctx, writer);
-        self.write_rows(FRAMES, &self.frame_rows(&slots)?, ctx, writer);
-        Ok(())
+        let alive: Vec<(usize, u32)> =
+            slots.iter().copied().enumerate().filter(|(_, slot)| is_alive(slot)).collect();
+        let slots: Vec<u32> = alive.iter().map(|(_, slot)| *slot).collect();
+        let place_of: HashMap<u32, usize> =
+            alive.into_iter().map(|(at, slot)| (slot, at)).collect();
+        self.write_keys(&slots, &place_of, put);
+        write_rows(WAITING, &self.waiting_rows(&place_of), &place_of, put);
+        write_rows(FRAMES, &self.frame_rows(&slots), &place_of, put);
     }
 
-    fn write_keys(&self, slots: &[u32], ctx: &OperatorContext, writer: &mut dyn StateWriter) {
+    fn write_keys(&self, slots: &[u32], place_of: &HashMap<u32, usize>, put: &mut Put<'_>) {
         let of = |slot: &u32| &self.keys[*slot as usize];
         let mut columns = vec![
             numbers(slots.iter().map(|slot| self.ttl.written_ms(*slot))),
@@ -54,19 +65,18 @@ impl Over {
             numbers(slots.iter().map(|slot| of(slot).cleanup_ms)),
         ];
         columns.extend(self.calls.save(slots));
-        for (value, &slot) in row::encode(&columns).iter().zip(slots) {
-            writer.put(StateEntry {
-                key_group: Some(self.table.slab.group(slot, ctx.max_parallelism)),
-                table: KEYS,
-                key: self.table.slab.key(slot).to_vec(),
-                value: value.to_vec(),
-            });
+        for (value, slot) in row::encode(&columns).iter().zip(slots) {
+            put(place_of[slot], KEYS, &[], value);
         }
     }
 
-    fn waiting_rows(&self) -> Result<Vec<Numbered>, OperatorError> {
-        let waiting = self.pending.waiting();
-        let columns = self.pending.columns(&waiting).map_err(|error| self.shape.failed(error))?;
+    fn waiting_rows(&self, place_of: &HashMap<u32, usize>) -> Vec<Numbered> {
+        if place_of.keys().all(|slot| self.keys[*slot as usize].waiting == 0) {
+            return Vec::new();
+        }
+        let mut waiting = self.pending.waiting();
+        waiting.retain(|waiting| place_of.contains_key(&waiting.slot));
+        let columns = self.pending.columns(&waiting).expect("rows of one schema are gathered");
         let rows = row::encode(&columns);
         let numbered = waiting.iter().enumerate().map(|(at, waiting)| Numbered {
             number: waiting.arrival,
@@ -74,13 +84,13 @@ impl Over {
             time_ms: waiting.time_ms,
             row: rows.row(at).into(),
         });
-        Ok(numbered.collect())
+        numbered.collect()
     }
 
-    fn frame_rows(&self, slots: &[u32]) -> Result<Vec<Numbered>, OperatorError> {
+    fn frame_rows(&self, slots: &[u32]) -> Vec<Numbered> {
         let frame = |slot: &u32| self.keys[*slot as usize].frame.iter();
         let refs: Vec<RowRef> = slots.iter().flat_map(frame).map(|(_, at)| *at).collect();
-        let columns = self.frames.gather(&refs).map_err(|error| self.shape.failed(error))?;
+        let columns = self.frames.gather(&refs).expect("rows of one schema are gathered");
         let rows = row::encode(&columns);
         let held = slots.iter().flat_map(|slot| frame(slot).enumerate().map(|held| (*slot, held)));
         let numbered = held.enumerate().map(|(at, (slot, (place, (time_ms, _))))| Numbered {
@@ -90,28 +100,7 @@ impl Over {
             // Without columns there are no bytes.
             row: if columns.is_empty() { Box::default() } else { rows.row(at).into() },
         });
-        Ok(numbered.collect())
-    }
-
-    fn write_rows(
-        &self,
-        table: u8,
-        rows: &[Numbered],
-        ctx: &OperatorContext,
-        writer: &mut dyn StateWriter,
-    ) {
-        let prefixes = row::encode(&[numbers(rows.iter().map(|row| row.number))]);
-        let bytes = BinaryArray::from_iter_values(rows.iter().map(|row| &*row.row));
-        let times = numbers(rows.iter().map(|row| row.time_ms));
-        let values = row::encode(&[times, Arc::new(bytes)]);
-        for (at, row) in rows.iter().enumerate() {
-            writer.put(StateEntry {
-                key_group: Some(self.table.slab.group(row.slot, ctx.max_parallelism)),
-                table,
-                key: [prefixes.row(at), self.table.slab.key(row.slot)].concat(),
-                value: values.row(at).to_vec(),
-            });
-        }
+        numbered.collect()
     }
 
     pub(super) fn read(&mut self, entries: Vec<StateEntry>) -> Result<(), OperatorError> {
@@ -123,7 +112,9 @@ impl Over {
                 .push(entry);
         }
         let [keys, waiting, frames, progress] = tables;
-        self.progress = Progress::load(&progress, &self.shape)?;
+        if !progress.is_empty() {
+            self.progress = Progress::load(&progress, &self.shape)?;
+        }
         self.read_keys(&keys)?;
         self.read_waiting(&waiting)?;
         self.read_frames(&frames)
@@ -188,7 +179,7 @@ impl Over {
         let rows = self.read_rows(entries)?;
         let columns = row::decode(&self.input_types, rows.iter().map(|row| &*row.row))
             .map_err(|error| self.shape.damaged(error))?;
-        rows.iter().for_each(|row| self.keys[row.slot as usize].waiting += 1);
+        rows.iter().for_each(|row| self.keys[row.slot as usize].wait(row.time_ms));
         let waiting: Vec<(i64, i64, u32)> =
             rows.iter().map(|row| (row.time_ms, row.number, row.slot)).collect();
         self.pending.restore(columns, &waiting);

@@ -117,6 +117,11 @@ impl RowStore {
         }
     }
 
+    /// Whether half of what is held serves nobody.
+    pub fn is_half_empty(&self) -> bool {
+        self.held > 2 * self.live
+    }
+
     /// Whether most of what is held serves nobody.
     pub fn is_sparse(&self) -> bool {
         self.held > 4 * self.live + SLACK_ROWS

@@ -244,7 +244,8 @@ impl<O: Pageable> Operator for Paged<O> {
 
     fn next_processing_timer(&self) -> Option<i64> {
         let in_memory = self.inner.next_processing_timer();
-        let stored = self.pages.as_ref().filter(|_| self.inner.goes_by_clock());
+        let stored =
+            self.pages.as_ref().filter(|_| self.inner.goes_by_clock() && self.inner.has_timers());
         in_memory.into_iter().chain(stored.and_then(Pages::first_timer_ms)).min()
     }
 

@@ -156,6 +156,9 @@ impl Pages {
                 None => absent.push((*group, key)),
             }
         }
+        // A key may have an earlier timer that was good for nothing.
+        absent.sort_unstable();
+        absent.dedup();
         let hash = |at: usize| row::hash(absent[at].1);
         self.load(operator, &absent, hash, true, ctx)?;
         self.apply(removals)?;

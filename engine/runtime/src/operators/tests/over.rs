@@ -341,7 +341,7 @@ fn expected(frame: OverFrame, events: &[Event]) -> Vec<String> {
 }
 
 #[test]
-fn equals_a_recomputation_over_random_input_out_of_order_with_restores() {
+pub fn equals_a_recomputation_over_random_input_out_of_order_with_restores() {
     let frames = [
         OverFrame::UnboundedRange,
         OverFrame::UnboundedRows,

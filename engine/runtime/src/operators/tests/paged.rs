@@ -16,8 +16,8 @@ use super::group_aggregate::call;
 use super::stage::with_pages;
 use super::text::{self, schema};
 use super::{
-    aggregates, changelog_normalize, deduplicate, interval_join, join, rank, restore, session,
-    sink_materialize, temporal_join, window_aggregate,
+    aggregates, changelog_normalize, deduplicate, interval_join, join, over, rank, restore,
+    session, sink_materialize, temporal_join, window_aggregate,
 };
 use crate::memory::{MemoryLimits, StateMemory};
 use crate::operator::{Operator, OperatorContext, Output, StateEntry, StateWriter};
@@ -66,6 +66,11 @@ fn temporal_joins_equal_a_search_with_pages() {
     with_pages(
         temporal_join::a_join_equals_a_search_of_all_versions_over_random_input_with_restores,
     );
+}
+
+#[test]
+fn over_equals_a_recomputation_with_pages() {
+    with_pages(over::equals_a_recomputation_over_random_input_out_of_order_with_restores);
 }
 
 #[test]
