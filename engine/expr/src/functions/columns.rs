@@ -20,6 +20,7 @@ use millrace_dataflow::{EvalError, TypeRoot};
 use super::unit::{self, Unit};
 use crate::physical::call::Column;
 use crate::physical::scope::Scope;
+use crate::text::parameter::Parameter;
 use crate::value::{Reader, Value};
 
 type Outcome = Result<Option<ArrayRef>, EvalError>;
@@ -227,18 +228,28 @@ fn regexp_extract(columns: &[Column], scope: &mut Scope<'_>) -> Outcome {
     else {
         return Ok(None);
     };
+    if let Some(parameter) = Parameter::parse(pattern) {
+        let found = |text: &str| parameter.find(text)?.get(group).copied();
+        return Ok(Some(extracted(texts, found)));
+    }
     let Some(regex) = scope.regex(pattern)? else { return Ok(None) };
     let mut groups = regex.capture_locations();
+    Ok(Some(extracted(texts, |text| {
+        regex.captures_read(&mut groups, text)?;
+        groups.get(group)
+    })))
+}
+
+fn extracted(
+    texts: &StringArray,
+    mut find: impl FnMut(&str) -> Option<(usize, usize)>,
+) -> ArrayRef {
     let mut out = StringBuilder::with_capacity(texts.len(), texts.len() * 8);
     for row in 0..texts.len() {
         let text = texts.is_valid(row).then(|| texts.value(row));
-        let found = text.and_then(|text| {
-            regex.captures_read(&mut groups, text)?;
-            groups.get(group).map(|(from, to)| &text[from..to])
-        });
-        out.append_option(found);
+        out.append_option(text.and_then(|text| find(text).map(|(from, to)| &text[from..to])));
     }
-    Ok(Some(Arc::new(out.finish())))
+    Arc::new(out.finish())
 }
 
 /// Of wall clocks, what needs no calendar.

@@ -4,5 +4,6 @@ pub(crate) mod datetime;
 pub(crate) mod java_regex;
 pub(crate) mod json;
 pub(crate) mod number;
+pub(crate) mod parameter;
 pub(crate) mod pattern;
 pub(crate) mod pattern_parse;
