@@ -20,6 +20,7 @@ mod operations;
 mod pagination;
 mod protocol;
 mod serve;
+mod snapshots;
 mod state;
 
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};

@@ -54,6 +54,7 @@ impl Api {
                 runtime_environment: "FLINK-1_18".into(),
                 location: Some("file:///s".into()),
                 automatic: false,
+                enhanced: false,
             });
         })
         .await;
@@ -160,8 +161,8 @@ async fn a_restore_names_its_snapshot_or_none() {
         ),
         (
             json!({ "ApplicationRestoreType": custom, "SnapshotArn": "arn:s" }),
-            "UnsupportedOperationException",
-            "enhanced",
+            "InvalidArgumentException",
+            "SnapshotArn",
         ),
         (
             json!({ "ApplicationRestoreType": custom, "SnapshotName": "none" }),
@@ -439,6 +440,7 @@ async fn a_failed_operation_says_why_and_names_its_rollback() {
         operations: vec![operation],
         snapshots: vec![],
         deleted_snapshots: vec![],
+        enhanced: Vec::new(),
         wake_at: None,
         idempotency: None,
     };
@@ -479,10 +481,6 @@ async fn tags_are_added_replaced_listed_and_removed() {
     api.refused("TagResource", twice, "InvalidArgumentException", "twice").await;
     for (other, code) in [
         ("arn:aws:s3:::bucket", "InvalidArgumentException"),
-        (
-            "arn:aws:kinesisanalytics:us-east-1:000000000000:snapshot/app",
-            "InvalidArgumentException",
-        ),
         (
             "arn:aws:kinesisanalytics:us-east-1:111111111111:application/app",
             "ResourceNotFoundException",

@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use crate::error::CommitError;
 use crate::open::Store;
-use crate::{applications, idempotency, operations, snapshots, tags, versions, wake_ups};
+use crate::{applications, enhanced, idempotency, operations, snapshots, tags, versions, wake_ups};
 
 impl Store {
     /// Writes all of `change`, or nothing. Answers the application's new revision.
@@ -19,7 +19,7 @@ impl Store {
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         not_done_before(&mut tx, change.idempotency.as_ref()).await?;
         let revision = match &change.application {
-            ApplicationWrite::Put(application) => put(&mut tx, change, application).await?,
+            ApplicationWrite::Put(application) => put(&mut tx, change, application, now).await?,
             ApplicationWrite::Delete(id) => {
                 let expected = change.expected.ok_or(CommitError::Stale)?;
                 applications::delete(&mut tx, id, expected).await?
@@ -33,7 +33,7 @@ impl Store {
     }
 }
 
-async fn not_done_before(
+pub(crate) async fn not_done_before(
     connection: &mut SqliteConnection,
     record: Option<&IdempotencyRecord>,
 ) -> Result<(), CommitError> {
@@ -49,6 +49,7 @@ async fn put(
     connection: &mut SqliteConnection,
     change: &Change,
     application: &Application,
+    now: Timestamp,
 ) -> Result<Revision, CommitError> {
     let revision = match change.expected {
         None => applications::insert(connection, application).await?,
@@ -66,6 +67,9 @@ async fn put(
     }
     for snapshot in &change.snapshots {
         snapshots::put(connection, snapshot).await?;
+    }
+    for request in &change.enhanced {
+        enhanced::put(connection, request, now).await?;
     }
     wake_ups::put(connection, &application.id, change.wake_at).await?;
     Ok(revision)

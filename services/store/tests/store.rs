@@ -53,6 +53,7 @@ fn put(application: Application, expected: Revision) -> Change {
         operations: Vec::new(),
         snapshots: Vec::new(),
         deleted_snapshots: Vec::new(),
+        enhanced: Vec::new(),
         wake_at: None,
         idempotency: None,
     }
@@ -68,6 +69,7 @@ fn snapshot(name: &str, status: SnapshotStatus) -> Snapshot {
         runtime_environment: "FLINK-1_18".into(),
         location: Some("file:///s".into()),
         automatic: true,
+        enhanced: false,
     }
 }
 

@@ -96,7 +96,12 @@ impl Api {
                 move || Timestamp(now.load(Ordering::SeqCst))
             }),
             ids: Arc::new(move || Uuid::from_u64_pair(0, ids.fetch_add(1, Ordering::SeqCst))),
-            config: Arc::new(ApiConfig::local(["FLINK-1_15", "FLINK-1_18", "FLINK-1_19"])),
+            config: Arc::new(ApiConfig::local([
+                "FLINK-1_15",
+                "FLINK-1_18",
+                "FLINK-1_19",
+                "FLINK-1_20",
+            ])),
         };
         let router = router(state);
         Api { router, store, artifacts, now, wakes, _directory: directory }
@@ -196,6 +201,7 @@ impl Api {
             operations: ended.into_iter().collect(),
             snapshots,
             deleted_snapshots: Vec::new(),
+            enhanced: Vec::new(),
             wake_at: None,
             idempotency: None,
         };

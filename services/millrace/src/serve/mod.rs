@@ -34,6 +34,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let stopping = shutdown::listen()?;
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
+    let deletions = wiring::deletions(&data_dir, store.clone())?;
     let api = wiring::api(&arguments, &data_dir, store.clone(), controller.wake());
     let logs = wiring::logs(&arguments, &data_dir, store.clone(), stopping.clone());
     let router = millrace_api::router(api).merge(logs::router(logs));
@@ -42,10 +43,16 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         async move { controller.run(shutdown::asked(stopping)).await }
     });
 
+    let deleting = tokio::spawn({
+        let (deletions, stopping) = (deletions, stopping.clone());
+        async move { deletions.run(shutdown::asked(stopping)).await }
+    });
+
     data_dir.announce(address)?;
     arguments::greet(address, data_dir.path(), &arguments.region);
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
+    deleting.await.context("the deletion of snapshots failed")?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use millrace_api::{ApiConfig, ApiState, LocalArtifacts};
-use millrace_controller::{Controller, ControllerSettings, Looker, Wake};
+use millrace_controller::{Controller, ControllerSettings, Deletions, Looker, Wake};
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{ApplicationId, Timestamp};
@@ -35,6 +35,13 @@ pub fn controller(
         clock: clock(),
     };
     Ok(Controller::new(looker, ControllerSettings::default()))
+}
+
+/// Its launcher starts nothing: it removes files of snapshots.
+pub fn deletions(data_dir: &DataDir, store: Store) -> anyhow::Result<Deletions> {
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    let launcher = LocalLauncher::new(LocalSettings::new(data_dir.path().to_owned(), program))?;
+    Ok(Deletions { store, launcher: Arc::new(launcher), clock: clock() })
 }
 
 pub fn api(arguments: &ServeArguments, data_dir: &DataDir, store: Store, wake: Wake) -> ApiState {
