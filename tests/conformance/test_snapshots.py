@@ -65,6 +65,10 @@ class EnhancedSnapshots(ServerTest):
         self.feed(name, 0, 100)
         self.run_application(name)
         self.expect_rows(name, 0, 100)
+        shown = self.client.describe_application(
+            ApplicationName=name, IncludeAdditionalDetails=True)["ApplicationDetail"]
+        flink = shown["ApplicationConfigurationDescription"]["FlinkApplicationConfigurationDescription"]
+        self.assertIn('"nodes"', flink["JobPlanDescription"])
         taken = self.client.create_snapshot(
             ApplicationName=name, SnapshotName="keep", SnapshotDescription="kept",
             Tags=[{"Key": "team", "Value": "orders"}])

@@ -16,6 +16,7 @@ mod code;
 mod convert;
 mod describe;
 mod error;
+mod jobs;
 mod operations;
 mod pagination;
 mod protocol;
@@ -24,5 +25,6 @@ mod snapshots;
 mod state;
 
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
+pub use jobs::{Jobs, NoJobs};
 pub use serve::{router, serve, serve_until};
 pub use state::{ApiConfig, ApiState, Clock, Ids, Wake};

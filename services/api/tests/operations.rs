@@ -568,3 +568,23 @@ async fn the_sql_operations_name_what_is_wrong_first_and_then_that_they_are_disc
     api.refused("DiscoverInputSchema", discover, code, "CREATE TABLE").await;
     assert_eq!(api.describe("app").await["ApplicationVersionId"], 1);
 }
+
+#[tokio::test]
+async fn the_plan_of_a_running_job_is_among_the_details() {
+    let api = Api::new().await;
+    let plan = async |details: bool| {
+        let request = with(named("app"), json!({ "IncludeAdditionalDetails": details }));
+        let detail = api.ok("DescribeApplication", request).await["ApplicationDetail"].clone();
+        let shown = &detail["ApplicationConfigurationDescription"];
+        shown["FlinkApplicationConfigurationDescription"]["JobPlanDescription"].clone()
+    };
+    api.create("app").await;
+    assert_eq!(plan(true).await, Value::Null, "nothing runs");
+    api.edit("app", |application, _| {
+        application.status = Status::Running;
+        application.job = Some(job(1));
+    })
+    .await;
+    assert_eq!(plan(true).await, "{\"generation\":1}");
+    assert_eq!(plan(false).await, Value::Null);
+}

@@ -99,6 +99,19 @@ impl LocalLauncher {
         self.run_directory(application, generation).log()
     }
 
+    /// The plan of a running job, in Flink's JSON.
+    ///
+    /// # Errors
+    /// There is none, or its engine does not answer.
+    pub async fn plan(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+    ) -> Result<String, LauncherError> {
+        let (address, job) = self.job_of(&(application.clone(), generation)).await?;
+        Ok(self.rest.plan(&address, &job.jid).await?.to_string())
+    }
+
     fn application_directory(&self, application: &ApplicationId) -> PathBuf {
         self.settings.data_directory.join("applications").join(application.as_str())
     }

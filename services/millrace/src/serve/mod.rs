@@ -7,6 +7,7 @@
 mod arguments;
 mod artifacts;
 mod data_dir;
+mod jobs;
 mod logs;
 mod shutdown;
 mod telemetry;
@@ -35,7 +36,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
     let deletions = wiring::deletions(&data_dir, store.clone())?;
-    let api = wiring::api(&arguments, &data_dir, store.clone(), controller.wake());
+    let api = wiring::api(&arguments, &data_dir, store.clone(), controller.wake())?;
     let logs = wiring::logs(&arguments, &data_dir, store.clone(), stopping.clone());
     let router = millrace_api::router(api).merge(logs::router(logs));
     let controlling = tokio::spawn({
