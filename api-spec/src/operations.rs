@@ -98,7 +98,7 @@ pub static OPERATIONS: &[OperationSpec] = &[
         &[RNF, RIU, IA],
     ),
     writes("CreateApplicationSnapshot", &shapes::NAMED_SNAPSHOT, &[RIU, RNF, LE, IA, UO, IR, IAC]),
-    reads("CreateSnapshot", &shapes::CREATE_SNAPSHOT, &[RIU, IA, IAC, LE, CM, TMT, UO]),
+    writes("CreateSnapshot", &shapes::CREATE_SNAPSHOT, &[RIU, IA, IAC, LE, CM, TMT, UO]),
     writes("DeleteApplication", &shapes::DELETE_APPLICATION, &[CM, RNF, RIU, IA, IR, IAC]),
     writes(
         "DeleteApplicationCloudWatchLoggingOption",
@@ -126,7 +126,7 @@ pub static OPERATIONS: &[OperationSpec] = &[
         &shapes::DELETE_APPLICATION_VPC_CONFIGURATION,
         &[RNF, RIU, IA, CM, IAC],
     ),
-    reads("DeleteSnapshot", &shapes::DELETE_SNAPSHOT, &[RNF, RIU, IA, CM, UO]),
+    writes("DeleteSnapshot", &shapes::DELETE_SNAPSHOT, &[RNF, RIU, IA, CM, UO]),
     reads("DescribeApplication", &shapes::DESCRIBE_APPLICATION, &[RNF, IA, IR]),
     reads("DescribeApplicationOperation", &shapes::DESCRIBE_APPLICATION_OPERATION, &[IA, RNF, UO]),
     reads("DescribeApplicationSnapshot", &shapes::NAMED_SNAPSHOT, &[RNF, IA, UO]),

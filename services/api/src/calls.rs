@@ -3,8 +3,9 @@
 use millrace_api_spec::ErrorCode;
 use millrace_domain::change::{ApplicationWrite, IdempotencyRecord};
 use millrace_domain::commands::{self, Facts};
+use millrace_domain::enhanced::EnhancedRequest;
 use millrace_domain::{
-    Application, ApplicationId, ApplicationName, Change, OperationId, Reject, Version,
+    Application, ApplicationId, ApplicationName, Change, OperationId, Reject, Timestamp, Version,
 };
 use millrace_store::{CommitError, Loaded, StoreError};
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub struct Changed<'a> {
     pub version: &'a Version,
     /// The operation that was opened.
     pub operation: Option<&'a OperationId>,
+    /// The enhanced snapshot that was made.
+    pub enhanced: Option<&'a EnhancedRequest>,
 }
 
 impl Call {
@@ -99,6 +102,17 @@ impl Call {
         ))
     }
 
+    /// The answer as a retry of this call would find it.
+    pub fn record(&self, response: &str, now: Timestamp) -> Option<IdempotencyRecord> {
+        self.invocation.as_ref().map(|invocation_id| IdempotencyRecord {
+            account: self.account.clone(),
+            invocation_id: invocation_id.clone(),
+            request_digest: self.digest.clone(),
+            response: response.to_owned(),
+            created_at: now,
+        })
+    }
+
     /// Commits `change` with its answer, then wakes the controller. Nothing that can
     /// fail comes after the commit: a client would take the failure for one of the call.
     pub async fn commit(
@@ -107,13 +121,7 @@ impl Call {
         response: String,
     ) -> Result<String, Uncommitted> {
         let now = (self.state.clock)();
-        change.idempotency = self.invocation.as_ref().map(|invocation_id| IdempotencyRecord {
-            account: self.account.clone(),
-            invocation_id: invocation_id.clone(),
-            request_digest: self.digest.clone(),
-            response: response.clone(),
-            created_at: now,
-        });
+        change.idempotency = self.record(&response, now);
         match self.state.store.commit(change, now).await {
             Ok(_) => {
                 log(change);
@@ -127,6 +135,10 @@ impl Call {
                 "an application of this name exists in this account and Region: \
                  choose another name",
             ))),
+            Err(error @ CommitError::SnapshotNameTaken { .. }) => {
+                let message = format!("{error}: choose another name, or delete that one first");
+                Err(Uncommitted::Failed(ApiError::new(ErrorCode::ResourceInUse, message)))
+            }
             Err(error @ CommitError::QuotaReached { .. }) => {
                 let error = ApiError::new(ErrorCode::LimitExceeded, error.to_string());
                 Err(Uncommitted::Failed(error))
@@ -177,7 +189,7 @@ fn changed<'a>(change: &'a Change, loaded: &'a Loaded) -> Result<Changed<'a>, Ap
         None => version_of(loaded, application)?,
     };
     let operation = change.operations.last().map(|operation| &operation.id);
-    Ok(Changed { application, version, operation })
+    Ok(Changed { application, version, operation, enhanced: change.enhanced.last() })
 }
 
 fn log(change: &Change) {

@@ -15,7 +15,9 @@ use millrace_domain::commands::{
     CheckpointPatch, ConfigurationPatch, LoggingUpdate, MonitoringPatch, NewVpc, OptionsPatch,
     ParallelismPatch, VpcUpdate,
 };
-use millrace_domain::configuration::{ConfigurationType, PropertyGroup, Restore, RunConfiguration};
+use millrace_domain::configuration::{
+    ConfigurationType, PropertyGroup, Restore, RunConfiguration, SnapshotMode,
+};
 use millrace_domain::{Reject, SnapshotName};
 use serde_json::Value;
 
@@ -28,7 +30,6 @@ pub fn configuration(wire: &ApplicationConfiguration) -> Result<ConfigurationPat
     let encryption = wire.application_encryption_configuration.as_ref();
     refuse_customer_key(encryption.map(|encryption| encryption.key_type.as_str()))?;
     let snapshots = wire.application_snapshot_configuration.as_ref();
-    refuse_enhanced(snapshots.and_then(|snapshots| snapshots.snapshot_mode.as_deref()))?;
     let flink = wire.flink_application_configuration.clone().unwrap_or_default();
     Ok(ConfigurationPatch {
         code: None,
@@ -37,7 +38,7 @@ pub fn configuration(wire: &ApplicationConfiguration) -> Result<ConfigurationPat
         parallelism: flink.parallelism_configuration.map(parallelism),
         property_groups: wire.environment_properties.as_ref().map(property_groups),
         snapshots_enabled: snapshots.map(|snapshots| snapshots.snapshots_enabled),
-        snapshot_mode: None,
+        snapshot_mode: snapshot_mode(snapshots.and_then(|it| it.snapshot_mode.as_deref())),
         rollback_enabled: wire
             .application_system_rollback_configuration
             .as_ref()
@@ -58,7 +59,6 @@ pub fn configuration_update(
     let encryption = wire.application_encryption_configuration_update.as_ref();
     refuse_customer_key(encryption.map(|encryption| encryption.key_type_update.as_str()))?;
     let snapshots = wire.application_snapshot_configuration_update.as_ref();
-    refuse_enhanced(snapshots.and_then(|snapshots| snapshots.snapshot_mode_update.as_deref()))?;
     let flink = wire.flink_application_configuration_update.clone().unwrap_or_default();
     Ok(ConfigurationPatch {
         code: None,
@@ -67,7 +67,7 @@ pub fn configuration_update(
         parallelism: flink.parallelism_configuration_update.map(parallelism_update),
         property_groups: wire.environment_property_updates.as_ref().map(property_groups),
         snapshots_enabled: snapshots.map(|snapshots| snapshots.snapshots_enabled_update),
-        snapshot_mode: None,
+        snapshot_mode: snapshot_mode(snapshots.and_then(|it| it.snapshot_mode_update.as_deref())),
         rollback_enabled: wire
             .application_system_rollback_configuration_update
             .as_ref()
@@ -76,6 +76,14 @@ pub fn configuration_update(
             update_vpcs: wire.vpc_configuration_updates.iter().flatten().map(vpc_update).collect(),
             ..OptionsPatch::default()
         },
+    })
+}
+
+fn snapshot_mode(name: Option<&str>) -> Option<SnapshotMode> {
+    // Validation has let nothing else through.
+    name.map(|name| match name {
+        "ENHANCED_SNAPSHOTS" => SnapshotMode::Enhanced,
+        _ => SnapshotMode::Legacy,
     })
 }
 
@@ -190,18 +198,22 @@ pub fn run_configuration(
 
 fn restore(wire: &WireRunConfiguration) -> Result<Restore, ApiError> {
     let Some(wire) = &wire.application_restore_configuration else { return Ok(Restore::Latest) };
-    refuse(
-        wire.snapshot_arn.is_some(),
-        "SnapshotArn",
-        "enhanced snapshots do not exist here; name the application's snapshot in SnapshotName",
-    )?;
+    if let Some(arn) = &wire.snapshot_arn {
+        return match (wire.application_restore_type.as_str(), &wire.snapshot_name) {
+            (_, Some(_)) => Err(invalid("give SnapshotName or SnapshotArn, not both")),
+            ("RESTORE_FROM_CUSTOM_SNAPSHOT", None) => {
+                Ok(Restore::Enhanced { arn: arn.clone(), location: String::new() })
+            }
+            _ => Err(invalid("SnapshotArn needs RESTORE_FROM_CUSTOM_SNAPSHOT")),
+        };
+    }
     match (wire.application_restore_type.as_str(), &wire.snapshot_name) {
         ("RESTORE_FROM_CUSTOM_SNAPSHOT", Some(name)) => {
             Ok(Restore::Custom(SnapshotName::new(name.as_str())?))
         }
-        ("RESTORE_FROM_CUSTOM_SNAPSHOT", None) => {
-            Err(invalid("SnapshotName is required with RESTORE_FROM_CUSTOM_SNAPSHOT"))
-        }
+        ("RESTORE_FROM_CUSTOM_SNAPSHOT", None) => Err(invalid(
+            "SnapshotName is required with RESTORE_FROM_CUSTOM_SNAPSHOT, or SnapshotArn",
+        )),
         (_, Some(_)) => Err(invalid("SnapshotName needs RESTORE_FROM_CUSTOM_SNAPSHOT")),
         ("SKIP_RESTORE_FROM_SNAPSHOT", None) => Ok(Restore::Skip),
         (_, None) => Ok(Restore::Latest),
@@ -251,11 +263,6 @@ fn refuse_zeppelin(wire: Option<&Value>) -> Result<(), ApiError> {
 fn refuse_customer_key(key_type: Option<&str>) -> Result<(), ApiError> {
     let next = "use AWS_OWNED_KEY or leave it out";
     refuse(key_type == Some("CUSTOMER_MANAGED_KEY"), "KeyType CUSTOMER_MANAGED_KEY", next)
-}
-
-fn refuse_enhanced(mode: Option<&str>) -> Result<(), ApiError> {
-    let next = "use APPLICATION_SNAPSHOTS_LEGACY or leave it out";
-    refuse(mode == Some("ENHANCED_SNAPSHOTS"), "SnapshotMode ENHANCED_SNAPSHOTS", next)
 }
 
 /// INTERACTIVE is Studio.

@@ -179,7 +179,12 @@ fn properties(configuration: &Configuration) -> Option<EnvironmentPropertyDescri
 }
 
 fn run_configuration(run: &RunConfiguration) -> RunConfigurationDescription {
+    let snapshot_arn = match &run.restore {
+        Restore::Enhanced { arn, .. } => Some(arn.clone()),
+        _ => None,
+    };
     let (restore_type, snapshot_name) = match &run.restore {
+        Restore::Enhanced { .. } => ("RESTORE_FROM_CUSTOM_SNAPSHOT", None),
         Restore::Skip => ("SKIP_RESTORE_FROM_SNAPSHOT", None),
         Restore::Latest => ("RESTORE_FROM_LATEST_SNAPSHOT", None),
         Restore::Custom(name) => ("RESTORE_FROM_CUSTOM_SNAPSHOT", Some(name.to_string())),
@@ -188,7 +193,7 @@ fn run_configuration(run: &RunConfiguration) -> RunConfigurationDescription {
         application_restore_configuration_description: Some(ApplicationRestoreConfiguration {
             application_restore_type: restore_type.to_owned(),
             snapshot_name,
-            snapshot_arn: None,
+            snapshot_arn,
         }),
         flink_run_configuration_description: Some(FlinkRunConfiguration {
             allow_non_restored_state: Some(run.allow_non_restored_state),

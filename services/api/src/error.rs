@@ -69,7 +69,8 @@ impl From<Reject> for ApiError {
             Reject::Status { .. }
             | Reject::OperationOpen { .. }
             | Reject::SnapshotExists(_)
-            | Reject::SnapshotStatus { .. } => ErrorCode::ResourceInUse,
+            | Reject::SnapshotStatus { .. }
+            | Reject::EnhancedStatus { .. } => ErrorCode::ResourceInUse,
             Reject::NoVersionNorToken
             | Reject::CreationTime { .. }
             | Reject::Invalid { .. }

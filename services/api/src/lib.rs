@@ -16,12 +16,15 @@ mod code;
 mod convert;
 mod describe;
 mod error;
+mod jobs;
 mod operations;
 mod pagination;
 mod protocol;
 mod serve;
+mod snapshots;
 mod state;
 
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
+pub use jobs::{Jobs, NoJobs};
 pub use serve::{router, serve, serve_until};
 pub use state::{ApiConfig, ApiState, Clock, Ids, Wake};

@@ -8,6 +8,7 @@ use millrace_store::Store;
 use uuid::Uuid;
 
 use crate::artifacts::Artifacts;
+use crate::jobs::Jobs;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -44,6 +45,7 @@ impl ApiConfig {
 pub struct ApiState {
     pub store: Store,
     pub artifacts: Arc<dyn Artifacts>,
+    pub jobs: Arc<dyn Jobs>,
     pub wake: Wake,
     pub clock: Clock,
     pub ids: Ids,

@@ -205,8 +205,8 @@ async fn what_is_not_served_is_refused_by_name() {
             configured(
                 json!({ "ApplicationSnapshotConfiguration": { "SnapshotsEnabled": true, "SnapshotMode": "ENHANCED_SNAPSHOTS" } }),
             ),
-            unsupported,
-            "ENHANCED",
+            "InvalidArgumentException",
+            "FLINK-1_20",
         ),
     ];
     for (request, code, part) in cases {

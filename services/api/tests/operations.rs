@@ -54,6 +54,7 @@ impl Api {
                 runtime_environment: "FLINK-1_18".into(),
                 location: Some("file:///s".into()),
                 automatic: false,
+                enhanced: false,
             });
         })
         .await;
@@ -160,8 +161,8 @@ async fn a_restore_names_its_snapshot_or_none() {
         ),
         (
             json!({ "ApplicationRestoreType": custom, "SnapshotArn": "arn:s" }),
-            "UnsupportedOperationException",
-            "enhanced",
+            "InvalidArgumentException",
+            "SnapshotArn",
         ),
         (
             json!({ "ApplicationRestoreType": custom, "SnapshotName": "none" }),
@@ -439,6 +440,7 @@ async fn a_failed_operation_says_why_and_names_its_rollback() {
         operations: vec![operation],
         snapshots: vec![],
         deleted_snapshots: vec![],
+        enhanced: Vec::new(),
         wake_at: None,
         idempotency: None,
     };
@@ -479,10 +481,6 @@ async fn tags_are_added_replaced_listed_and_removed() {
     api.refused("TagResource", twice, "InvalidArgumentException", "twice").await;
     for (other, code) in [
         ("arn:aws:s3:::bucket", "InvalidArgumentException"),
-        (
-            "arn:aws:kinesisanalytics:us-east-1:000000000000:snapshot/app",
-            "InvalidArgumentException",
-        ),
         (
             "arn:aws:kinesisanalytics:us-east-1:111111111111:application/app",
             "ResourceNotFoundException",
@@ -569,4 +567,24 @@ async fn the_sql_operations_name_what_is_wrong_first_and_then_that_they_are_disc
     let discover = json!({ "ServiceExecutionRole": ROLE });
     api.refused("DiscoverInputSchema", discover, code, "CREATE TABLE").await;
     assert_eq!(api.describe("app").await["ApplicationVersionId"], 1);
+}
+
+#[tokio::test]
+async fn the_plan_of_a_running_job_is_among_the_details() {
+    let api = Api::new().await;
+    let plan = async |details: bool| {
+        let request = with(named("app"), json!({ "IncludeAdditionalDetails": details }));
+        let detail = api.ok("DescribeApplication", request).await["ApplicationDetail"].clone();
+        let shown = &detail["ApplicationConfigurationDescription"];
+        shown["FlinkApplicationConfigurationDescription"]["JobPlanDescription"].clone()
+    };
+    api.create("app").await;
+    assert_eq!(plan(true).await, Value::Null, "nothing runs");
+    api.edit("app", |application, _| {
+        application.status = Status::Running;
+        application.job = Some(job(1));
+    })
+    .await;
+    assert_eq!(plan(true).await, "{\"generation\":1}");
+    assert_eq!(plan(false).await, Value::Null);
 }

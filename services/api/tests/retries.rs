@@ -33,6 +33,7 @@ fn ready(application: &Application) -> Snapshot {
         runtime_environment: "FLINK-1_18".into(),
         location: None,
         automatic: true,
+        enhanced: false,
     }
 }
 
@@ -94,7 +95,9 @@ async fn a_retry_of_a_mutation_gets_the_first_answer_and_does_nothing() {
             Status::Ready,
         ),
     ];
-    let covered: BTreeSet<&str> = calls.iter().map(|(operation, ..)| *operation).collect();
+    let mut covered: BTreeSet<&str> = calls.iter().map(|(operation, ..)| *operation).collect();
+    // In `snapshots.rs`.
+    covered.extend(["CreateSnapshot", "DeleteSnapshot"]);
     let mutations = OPERATIONS.iter().filter(|operation| operation.mutates);
     assert_eq!(covered, mutations.map(|operation| operation.name).collect());
     for (operation, request, status) in calls {

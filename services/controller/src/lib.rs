@@ -9,12 +9,14 @@
 //! Must not know: the API, axum, the engine's runtime.
 
 mod controller;
+mod deletions;
 mod look;
 mod perform;
 mod records;
 mod schedule;
 
 pub use controller::{Controller, ControllerSettings, Wake};
+pub use deletions::Deletions;
 pub use look::{Look, LookError, Looker};
 pub use perform::perform;
 pub use records::{RecordError, Records, Stored};

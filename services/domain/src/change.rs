@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
 use crate::configuration::Version;
+use crate::enhanced::EnhancedRequest;
 use crate::ids::{ApplicationId, Revision, SnapshotName, Timestamp};
 use crate::operation::Operation;
 use crate::snapshot::Snapshot;
@@ -21,6 +22,8 @@ pub struct Change {
     /// Inserted or replaced, by name.
     pub snapshots: Vec<Snapshot>,
     pub deleted_snapshots: Vec<SnapshotName>,
+    /// Inserted or replaced, by name; with their operations, by id.
+    pub enhanced: Vec<EnhancedRequest>,
     /// When the controller should look next; `None`: it need not.
     pub wake_at: Option<Timestamp>,
     /// The answer to give to a retry of the same call.

@@ -221,6 +221,9 @@ pub enum Restore {
     Latest,
     /// RESTORE_FROM_CUSTOM_SNAPSHOT.
     Custom(SnapshotName),
+    /// RESTORE_FROM_CUSTOM_SNAPSHOT with the ARN of an enhanced snapshot, which may be of
+    /// another application; looked up when the call was made.
+    Enhanced { arn: String, location: String },
 }
 
 impl Default for RunConfiguration {

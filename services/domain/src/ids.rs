@@ -72,6 +72,10 @@ text_id!(
     SnapshotName, "SnapshotName", 256, "[a-zA-Z0-9_.-]+", name_character
 );
 text_id!(
+    /// AWS: `SnapshotV2Name`. Unique in an account and Region.
+    EnhancedSnapshotName, "SnapshotName", 100, "[a-zA-Z0-9_.-]+", name_character
+);
+text_id!(
     /// AWS: `OperationId`.
     OperationId, "OperationId", 64, "[a-zA-Z0-9_.-]+", name_character
 );

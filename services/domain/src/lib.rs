@@ -11,6 +11,7 @@ pub mod application;
 pub mod change;
 pub mod commands;
 pub mod configuration;
+pub mod enhanced;
 pub mod ids;
 pub mod lifecycle;
 pub mod maintenance;

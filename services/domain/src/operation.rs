@@ -16,6 +16,8 @@ pub enum OperationKind {
     /// Begun by the service when an update failed and rollback is enabled.
     SystemRollback,
     CreateApplicationSnapshot,
+    /// An enhanced snapshot.
+    CreateSnapshot,
     DeleteApplication,
     // Of these each is SUCCESSFUL at once.
     AddApplicationVpcConfiguration,
@@ -25,13 +27,14 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
-    pub const ALL: [OperationKind; 11] = [
+    pub const ALL: [OperationKind; 12] = [
         OperationKind::StartApplication,
         OperationKind::StopApplication,
         OperationKind::UpdateApplication,
         OperationKind::RollbackApplication,
         OperationKind::SystemRollback,
         OperationKind::CreateApplicationSnapshot,
+        OperationKind::CreateSnapshot,
         OperationKind::DeleteApplication,
         OperationKind::AddApplicationVpcConfiguration,
         OperationKind::DeleteApplicationVpcConfiguration,
@@ -48,6 +51,7 @@ impl OperationKind {
             OperationKind::RollbackApplication => "RollbackApplication",
             OperationKind::SystemRollback => "SystemRollback",
             OperationKind::CreateApplicationSnapshot => "CreateApplicationSnapshot",
+            OperationKind::CreateSnapshot => "CreateSnapshot",
             OperationKind::DeleteApplication => "DeleteApplication",
             OperationKind::AddApplicationVpcConfiguration => "AddApplicationVpcConfiguration",
             OperationKind::DeleteApplicationVpcConfiguration => "DeleteApplicationVpcConfiguration",
@@ -117,6 +121,9 @@ pub struct OperationRequest {
     pub force: bool,
     /// CreateApplicationSnapshot: the name.
     pub snapshot: Option<crate::ids::SnapshotName>,
+    /// CreateSnapshot: what to write when it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enhanced: Option<Box<crate::enhanced::EnhancedRequest>>,
 }
 
 /// AWS: `OperationFailureDetails`. The first sentence is the cause.

@@ -2,7 +2,7 @@
 //! wrong, and what to do next.
 
 use crate::application::Status;
-use crate::ids::{SnapshotName, VersionId};
+use crate::ids::{EnhancedSnapshotName, SnapshotName, VersionId};
 use crate::operation::OperationKind;
 
 /// A refusal: nothing was changed.
@@ -40,6 +40,8 @@ pub enum Reject {
     SnapshotExists(SnapshotName),
     #[error("snapshot {name} is {status}: {next}")]
     SnapshotStatus { name: SnapshotName, status: &'static str, next: &'static str },
+    #[error("snapshot {name} is {status}: {next}")]
+    EnhancedStatus { name: EnhancedSnapshotName, status: &'static str, next: &'static str },
     #[error("the application has {count} tags with those asked for; at most {max} are allowed")]
     TooManyTags { count: usize, max: usize },
     #[error("{what}: the quota is {max}")]

@@ -72,6 +72,12 @@ pub const CATALOGUE: &[RuntimeEnvironment] = &[
     flink("FLINK-2_3", 2, 3, Standing::NotOffered),
 ];
 
+/// AWS: enhanced snapshots begin with Flink 1.20.
+pub fn has_enhanced_snapshots(name: &str) -> bool {
+    RuntimeEnvironment::named(name)
+        .is_ok_and(|runtime| runtime.kind == RuntimeKind::Flink && runtime.version >= (1, 20))
+}
+
 impl RuntimeEnvironment {
     /// The entry of that name, offered or not.
     ///

@@ -15,6 +15,12 @@ pub enum SnapshotStatus {
 }
 
 impl SnapshotStatus {
+    /// The status of this name on the wire.
+    pub fn named(name: &str) -> Option<SnapshotStatus> {
+        use SnapshotStatus::{Creating, Deleting, Failed, Ready};
+        [Creating, Ready, Deleting, Failed].into_iter().find(|status| status.name() == name)
+    }
+
     /// As on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -39,4 +45,7 @@ pub struct Snapshot {
     pub location: Option<String>,
     /// Taken by the service (stop, update, rollback) rather than asked for by name.
     pub automatic: bool,
+    /// What the application keeps of an enhanced snapshot, to roll back with: not shown as
+    /// one of its own.
+    pub enhanced: bool,
 }

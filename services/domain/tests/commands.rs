@@ -97,6 +97,7 @@ impl World {
             runtime_environment: "FLINK-1_18".into(),
             location: None,
             automatic: false,
+            enhanced: false,
         });
         self
     }

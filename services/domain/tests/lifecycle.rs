@@ -403,6 +403,7 @@ fn operation(kind: OperationKind, block: &Desired) -> Operation {
         from_version: from,
         to_version: to,
         request: OperationRequest {
+            enhanced: None,
             run: None,
             force: block.force,
             snapshot: (kind == OperationKind::CreateApplicationSnapshot)

@@ -74,6 +74,12 @@ impl FlinkRest {
         Ok(jobs.jobs.into_iter().max_by_key(|job| job.start_time_ms))
     }
 
+    /// The plan in `/jobs/:id/plan`.
+    pub async fn plan(&self, address: &str, job: &str) -> Result<Value, LauncherError> {
+        let mut value: Value = self.get(address, &format!("/jobs/{job}/plan")).await?;
+        Ok(value["plan"].take())
+    }
+
     pub async fn checkpoints(
         &self,
         address: &str,

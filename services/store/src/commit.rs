@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 
 use crate::error::CommitError;
 use crate::open::Store;
-use crate::{applications, idempotency, operations, snapshots, tags, versions, wake_ups};
+use crate::{applications, enhanced, idempotency, operations, snapshots, tags, versions, wake_ups};
 
 impl Store {
     /// Writes all of `change`, or nothing. Answers the application's new revision.
@@ -17,14 +17,11 @@ impl Store {
     /// `change.expected`; [`CommitError::NameTaken`] for a creation.
     pub async fn commit(&self, change: &Change, now: Timestamp) -> Result<Revision, CommitError> {
         let mut tx = self.begin_write().await?;
-        // Before all else: of two attempts at one call the second waits here for the first.
-        if let Some(record) = &change.idempotency {
-            claim(&mut tx, record).await?;
-        }
+        claim(&mut tx, change.idempotency.as_ref()).await?;
         let revision = match &change.application {
             ApplicationWrite::Put(application) => {
                 self.lock_for(&mut tx, change).await?;
-                put(&mut tx, change, application).await?
+                put(&mut tx, change, application, now).await?
             }
             ApplicationWrite::Delete(id) => {
                 let expected = change.expected.ok_or(CommitError::Stale)?;
@@ -52,10 +49,13 @@ impl Store {
     }
 }
 
-async fn claim(
+/// Writes down the call's answer, before all else: of two attempts at one call the second
+/// waits here for the first.
+pub(crate) async fn claim(
     connection: &mut AnyConnection,
-    record: &IdempotencyRecord,
+    record: Option<&IdempotencyRecord>,
 ) -> Result<(), CommitError> {
+    let Some(record) = record else { return Ok(()) };
     if idempotency::insert(connection, record).await? {
         return Ok(());
     }
@@ -71,6 +71,7 @@ async fn put(
     connection: &mut AnyConnection,
     change: &Change,
     application: &Application,
+    now: Timestamp,
 ) -> Result<Revision, CommitError> {
     let revision = match change.expected {
         None => applications::insert(connection, application).await?,
@@ -88,6 +89,9 @@ async fn put(
     }
     for snapshot in &change.snapshots {
         snapshots::put(connection, snapshot).await?;
+    }
+    for request in &change.enhanced {
+        enhanced::put(connection, request, now).await?;
     }
     wake_ups::put(connection, &application.id, change.wake_at).await?;
     Ok(revision)

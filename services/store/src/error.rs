@@ -1,5 +1,6 @@
 //! What can go wrong with the database, as far as a caller acts differently.
 
+use millrace_domain::EnhancedSnapshotName;
 use millrace_domain::change::IdempotencyRecord;
 
 use crate::open::Place;
@@ -27,6 +28,9 @@ pub enum CommitError {
     /// decided.
     #[error("the account has {max} applications in this Region: the quota is reached")]
     QuotaReached { max: u64 },
+    /// A new enhanced snapshot under a name that the account already uses in the Region.
+    #[error("the account has a snapshot {name} in this Region")]
+    SnapshotNameTaken { name: EnhancedSnapshotName },
     /// The call was committed before: answer as then. Boxed as it is the rare case.
     #[error("the call {} was committed before", .0.invocation_id)]
     AlreadyDone(Box<IdempotencyRecord>),

@@ -13,6 +13,7 @@
 
 mod applications;
 mod commit;
+mod enhanced;
 mod error;
 mod idempotency;
 mod leases;
@@ -26,6 +27,7 @@ mod versions;
 mod wake_ups;
 
 pub use applications::Listed;
+pub use enhanced::{Owner, SnapshotFilter};
 pub use error::{CommitError, OpenError, StoreError};
 pub use load::Loaded;
 pub use open::{Place, Store};

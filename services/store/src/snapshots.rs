@@ -20,11 +20,13 @@ impl Store {
         application: &ApplicationId,
         name: &SnapshotName,
     ) -> Result<Option<Snapshot>, StoreError> {
-        let row = sqlx::query("SELECT * FROM snapshots WHERE application = $1 AND name = $2")
-            .bind(application.as_str())
-            .bind(name.as_str())
-            .fetch_optional(&self.reader)
-            .await?;
+        let row = sqlx::query(
+            "SELECT * FROM snapshots WHERE application = $1 AND name = $2 AND enhanced = 0",
+        )
+        .bind(application.as_str())
+        .bind(name.as_str())
+        .fetch_optional(&self.reader)
+        .await?;
         row.as_ref().map(snapshot).transpose()
     }
 
@@ -40,7 +42,7 @@ impl Store {
     ) -> Result<Page<Snapshot>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM snapshots
-             WHERE application = $1 AND sequence < $2
+             WHERE application = $1 AND sequence < $2 AND enhanced = 0
              ORDER BY sequence DESC
              LIMIT $3",
         )
@@ -72,8 +74,8 @@ pub(crate) async fn put(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO snapshots (application, name, status, created_at, version,
-             runtime_environment, location, automatic)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             runtime_environment, location, automatic, enhanced)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (application, name) DO UPDATE
          SET status = excluded.status, location = excluded.location",
     )
@@ -85,6 +87,7 @@ pub(crate) async fn put(
     .bind(&snapshot.runtime_environment)
     .bind(&snapshot.location)
     .bind(i64::from(snapshot.automatic))
+    .bind(i64::from(snapshot.enhanced))
     .execute(connection)
     .await?;
     Ok(())
@@ -114,5 +117,6 @@ fn snapshot(row: &AnyRow) -> Result<Snapshot, StoreError> {
         runtime_environment: row.text("runtime_environment")?,
         location: row.optional_text("location")?,
         automatic: row.flag("automatic")?,
+        enhanced: row.flag("enhanced")?,
     })
 }

@@ -103,6 +103,7 @@ fn put(application: Application, expected: Revision) -> Change {
         operations: Vec::new(),
         snapshots: Vec::new(),
         deleted_snapshots: Vec::new(),
+        enhanced: Vec::new(),
         wake_at: None,
         idempotency: None,
     }
@@ -118,6 +119,7 @@ fn snapshot(name: &str, status: SnapshotStatus) -> Snapshot {
         runtime_environment: "FLINK-1_18".into(),
         location: Some("file:///s".into()),
         automatic: true,
+        enhanced: false,
     }
 }
 

@@ -26,3 +26,13 @@ fn test_flights() -> anyhow::Result<()> {
 fn test_s3() -> anyhow::Result<()> {
     run_suite("test_s3")
 }
+
+#[test]
+fn test_snapshots() -> anyhow::Result<()> {
+    run_suite("test_snapshots")
+}
+
+#[test]
+fn test_model() -> anyhow::Result<()> {
+    run_suite("test_model")
+}

@@ -4,12 +4,14 @@ use millrace_api_spec::wire::{ListTagsForResourceRequest, ListTagsForResourceRes
 
 use crate::calls::{Call, encode};
 use crate::error::ApiError;
-use crate::operations::tag_resource::application_name;
+use crate::operations::tag_resource::{Resource, resource};
 
 pub async fn answer(call: &Call, request: ListTagsForResourceRequest) -> Result<String, ApiError> {
-    let name = application_name(call, &request.resource_arn)?;
-    let application = call.application(name).await?;
+    let tags = match resource(call, &request.resource_arn)? {
+        Resource::Application(name) => call.application(name).await?.tags,
+        Resource::Snapshot(name) => call.enhanced_snapshot(name).await?.tags,
+    };
     let tag = |(key, value): (String, String)| Tag { key, value: Some(value) };
-    let tags = application.tags.into_iter().map(tag).collect();
+    let tags = tags.into_iter().map(tag).collect();
     Ok(encode(&ListTagsForResourceResponse { tags }))
 }

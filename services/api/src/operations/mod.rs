@@ -4,18 +4,24 @@ mod add_application_cloud_watch_logging_option;
 mod add_application_vpc_configuration;
 mod create_application;
 mod create_application_snapshot;
+mod create_snapshot;
 mod delete_application;
 mod delete_application_cloud_watch_logging_option;
 mod delete_application_snapshot;
 mod delete_application_vpc_configuration;
+mod delete_snapshot;
 mod describe_application;
 mod describe_application_operation;
 mod describe_application_snapshot;
 mod describe_application_version;
+mod describe_snapshot;
+mod describe_snapshot_operation;
 mod list_application_operations;
 mod list_application_snapshots;
 mod list_application_versions;
 mod list_applications;
+mod list_snapshot_operations;
+mod list_snapshots;
 mod list_tags_for_resource;
 mod rollback_application;
 mod sql_application;
@@ -85,6 +91,14 @@ pub async fn dispatch(operation: &str, call: &Call, request: Value) -> Result<St
         "UpdateApplicationMaintenanceConfiguration" => {
             update_application_maintenance_configuration::answer(call, decode(request)?).await
         }
+        "CreateSnapshot" => create_snapshot::answer(call, decode(request)?).await,
+        "DeleteSnapshot" => delete_snapshot::answer(call, decode(request)?).await,
+        "DescribeSnapshot" => describe_snapshot::answer(call, decode(request)?).await,
+        "DescribeSnapshotOperation" => {
+            describe_snapshot_operation::answer(call, decode(request)?).await
+        }
+        "ListSnapshots" => list_snapshots::answer(call, decode(request)?).await,
+        "ListSnapshotOperations" => list_snapshot_operations::answer(call, decode(request)?).await,
         "AddApplicationInput"
         | "AddApplicationInputProcessingConfiguration"
         | "AddApplicationOutput"

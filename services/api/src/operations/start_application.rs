@@ -8,7 +8,8 @@ use crate::convert;
 use crate::error::ApiError;
 
 pub async fn answer(call: &Call, request: StartApplicationRequest) -> Result<String, ApiError> {
-    let run = convert::run_configuration(request.run_configuration.as_ref())?;
+    let mut run = convert::run_configuration(request.run_configuration.as_ref())?;
+    call.resolve(&mut run).await?;
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| facts.start(run.clone(), &issue);
     call.change(&request.application_name, decide, response).await

@@ -13,6 +13,7 @@ use crate::{code, convert, describe};
 pub async fn answer(call: &Call, request: UpdateApplicationRequest) -> Result<String, ApiError> {
     let mut command = command(&request)?;
     check_asks(&request)?;
+    call.resolve(&mut command.run).await?;
     command.configuration.code = new_code(call, &command, &request).await?;
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &call.runtimes(), &issue);

@@ -13,11 +13,12 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use millrace_api::{
-    ApiConfig, ApiState, ArtifactError, Artifacts, LocalArtifacts, S3Object, router,
+    ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, LocalArtifacts, S3Object, router,
 };
 use millrace_domain::change::{ApplicationWrite, Change};
 use millrace_domain::{
-    Application, ApplicationName, ArtifactId, OperationStatus, Snapshot, Status, Timestamp,
+    Application, ApplicationId, ApplicationName, ArtifactId, Generation, OperationStatus, Snapshot,
+    Status, Timestamp,
 };
 use millrace_store::{Loaded, Store};
 use serde_json::{Value, json};
@@ -59,6 +60,16 @@ impl Artifacts for TestArtifacts {
     }
 }
 
+/// Every job has a plan.
+struct TestJobs;
+
+#[async_trait]
+impl Jobs for TestJobs {
+    async fn plan(&self, _: &ApplicationId, generation: Generation) -> Option<String> {
+        Some(format!("{{\"generation\":{generation}}}"))
+    }
+}
+
 pub fn zipped(name: &str, content: &str) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
@@ -85,6 +96,7 @@ impl Api {
         let state = ApiState {
             store: store.clone(),
             artifacts: Arc::new(TestArtifacts(artifacts.clone())),
+            jobs: Arc::new(TestJobs),
             wake: Arc::new({
                 let wakes = wakes.clone();
                 move |_| {
@@ -96,7 +108,12 @@ impl Api {
                 move || Timestamp(now.load(Ordering::SeqCst))
             }),
             ids: Arc::new(move || Uuid::from_u64_pair(0, ids.fetch_add(1, Ordering::SeqCst))),
-            config: Arc::new(ApiConfig::local(["FLINK-1_15", "FLINK-1_18", "FLINK-1_19"])),
+            config: Arc::new(ApiConfig::local([
+                "FLINK-1_15",
+                "FLINK-1_18",
+                "FLINK-1_19",
+                "FLINK-1_20",
+            ])),
         };
         let router = router(state);
         Api { router, store, artifacts, now, wakes, _directory: directory }
@@ -196,6 +213,7 @@ impl Api {
             operations: ended.into_iter().collect(),
             snapshots,
             deleted_snapshots: Vec::new(),
+            enhanced: Vec::new(),
             wake_at: None,
             idempotency: None,
         };

@@ -36,6 +36,7 @@ impl Service {
             operations: Vec::new(),
             snapshots: Vec::new(),
             deleted_snapshots: Vec::new(),
+            enhanced: Vec::new(),
             wake_at: None,
             idempotency: None,
         };

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::application::{Application, Status};
 use crate::change::{ApplicationWrite, Change};
+use crate::commands::enhanced::check_change_of_mode;
 use crate::commands::{ConfigurationPatch, check_offered, tag};
-use crate::configuration::{Configuration, Version};
+use crate::configuration::{Configuration, SnapshotMode, Version};
 use crate::ids::{ApplicationId, ApplicationName, Generation, Revision, Timestamp, VersionId};
 use crate::quota;
 use crate::reject::Reject;
@@ -39,6 +40,7 @@ impl CreateApplication {
             return Err(Reject::Quota { what, max: quota::APPLICATIONS });
         }
         let patch = self.configuration.clone();
+        check_change_of_mode(SnapshotMode::Legacy, patch.snapshot_mode, &self.runtime_environment)?;
         let options = patch.options.clone();
         let configuration = options.onto(patch.onto(&Configuration::default())?, VersionId(1))?;
         let version = Version {
@@ -55,6 +57,7 @@ impl CreateApplication {
             operations: Vec::new(),
             snapshots: Vec::new(),
             deleted_snapshots: Vec::new(),
+            enhanced: Vec::new(),
             wake_at: None,
             idempotency: None,
         })

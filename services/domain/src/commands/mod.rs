@@ -7,6 +7,7 @@
 
 mod create;
 mod delete;
+mod enhanced;
 mod maintenance;
 mod merge;
 mod options;
@@ -18,17 +19,20 @@ mod tag;
 mod update;
 
 pub use create::CreateApplication;
+pub use enhanced::CreateSnapshot;
 pub use merge::{
     CheckpointPatch, CodeLocationPatch, ConfigurationPatch, MonitoringPatch, ParallelismPatch,
     merge_code_location,
 };
 pub use options::{ChangeOptions, LoggingUpdate, NewVpc, OptionsPatch, VpcUpdate};
 pub use start::check_restore;
+pub use tag::check_count as check_tags;
 pub use update::{ExpectedVersion, UpdateApplication};
 
 use crate::application::{Application, Status};
 use crate::change::{ApplicationWrite, Change};
 use crate::configuration::Version;
+use crate::enhanced::EnhancedRequest;
 use crate::ids::{OperationId, Timestamp, VersionId};
 use crate::lifecycle::Evidence;
 use crate::operation::{Operation, OperationKind, OperationRequest, OperationStatus};
@@ -198,6 +202,7 @@ impl Facts<'_> {
         if let Some(open) = self.open_operation {
             change.operations.push(cancelled(open, call.now));
             change.snapshots.extend(self.abandoned(open));
+            change.enhanced.extend(abandoned_enhanced(open, call.now));
         }
         change.operations.push(opened);
         change
@@ -221,10 +226,19 @@ impl Facts<'_> {
             operations: Vec::new(),
             snapshots: Vec::new(),
             deleted_snapshots: Vec::new(),
+            enhanced: Vec::new(),
             wake_at: Some(now),
             idempotency: None,
         }
     }
+}
+
+/// The enhanced snapshot that a cancelled operation was taking.
+fn abandoned_enhanced(open: &Operation, now: Timestamp) -> Option<EnhancedRequest> {
+    let cause = "The operation was cancelled before the snapshot was taken".to_owned();
+    let mut request = open.request.enhanced.as_ref()?.settled(Err(cause), now);
+    request.operation.status = OperationStatus::Cancelled;
+    Some(request)
 }
 
 fn cancelled(open: &Operation, now: Timestamp) -> Operation {

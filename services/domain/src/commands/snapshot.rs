@@ -2,6 +2,7 @@
 
 use crate::change::Change;
 use crate::commands::{Call, Command, Facts};
+use crate::configuration::SnapshotMode;
 use crate::ids::{SnapshotName, Timestamp};
 use crate::operation::{OperationKind, OperationRequest};
 use crate::quota;
@@ -20,6 +21,11 @@ impl Facts<'_> {
             return Err(Reject::Configuration(
                 "snapshots are disabled for the application: enable them with \
                  UpdateApplication in ApplicationSnapshotConfigurationUpdate",
+            ));
+        }
+        if self.version.configuration.snapshot_mode == SnapshotMode::Enhanced {
+            return Err(Reject::Configuration(
+                "the application's SnapshotMode is ENHANCED_SNAPSHOTS: use CreateSnapshot",
             ));
         }
         if self.snapshot(&name).is_ok() {
@@ -67,15 +73,16 @@ impl Facts<'_> {
     /// # Errors
     /// The application has no snapshot of this name.
     pub fn snapshot(&self, name: &SnapshotName) -> Result<&Snapshot, Reject> {
-        let found = self.snapshots.iter().find(|snapshot| snapshot.name == *name);
+        let found = self.snapshots.iter().find(|it| it.name == *name && !it.enhanced);
         found.ok_or_else(|| Reject::NoSuchSnapshot(name.clone()))
     }
 
     fn check_snapshot_quota(&self) -> Result<(), Reject> {
-        if self.snapshots.len() < quota::SNAPSHOTS {
+        let count = self.snapshots.iter().filter(|snapshot| !snapshot.enhanced).count();
+        if count < quota::SNAPSHOTS {
             return Ok(());
         }
-        let what = format!("the application has {} snapshots", self.snapshots.len());
+        let what = format!("the application has {count} snapshots");
         Err(Reject::Quota { what, max: quota::SNAPSHOTS as u64 })
     }
 
@@ -89,6 +96,7 @@ impl Facts<'_> {
             runtime_environment: self.version.runtime_environment.clone(),
             location: None,
             automatic: false,
+            enhanced: false,
         }
     }
 }

@@ -3,10 +3,10 @@
 use crate::application::Status;
 use crate::change::Change;
 use crate::commands::{Call, Command, Facts};
-use crate::configuration::{Restore, RunConfiguration};
+use crate::configuration::{Restore, RunConfiguration, SnapshotMode};
 use crate::operation::{OperationKind, OperationRequest};
 use crate::reject::Reject;
-use crate::snapshot::{Snapshot, SnapshotStatus};
+use crate::snapshot::SnapshotStatus;
 
 impl Facts<'_> {
     /// The application STARTING at its current version.
@@ -22,7 +22,7 @@ impl Facts<'_> {
                  send it with UpdateApplication in ApplicationCodeConfigurationUpdate",
             ));
         }
-        check_restore(&run, self.snapshots)?;
+        check_restore(&run, self)?;
         let request = OperationRequest { run: Some(run), ..OperationRequest::default() };
         let to = self.application.version;
         Ok(self.begin(call, OperationKind::StartApplication, Status::Starting, to, request))
@@ -30,13 +30,24 @@ impl Facts<'_> {
 }
 
 /// # Errors
-/// A snapshot asked for by name is not there or not READY.
-pub fn check_restore(run: &RunConfiguration, snapshots: &[Snapshot]) -> Result<(), Reject> {
-    let Restore::Custom(name) = &run.restore else { return Ok(()) };
-    let snapshot = snapshots
-        .iter()
-        .find(|snapshot| snapshot.name == *name)
-        .ok_or_else(|| Reject::NoSuchSnapshot(name.clone()))?;
+/// A snapshot asked for by name is not there or not READY, or is not of the kind that the
+/// application's SnapshotMode has.
+pub fn check_restore(run: &RunConfiguration, facts: &Facts<'_>) -> Result<(), Reject> {
+    let mode = facts.version.configuration.snapshot_mode;
+    let name = match (&run.restore, mode) {
+        (Restore::Custom(name), SnapshotMode::Legacy) => name,
+        (Restore::Custom(_), SnapshotMode::Enhanced) => {
+            let problem = "the application's SnapshotMode is ENHANCED_SNAPSHOTS: give SnapshotArn";
+            return Err(Reject::Invalid { member: "SnapshotName", problem: problem.to_owned() });
+        }
+        (Restore::Enhanced { .. }, SnapshotMode::Legacy) => {
+            let problem = "the application's SnapshotMode is APPLICATION_SNAPSHOTS_LEGACY: \
+                           give SnapshotName, or set the mode to ENHANCED_SNAPSHOTS";
+            return Err(Reject::Invalid { member: "SnapshotArn", problem: problem.to_owned() });
+        }
+        _ => return Ok(()),
+    };
+    let snapshot = facts.snapshot(name)?;
     match snapshot.status {
         SnapshotStatus::Ready => Ok(()),
         status => Err(Reject::SnapshotStatus {

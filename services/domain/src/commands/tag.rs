@@ -34,7 +34,9 @@ impl Facts<'_> {
     }
 }
 
-pub(super) fn check_count(count: usize) -> Result<(), Reject> {
+/// # Errors
+/// A resource would have more tags than are allowed.
+pub fn check_count(count: usize) -> Result<(), Reject> {
     if count <= quota::TAGS {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use crate::application::{Application, Status};
 use crate::change::{ApplicationWrite, Change};
+use crate::commands::enhanced::check_change_of_mode;
 use crate::commands::{
     Call, ChangeOptions, Command, ConfigurationPatch, Facts, OptionsPatch, check_offered,
     check_restore,
@@ -52,7 +53,7 @@ impl UpdateApplication {
         self.expected.check(facts.application)?;
         facts.check(Command::Update)?;
         check_runtime(facts, offered, self.runtime_environment.as_deref())?;
-        check_restore(&self.run, facts.snapshots)
+        check_restore(&self.run, facts)
     }
 
     /// The application UPDATING at its next version. Also a stopped one: the operation
@@ -101,6 +102,11 @@ impl UpdateApplication {
     fn version(&self, facts: &Facts<'_>, id: VersionId, call: &Call) -> Result<Version, Reject> {
         let current = facts.version;
         let patch = self.configuration.clone();
+        check_change_of_mode(
+            current.configuration.snapshot_mode,
+            patch.snapshot_mode,
+            &current.runtime_environment,
+        )?;
         let options = patch.options.clone();
         let configuration = options.onto(patch.onto(&current.configuration)?, id)?;
         let choose = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();

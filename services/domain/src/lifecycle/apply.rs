@@ -1,7 +1,13 @@
 //! From a step's outcome to what is written.
 
+use std::collections::BTreeMap;
+
 use crate::application::{Application, Job, Status};
 use crate::change::{ApplicationWrite, Change};
+use crate::configuration::Version;
+use crate::enhanced::{
+    EnhancedRequest, EnhancedSnapshot, SnapshotOperationKind, SnapshotSource, begun, system_name,
+};
 use crate::ids::{Generation, SnapshotName, Timestamp};
 use crate::lifecycle::evidence::{
     CheckEvidence, ErrorEvidence, Evidence, SnapshotEvidence, StartEvidence, system_rollback_id,
@@ -38,6 +44,7 @@ struct Draft<'a> {
     next_operation: Option<Operation>,
     snapshots: Vec<Snapshot>,
     deleted_snapshots: Vec<SnapshotName>,
+    enhanced: Vec<EnhancedRequest>,
     delete: bool,
 }
 
@@ -52,6 +59,7 @@ impl Draft<'_> {
             next_operation: None,
             snapshots: Vec::new(),
             deleted_snapshots: Vec::new(),
+            enhanced: Vec::new(),
             delete: false,
         }
     }
@@ -242,11 +250,19 @@ impl Draft<'_> {
         let asked = self.facts.snapshots.iter().find(|snapshot| snapshot.name == name);
         let job_version = self.facts.application.job.as_ref().map(|job| job.version);
         let Some(version) = job_version.and_then(|id| self.facts.version(id)) else { return };
-        let by_name = operation.kind == OperationKind::CreateApplicationSnapshot;
+        let by_name = matches!(
+            operation.kind,
+            OperationKind::CreateApplicationSnapshot | OperationKind::CreateSnapshot
+        );
         if !by_name && !version.configuration.snapshots_enabled {
             return;
         }
         let goes_back = operation.kind == OperationKind::RollbackApplication;
+        let enhanced = match &operation.request.enhanced {
+            Some(request) => Some(request.settled(Ok(location.clone()), self.now)),
+            None if by_name || !self.facts.keeps_snapshots() => None,
+            None => Some(self.system_snapshot(operation, version, location.clone())),
+        };
         let written_for =
             if goes_back { self.facts.version(operation.to_version) } else { Some(version) };
         self.snapshots.push(Snapshot {
@@ -258,7 +274,41 @@ impl Draft<'_> {
             runtime_environment: written_for.unwrap_or(version).runtime_environment.clone(),
             location: Some(location),
             automatic: !by_name,
+            enhanced: enhanced.is_some(),
         });
+        self.enhanced.extend(enhanced);
+    }
+
+    /// The account's record of an automatic snapshot.
+    fn system_snapshot(
+        &self,
+        operation: &Operation,
+        version: &Version,
+        location: String,
+    ) -> EnhancedRequest {
+        let kind = SnapshotOperationKind::SystemCreateSnapshot;
+        let snapshot = EnhancedSnapshot {
+            account: self.application.account.clone(),
+            region: self.application.region.clone(),
+            name: system_name(&operation.id),
+            description: String::new(),
+            status: SnapshotStatus::Creating,
+            created_at: self.now,
+            initiator: kind,
+            source: SnapshotSource {
+                application: self.application.id.clone(),
+                name: self.application.name.clone(),
+                created_at: self.application.created_at,
+                version: version.id,
+                runtime_environment: version.runtime_environment.clone(),
+            },
+            location: None,
+            tags: BTreeMap::new(),
+        };
+        let part_of = Some((self.application.name.clone(), operation.id.clone()));
+        // One id for both: the operation of the application is the one that took it.
+        let operation = begun(&snapshot, kind, operation.id.clone(), part_of, self.now);
+        EnhancedRequest { snapshot, operation }.settled(Ok(location), self.now)
     }
 
     /// The staged cluster becomes the application's job; it gets it in the next step.
@@ -334,6 +384,9 @@ impl Draft<'_> {
         {
             self.fail_snapshot_row(&operation);
         }
+        if let (Some(request), Some(failure)) = (&operation.request.enhanced, &ending.failure) {
+            self.enhanced.push(request.settled(Err(failure.message.clone()), self.now));
+        }
     }
 
     fn fail_snapshot_row(&mut self, operation: &Operation) {
@@ -405,6 +458,7 @@ impl Draft<'_> {
             operations: self.operation.into_iter().chain(self.next_operation).collect(),
             snapshots: self.snapshots,
             deleted_snapshots: self.deleted_snapshots,
+            enhanced: self.enhanced,
             wake_at: (has_more && !self.delete).then_some(self.now),
             idempotency: None,
         }

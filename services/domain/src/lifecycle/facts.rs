@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
-use crate::configuration::Version;
+use crate::configuration::{SnapshotMode, Version};
 use crate::ids::{Generation, Timestamp, VersionId};
 use crate::lifecycle::evidence::Evidence;
 use crate::operation::Operation;
@@ -145,6 +145,15 @@ pub struct Health {
 static ABSENT: Observed = Observed::Absent;
 
 impl Facts {
+    /// Whether the job's snapshots are enhanced ones.
+    pub fn keeps_snapshots(&self) -> bool {
+        let version = self.application.job.as_ref().and_then(|job| self.version(job.version));
+        version.is_some_and(|version| {
+            version.configuration.snapshot_mode == SnapshotMode::Enhanced
+                && version.configuration.snapshots_enabled
+        })
+    }
+
     pub fn observed(&self, generation: Generation) -> &Observed {
         self.clusters.get(&generation).unwrap_or(&ABSENT)
     }

@@ -105,6 +105,8 @@ pub struct SnapshotRequest {
     pub generation: Generation,
     pub name: SnapshotName,
     pub stop: bool,
+    /// It shall outlive the application: an enhanced snapshot.
+    pub keep: bool,
     /// Write the snapshot format of this runtime, for an older version to read.
     pub level: Option<String>,
     /// Already under way, under this handle.

@@ -99,12 +99,30 @@ impl LocalLauncher {
         self.run_directory(application, generation).log()
     }
 
+    /// The plan of a running job, in Flink's JSON.
+    ///
+    /// # Errors
+    /// There is none, or its engine does not answer.
+    pub async fn plan(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+    ) -> Result<String, LauncherError> {
+        let (address, job) = self.job_of(&(application.clone(), generation)).await?;
+        Ok(self.rest.plan(&address, &job.jid).await?.to_string())
+    }
+
     fn application_directory(&self, application: &ApplicationId) -> PathBuf {
         self.settings.data_directory.join("applications").join(application.as_str())
     }
 
     fn state_directory(&self, application: &ApplicationId) -> PathBuf {
         self.application_directory(application).join("state")
+    }
+
+    /// Where snapshots are that outlive their application.
+    fn kept_directory(&self) -> PathBuf {
+        self.settings.data_directory.join("snapshots")
     }
 
     fn run_directory(&self, application: &ApplicationId, generation: Generation) -> RunDirectory {
@@ -325,6 +343,14 @@ impl LocalLauncher {
     }
 }
 
+/// Whether `path` names something below `root`, by names alone.
+fn is_inside(path: &Path, root: &Path) -> bool {
+    path.strip_prefix(root).is_ok_and(|rest| {
+        let mut parts = rest.components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
+    })
+}
+
 enum Liveness {
     NeverStarted,
     Alive { process: Option<ProcessFile>, endpoint: Option<Endpoint> },
@@ -411,8 +437,11 @@ impl Launcher for LocalLauncher {
         {
             return Ok(outcome);
         }
-        let target = self.state_directory(application).join("savepoints");
-        let target = target.join(request.name.as_str());
+        let savepoints = match request.keep {
+            true => self.kept_directory().join(application.as_str()),
+            false => self.state_directory(application).join("savepoints"),
+        };
+        let target = savepoints.join(request.name.as_str());
         let (directory, level) = (target.to_string_lossy(), request.level.as_deref());
         let begun =
             self.rest.trigger_savepoint(&address, &job.jid, &directory, request.stop, level).await;
@@ -478,14 +507,10 @@ impl Launcher for LocalLauncher {
         application: &ApplicationId,
         location: &str,
     ) -> Result<(), LauncherError> {
-        let root = self.state_directory(application).join("savepoints");
         let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
-        let inside = path.strip_prefix(&root).is_ok_and(|rest| {
-            let mut parts = rest.components().peekable();
-            parts.peek().is_some()
-                && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
-        });
-        if !inside {
+        let own = self.state_directory(application).join("savepoints");
+        let kept = self.kept_directory().join(application.as_str());
+        if !is_inside(path, &own) && !is_inside(path, &kept) {
             return Err(LauncherError::Refused {
                 message: format!("the snapshot {location} is not in the application's directory"),
             });

@@ -233,6 +233,7 @@ async fn a_standby_gets_its_job_and_stops_with_a_savepoint_in_an_older_format() 
         generation: G1,
         name: SnapshotName::new("mine").expect("a valid name"),
         stop,
+        keep: false,
         level: Some("FLINK-1_15".to_owned()),
         trigger: None,
     };

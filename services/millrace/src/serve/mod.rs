@@ -7,6 +7,7 @@
 mod arguments;
 mod artifacts;
 mod data_dir;
+mod jobs;
 mod logs;
 mod shutdown;
 mod telemetry;
@@ -41,7 +42,8 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let stopping = shutdown::listen()?;
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
-    let api = wiring::api(&arguments, &data_dir, store.clone(), controller.wake());
+    let deletions = wiring::deletions(&data_dir, store.clone())?;
+    let api = wiring::api(&arguments, &data_dir, store.clone(), controller.wake())?;
     let logs = wiring::logs(&arguments, &data_dir, store.clone(), stopping.clone());
     let router = millrace_api::router(api).merge(logs::router(logs));
     let controlling = tokio::spawn({
@@ -49,10 +51,16 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         async move { controller.run(shutdown::asked(stopping)).await }
     });
 
+    let deleting = tokio::spawn({
+        let (deletions, stopping) = (deletions, stopping.clone());
+        async move { deletions.run(shutdown::asked(stopping)).await }
+    });
+
     data_dir.announce(address)?;
     arguments::greet(address, data_dir.path(), &arguments.region);
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
+    deleting.await.context("the deletion of snapshots failed")?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }

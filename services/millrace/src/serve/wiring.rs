@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use millrace_api::{ApiConfig, ApiState, LocalArtifacts};
-use millrace_controller::{Controller, ControllerSettings, Looker, Wake};
+use millrace_controller::{Controller, ControllerSettings, Deletions, Looker, Wake};
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{ApplicationId, Timestamp};
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::arguments::ServeArguments;
 use super::artifacts::ServedArtifacts;
 use super::data_dir::DataDir;
+use super::jobs::LocalJobs;
 use super::logs::Logs;
 use crate::edge;
 
@@ -28,8 +29,7 @@ pub fn controller(
     data_dir: &DataDir,
     store: Store,
 ) -> anyhow::Result<Controller> {
-    let program = std::env::current_exe().context("cannot tell which program this is")?;
-    let launcher = LocalLauncher::new(LocalSettings::new(data_dir.path().to_owned(), program))?;
+    let launcher = launcher(data_dir)?;
     let stability_ms = i64::try_from(arguments.stability_window.as_millis())
         .context("a stability window is not as long as that")?;
     let looker = Looker {
@@ -54,12 +54,29 @@ fn controller_settings(arguments: &ServeArguments) -> ControllerSettings {
     }
 }
 
-pub fn api(arguments: &ServeArguments, data_dir: &DataDir, store: Store, wake: Wake) -> ApiState {
+/// Its launcher starts nothing: it removes files of snapshots.
+pub fn deletions(data_dir: &DataDir, store: Store) -> anyhow::Result<Deletions> {
+    Ok(Deletions { store, launcher: Arc::new(launcher(data_dir)?), clock: clock() })
+}
+
+fn launcher(data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    Ok(LocalLauncher::new(LocalSettings::new(data_dir.path().to_owned(), program))?)
+}
+
+/// Its launcher starts nothing either: it asks running jobs.
+pub fn api(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+    wake: Wake,
+) -> anyhow::Result<ApiState> {
     let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
     let local = LocalArtifacts::new(data_dir.path().join("artifacts"));
     let endpoint = arguments.s3_endpoint.as_deref();
-    ApiState {
+    Ok(ApiState {
         store,
+        jobs: Arc::new(LocalJobs(launcher(data_dir)?)),
         artifacts: Arc::new(ServedArtifacts::new(local, endpoint, &arguments.region)),
         wake: Arc::new(move |id: &ApplicationId| wake.application(id)),
         clock: clock(),
@@ -69,7 +86,7 @@ pub fn api(arguments: &ServeArguments, data_dir: &DataDir, store: Store, wake: W
             region: arguments.region.clone(),
             runtimes: offered.map(|runtime| runtime.name.to_owned()).collect(),
         }),
-    }
+    })
 }
 
 pub fn logs(

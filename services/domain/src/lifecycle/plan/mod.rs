@@ -47,7 +47,9 @@ fn decide(facts: &Facts, evidence: Evidence, now: Timestamp) -> Step {
         OperationKind::UpdateApplication => update::plan(&ctx),
         OperationKind::RollbackApplication => rollback::plan(&ctx),
         OperationKind::SystemRollback => rollback::plan_system(&ctx),
-        OperationKind::CreateApplicationSnapshot => snapshot::plan(&ctx),
+        OperationKind::CreateApplicationSnapshot | OperationKind::CreateSnapshot => {
+            snapshot::plan(&ctx)
+        }
         OperationKind::DeleteApplication => delete::plan(&ctx),
         // Never open: they are committed SUCCESSFUL.
         OperationKind::AddApplicationVpcConfiguration
@@ -146,6 +148,7 @@ impl Ctx<'_> {
         match self.run().restore {
             Restore::Skip => Ok(RestoreFrom::None),
             Restore::Latest => Ok(RestoreFrom::Latest),
+            Restore::Enhanced { location, .. } => Ok(RestoreFrom::Snapshot { location }),
             Restore::Custom(name) => self
                 .facts
                 .snapshots

@@ -29,6 +29,7 @@ pub(super) fn plan(ctx: &Ctx<'_>) -> Step {
             generation,
             name,
             stop: false,
+            keep: ctx.operation.request.enhanced.is_some(),
             level: None,
             trigger: requested.and_then(|snapshot| snapshot.trigger.clone()),
         }),

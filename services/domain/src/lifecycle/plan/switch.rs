@@ -68,6 +68,7 @@ impl Ctx<'_> {
                 generation,
                 name: automatic_snapshot_name(&self.operation.id),
                 stop: true,
+                keep: self.facts.keeps_snapshots(),
                 level: level.map(str::to_owned),
                 trigger: requested.and_then(|s| s.trigger.clone()),
             }),
