@@ -65,7 +65,7 @@ impl Call {
         let now = (self.state.clock)();
         let response = encode(&Empty {});
         let record = self.record(&response, now);
-        match self.state.store.tag_enhanced(&snapshot, &tags, record.as_ref(), now).await {
+        match self.state.store.tag_enhanced(&snapshot, &tags, record.as_ref()).await {
             Ok(()) => Ok(response),
             Err(error) => answer_of(error),
         }

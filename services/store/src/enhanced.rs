@@ -226,7 +226,6 @@ impl Store {
         snapshot: &EnhancedSnapshot,
         tags: &BTreeMap<String, String>,
         answer: Option<&IdempotencyRecord>,
-        now: Timestamp,
     ) -> Result<(), CommitError> {
         let mut tx = self.begin_write().await?;
         commit::claim(&mut tx, answer).await?;

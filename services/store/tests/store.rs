@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use millrace_domain::change::{ApplicationWrite, Change, IdempotencyRecord};
 use millrace_domain::commands::{Call, ConfigurationPatch, CreateApplication, Facts};
 use millrace_domain::configuration::RunConfiguration;
-use millrace_domain::{
-    Application, ApplicationId, ApplicationName, OperationId, OperationKind, OperationStatus,
-    Revision, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
+use millrace_domain::enhanced::{
+    EnhancedRequest, EnhancedSnapshot, SnapshotOperation, SnapshotOperationKind, SnapshotSource,
 };
-use millrace_store::{CommitError, Loaded, OperationFilter, Store};
+use millrace_domain::{
+    Application, ApplicationId, ApplicationName, EnhancedSnapshotName, OperationId, OperationKind,
+    OperationStatus, Revision, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp,
+    VersionId,
+};
+use millrace_store::{CommitError, Loaded, OperationFilter, Owner, Store};
 use millrace_test_support::postgres::Postgres;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -405,7 +409,77 @@ async fn a_row_that_is_not_ours_is_named(fixture: Fixture) {
     );
 }
 
+/// Two who decided from one status: one goes on.
+async fn an_enhanced_snapshot_outlives_its_application_and_goes_once(fixture: Fixture) {
+    let loaded = fixture.create("a").await;
+    let (owner, name) =
+        (Owner { account: ACCOUNT, region: REGION }, EnhancedSnapshotName::new("s").unwrap());
+    let snapshot = EnhancedSnapshot {
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        name: name.clone(),
+        description: "before the change".into(),
+        status: SnapshotStatus::Ready,
+        created_at: NOW,
+        initiator: SnapshotOperationKind::CreateSnapshot,
+        source: SnapshotSource {
+            application: id("a"),
+            name: ApplicationName::new("a").unwrap(),
+            created_at: NOW,
+            version: VersionId(1),
+            runtime_environment: "FLINK-1_20".into(),
+        },
+        location: Some("file:///s".into()),
+        tags: BTreeMap::new(),
+    };
+    let operation = |id: &str, kind| SnapshotOperation {
+        id: OperationId::new(id).unwrap(),
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        snapshot: name.clone(),
+        kind,
+        status: OperationStatus::Successful,
+        started_at: NOW,
+        ended_at: Some(NOW),
+        failure: None,
+        application: None,
+    };
+    let made = Change {
+        enhanced: vec![EnhancedRequest {
+            snapshot: snapshot.clone(),
+            operation: operation("op-1", SnapshotOperationKind::CreateSnapshot),
+        }],
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    fixture.store.commit(&made, NOW).await.unwrap();
+    let loaded = fixture.load("a").await;
+    let gone = Change {
+        application: ApplicationWrite::Delete(id("a")),
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    fixture.store.commit(&gone, NOW).await.unwrap();
+    let found = fixture.store.enhanced_snapshot(owner, &name).await.unwrap();
+    assert_eq!(found, Some(snapshot.clone()));
+
+    let other = fixture.database.open().await;
+    let delete = |id: &str| snapshot.delete(NOW, OperationId::new(id).unwrap(), NOW).unwrap();
+    let (one, two) = (delete("op-2"), delete("op-3"));
+    let (one, two) = tokio::join!(
+        fixture.store.commit_enhanced(&one, SnapshotStatus::Ready, None, NOW),
+        other.commit_enhanced(&two, SnapshotStatus::Ready, None, NOW)
+    );
+    assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+    let open = other.open_deletions(5).await.unwrap();
+    let [(deleting, operation)] = open.as_slice() else { panic!("{open:?}") };
+    let ended = operation.clone().ended(None, NOW);
+    fixture.store.end_deletion(deleting, &ended, NOW).await.unwrap();
+    assert_eq!(other.enhanced_snapshot(owner, &name).await.unwrap(), None);
+    let page = other.snapshot_operations(owner, &name, (None, None), None, 10).await.unwrap();
+    assert_eq!(page.items.len(), 2, "what was done to it is still known");
+}
+
 on_both! {
+    an_enhanced_snapshot_outlives_its_application_and_goes_once,
     what_is_committed_is_loaded_again,
     a_change_from_an_older_revision_is_stale_and_writes_nothing,
     of_two_writers_at_one_revision_exactly_one_wins,

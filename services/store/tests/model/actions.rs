@@ -397,6 +397,7 @@ fn change(random: &mut StdRng, model: &Model, number: usize) -> Change {
         operations: Vec::new(),
         snapshots: snapshots(random, rows, number),
         deleted_snapshots: (0..random.random_range(0..2)).map(|_| snapshot_name(random)).collect(),
+        enhanced: Vec::new(),
         wake_at: random.random_bool(0.5).then(|| distinct_time(random, number)),
         idempotency: random.random_bool(0.5).then(|| record(random)),
     };
@@ -438,6 +439,7 @@ fn snapshots(random: &mut StdRng, rows: &Rows, number: usize) -> Vec<Snapshot> {
         runtime_environment: current(rows).runtime_environment,
         location: None,
         automatic: random.random_bool(0.5),
+        enhanced: false,
     });
     vec![Snapshot { status, location, ..base }]
 }
