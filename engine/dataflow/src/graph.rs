@@ -304,7 +304,8 @@ pub struct GroupAggregate {
     /// `None`: every change is emitted.
     pub mini_batch: Option<MiniBatch>,
     /// The input is what [`LocalGroupAggregate`]s with these aggregates give out: the
-    /// keys, then BYTES. Such an operator works in mini-batches.
+    /// keys, then BYTES, then perhaps the rows' other columns. Such an operator works in
+    /// mini-batches.
     pub merges: bool,
 }
 

@@ -174,7 +174,7 @@ impl Lowering<'_> {
             | PhysicalOperator::GlobalGroupAggregate { keys, calls, state_ttl_ms: of_hint } => {
                 Operator::GroupAggregate(GroupAggregate {
                     keys: keys.clone(),
-                    aggregates: calls.clone(),
+                    aggregates: two_phase::placed(self.plan, index, calls),
                     retracts: self.retracts(index),
                     emit_update_before,
                     state_ttl_ms: of_hint.unwrap_or(state_ttl_ms),

@@ -51,15 +51,6 @@ fn f2_1_two_phases_need_mini_batches() {
     check(&format!("{ON}{}", strategy("ONE_PHASE")), &[]);
 }
 
-#[test]
-fn f2_1_on_one_subtask_only_if_asked_for() {
-    let one = format!("{ON}SET 'parallelism.default' = '1';");
-    check(&one, &[]);
-    check(&format!("{one}{}", strategy("TWO_PHASE")), &[false]);
-    let two = format!("{ON}SET 'parallelism.default' = '2';");
-    check(&two, &[true]);
-}
-
 fn golden(name: &str, statement: &str) {
     let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     let path = format!("{package}/tests/explain/{name}.txt");

@@ -47,13 +47,7 @@ async fn try_judge(description: &JobDescription) -> Result<Verdict, Vec<Diagnost
         problem(format!("cannot read the script {}: {error}", description.script.display()))
     })?;
     let connectors = Connectors::builder().owner(&description.application).build();
-    let planned = planning::plan(
-        &script,
-        level,
-        &description.settings,
-        description.parallelism,
-        &connectors,
-    )?;
+    let planned = planning::plan(&script, level, &description.settings, &connectors)?;
     let manifest = find_snapshot(description, level)
         .await
         .map_err(|error| problem(millrace_state::chain(&error)))?;

@@ -61,8 +61,8 @@ pub fn run_foreground(
     on_rows: impl Fn(Rows<'_>) + Send + Sync + 'static,
 ) -> Result<Foreground, ForegroundError> {
     let connectors = Connectors::new();
-    let planned = planning::plan(script, level, settings, parallelism, &connectors)
-        .map_err(ForegroundError::Script)?;
+    let planned =
+        planning::plan(script, level, settings, &connectors).map_err(ForegroundError::Script)?;
     let graph = planned.script.graph;
     let start = |error: String| ForegroundError::Start(error);
     let connections =

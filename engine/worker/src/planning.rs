@@ -15,8 +15,7 @@ pub struct Planned {
 }
 
 /// Plans a script; `settings` are those given from outside, which the script's own
-/// SET statements override. The plan may depend on the job's `parallelism`: rows of one
-/// subtask need not be added up before they are sent.
+/// SET statements override.
 ///
 /// # Errors
 /// What is wrong with the script or a setting.
@@ -24,12 +23,9 @@ pub fn plan(
     script: &str,
     level: RuntimeLevel,
     settings: &BTreeMap<String, String>,
-    parallelism: u16,
     connectors: &Connectors,
 ) -> Result<Planned, Vec<Diagnostic>> {
-    let mut settings = settings.clone();
-    settings.insert("parallelism.default".to_owned(), parallelism.to_string());
-    let options = PlanOptions { level, settings };
+    let options = PlanOptions { level, settings: settings.clone() };
     let script = plan_script(script, &options, connectors)?;
     let settings = RuntimeSettings::parse(&script.settings, level)
         .map_err(|error| vec![without_place(error.to_string())])?;

@@ -55,14 +55,8 @@ impl Session {
             vec![format!("cannot read the script {}: {error}", description.script.display())]
         })?;
         let connectors = Connectors::builder().owner(&description.application).build();
-        let planned = planning::plan(
-            &script,
-            level,
-            &description.settings,
-            description.parallelism,
-            &connectors,
-        )
-        .map_err(|problems| problems.iter().map(planning::one_line).collect::<Vec<_>>())?;
+        let planned = planning::plan(&script, level, &description.settings, &connectors)
+            .map_err(|problems| problems.iter().map(planning::one_line).collect::<Vec<_>>())?;
         let connections = Connections::open(&planned.script.graph, &connectors)
             .map_err(|error| vec![error.to_string()])?;
         let objects = Arc::new(DurableFiles::new());

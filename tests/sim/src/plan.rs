@@ -86,12 +86,16 @@ impl Trial {
 struct Choices {
     compress: bool,
     max_parallelism: &'static str,
+    /// `table.optimizer.agg-phase-strategy`: rows in flight fit the plan that they were
+    /// written under, so it is one for all.
+    phases: &'static str,
 }
 
 impl Choices {
     fn draw(random: &mut StdRng) -> Choices {
         let max_parallelism = ["4", "5", "16", "128"][random.random_range(0..4)];
-        Choices { compress: random.random_bool(0.5), max_parallelism }
+        let phases = ["ONE_PHASE", "AUTO", "TWO_PHASE"][random.random_range(0..3)];
+        Choices { compress: random.random_bool(0.5), max_parallelism, phases }
     }
 }
 
@@ -137,7 +141,7 @@ impl Life {
         }
         settings.extend(backend(random));
         settings.extend(barriers(random));
-        settings.extend(mini_batch(random));
+        settings.extend(mini_batch(random, choices.phases));
         Life {
             budget_bytes: [0, 4_000, 100_000][random.random_range(0..3)],
             parallelism: random.random_range(1..=4),
@@ -171,13 +175,15 @@ fn barriers(random: &mut StdRng) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-fn mini_batch(random: &mut StdRng) -> Vec<(&'static str, &'static str)> {
-    if random.random_bool(0.5) {
+/// Mini-batches come and go where aggregates have one phase with and without them.
+fn mini_batch(random: &mut StdRng, phases: &'static str) -> Vec<(&'static str, &'static str)> {
+    if random.random_bool(0.5) && phases == "ONE_PHASE" {
         return vec![];
     }
     vec![
         ("table.exec.mini-batch.enabled", "true"),
         ("table.exec.mini-batch.allow-latency", ["1 ms", "20 ms"][random.random_range(0..2)]),
         ("table.exec.mini-batch.size", ["3", "50", "5000"][random.random_range(0..3)]),
+        ("table.optimizer.agg-phase-strategy", phases),
     ]
 }

@@ -45,7 +45,11 @@ pub fn declared_changelog(operator: &graph::Operator, inputs: &[ChangelogMode]) 
         graph::Operator::TemporalJoin(_) => {
             inputs.first().copied().unwrap_or(ChangelogMode::INSERT_ONLY)
         }
+        graph::Operator::LocalGroupAggregate(config) if !config.adaptive => {
+            ChangelogMode::INSERT_ONLY
+        }
         graph::Operator::Calc { .. }
+        | graph::Operator::LocalGroupAggregate(_)
         | graph::Operator::Join(_)
         | graph::Operator::Union
         | graph::Operator::Correlate(_)

@@ -1,10 +1,11 @@
 //! The second of two phases (row F2.1; Flink: `MiniBatchGlobalGroupAggFunction`): each
 //! row is what happened to a group in one mini-batch of one subtask, rows that were
-//! added less those that were taken back.
+//! added less those that were taken back. A row that the first phase let pass is taken as
+//! in one phase.
 //!
 //! The state is that of an aggregation in one phase.
 
-use arrow::array::BooleanArray;
+use arrow::array::{Array, BooleanArray};
 use millrace_dataflow::Batch;
 
 use super::{GroupAggregate, Lookups, Plan, without};
@@ -19,8 +20,31 @@ struct Merging {
 }
 
 impl GroupAggregate {
+    /// Partial results, and rows that passed the first phase, in their order; whether the
+    /// mini-batch is full now.
+    pub(super) fn apply_mixed(
+        &mut self,
+        batch: &Batch,
+        ctx: &OperatorContext,
+    ) -> Result<bool, OperatorError> {
+        let nulls = batch.record.column(self.keys.len()).logical_nulls();
+        let is_row = |at: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(at));
+        let (mut is_full, mut start) = (false, 0);
+        while start < batch.num_rows() {
+            let rest = start..batch.num_rows();
+            let run = rest.take_while(|at| is_row(*at) == is_row(start)).count();
+            let part = batch.slice(start, run);
+            is_full |= match is_row(start) {
+                true => self.apply_rows(part, ctx)?,
+                false => self.apply_partials(part, ctx)?,
+            };
+            start += run;
+        }
+        Ok(is_full)
+    }
+
     /// As for single rows: whether the mini-batch is full now.
-    pub(super) fn apply_partials(
+    fn apply_partials(
         &mut self,
         batch: Batch,
         ctx: &OperatorContext,

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::DataType as ArrowType;
 use millrace_dataflow::graph::LocalGroupAggregate as Config;
 use millrace_dataflow::{Batch, Schema};
@@ -25,6 +25,8 @@ use crate::operators::shape::{BATCH_ROWS, Shape};
 pub struct LocalGroupAggregate {
     shape: Shape,
     keys: Vec<usize>,
+    /// The columns that are no keys; they go with rows that pass.
+    others: Vec<usize>,
     key_types: Vec<ArrowType>,
     calls: Calls,
     groups: KeyTable,
@@ -35,7 +37,8 @@ pub struct LocalGroupAggregate {
 }
 
 /// Whether adding up is worth it (strategy AUTO): where most rows of a mini-batch are
-/// alone in their group, those of the next ones go on as they are.
+/// alone in their group, those of the next ones go on as they are. So do all rows of a
+/// single subtask: they are not sent to others.
 #[derive(Debug, Default)]
 struct Thrift {
     /// Rows that go on as they are before it is tried again.
@@ -55,8 +58,9 @@ impl Thrift {
     }
 
     /// Whether a batch goes on as it is.
-    fn passes(&mut self, rows: usize) -> bool {
-        let passes = self.passing > 0;
+    fn passes(&mut self, rows: usize, ctx: &OperatorContext) -> bool {
+        let is_alone = ctx.key_groups.start == 0 && ctx.key_groups.end == ctx.max_parallelism;
+        let passes = is_alone || self.passing > 0;
         self.passing = self.passing.saturating_sub(rows);
         passes
     }
@@ -76,6 +80,7 @@ impl LocalGroupAggregate {
         let input = input.to_arrow();
         Ok(LocalGroupAggregate {
             keys: config.keys.clone(),
+            others: Config::others(input.fields().len(), &config.keys),
             key_types: config.keys.iter().map(|&k| input.field(k).data_type().clone()).collect(),
             calls: calls.map_err(|error| shape.failed(error))?,
             groups: KeyTable::default(),
@@ -107,19 +112,19 @@ impl LocalGroupAggregate {
         self.filling.is_full()
     }
 
-    /// Each row as a group of its own.
-    fn pass(&mut self, batch: &Batch, out: &mut Output) -> Result<(), OperatorError> {
+    /// The rows themselves.
+    fn pass(&self, batch: Batch, out: &mut Output) -> Result<(), OperatorError> {
         let rows = batch.num_rows();
-        let slots: Vec<u32> = (0..rows as u32).collect();
-        self.calls.resize(rows);
-        let accumulate = accumulating(batch);
-        let steps = Steps { slots: &slots, fresh: None, accumulate: accumulate.as_deref() };
-        self.calls.update(&batch.record, &steps);
-        let keys = self.keys.iter().map(|&key| batch.record.column(key).clone()).collect();
-        let signs = (0..rows).map(|row| sign(batch, row)).collect();
-        self.emit(keys, &slots, signs, out)?;
-        self.empty(&slots);
+        let mut columns = self.picked(&batch, &self.keys);
+        columns.push(new_null_array(&ArrowType::Binary, rows));
+        columns.extend(self.picked(&batch, &self.others));
+        let record = self.shape.record(columns, rows)?;
+        out.emit(Batch { record, kinds: batch.kinds });
         Ok(())
+    }
+
+    fn picked(&self, batch: &Batch, columns: &[usize]) -> Vec<ArrayRef> {
+        columns.iter().map(|&column| batch.record.column(column).clone()).collect()
     }
 
     fn give_out(&mut self, out: &mut Output) -> Result<(), OperatorError> {
@@ -150,6 +155,9 @@ impl LocalGroupAggregate {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         columns.push(Arc::new(self.calls.partials(slots, rows)));
+        let others = self.shape.schema.fields().iter().skip(columns.len());
+        let nulls = others.map(|field| new_null_array(field.data_type(), slots.len()));
+        columns.extend(nulls.collect::<Vec<_>>());
         out.emit(Batch::insert_only(self.shape.record(columns, slots.len())?));
         Ok(())
     }
@@ -178,8 +186,12 @@ impl Operator for LocalGroupAggregate {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         let rows = batch.num_rows();
-        if self.thrift.as_mut().is_some_and(|thrift| thrift.passes(rows)) {
-            return self.pass(&batch, out);
+        if self.thrift.as_mut().is_some_and(|thrift| thrift.passes(rows, ctx)) {
+            // What a row takes back must not come after it.
+            if self.filling.rows() > 0 {
+                self.give_out(out)?;
+            }
+            return self.pass(batch, out);
         }
         let mut rest = Some(batch);
         while let Some(batch) = rest.take() {

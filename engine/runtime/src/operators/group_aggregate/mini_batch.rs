@@ -104,8 +104,16 @@ impl GroupAggregate {
     /// Whether the mini-batch is full now.
     fn apply(&mut self, batch: Batch, ctx: &OperatorContext) -> Result<bool, OperatorError> {
         if self.partials.is_some() {
-            return self.apply_partials(batch, ctx);
+            return self.apply_mixed(&batch, ctx);
         }
+        self.apply_rows(batch, ctx)
+    }
+
+    pub(super) fn apply_rows(
+        &mut self,
+        batch: Batch,
+        ctx: &OperatorContext,
+    ) -> Result<bool, OperatorError> {
         let rows = batch.num_rows();
         let (batch, plan) = self.planned(batch, ctx)?;
         let is_full = self.remember(&batch, &plan, rows, ctx)?;

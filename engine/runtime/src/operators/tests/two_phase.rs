@@ -20,11 +20,13 @@ use crate::operators::create;
 struct Local {
     operator: Box<dyn Operator>,
     now_ms: i64,
+    /// It owns so many of 128 key groups.
+    key_groups: u16,
     out: Output,
 }
 
-fn partial_schema() -> Schema {
-    LocalGroupAggregate::output(schema("k STRING").fields)
+fn partial_schema(adaptive: bool) -> Schema {
+    LocalGroupAggregate::output(&schema(COLUMNS), &[0], adaptive)
 }
 
 impl Local {
@@ -36,15 +38,20 @@ impl Local {
             mini_batch: mini_batch(rows, MiniBatchMode::ProcTime),
             adaptive,
         });
-        let made = create(&node, &[schema(COLUMNS)], &partial_schema(), "local");
-        Local { operator: made.expect("a sound operator"), now_ms: 0, out: Output::default() }
+        let made = create(&node, &[schema(COLUMNS)], &partial_schema(adaptive), "local");
+        Local {
+            operator: made.expect("a sound operator"),
+            now_ms: 0,
+            key_groups: 64,
+            out: Output::default(),
+        }
     }
 
     fn context(&self) -> OperatorContext {
         OperatorContext {
             subtask: 0,
             max_parallelism: 128,
-            key_groups: KeyGroupRange { start: 0, end: 128 },
+            key_groups: KeyGroupRange { start: 0, end: self.key_groups },
             processing_time_ms: self.now_ms,
             watermark: Watermark::MIN,
         }
@@ -66,12 +73,17 @@ impl Local {
 }
 
 /// The second phase.
-fn global(calls: &[AggregateCall], retracts: bool, rows: usize) -> Spec {
+fn global(calls: &[AggregateCall], retracts: bool, rows: usize, adaptive: bool) -> Spec {
     let mut spec = gathering(spec(calls, retracts), rows);
     if let Node::GroupAggregate(config) = &mut spec.node {
         config.merges = true;
+        // The key is the first column, and BYTES come behind it.
+        for call in &mut config.aggregates {
+            let places = call.arguments.iter_mut().chain(&mut call.filter);
+            places.for_each(|column| *column = LocalGroupAggregate::place(&[0], *column));
+        }
     }
-    spec.inputs = vec![partial_schema()];
+    spec.inputs = vec![partial_schema(adaptive)];
     spec
 }
 
@@ -98,8 +110,9 @@ fn origin(row: &[String], subtasks: usize) -> usize {
 fn compare(seed: u64, retracts: bool, subtasks: usize) {
     let mut dice = Dice::new(seed);
     let calls: Vec<_> = calls().into_iter().filter(|c| subtasks == 1 || is_unordered(c)).collect();
-    let mut first = locals(&mut dice, &calls, retracts, false, subtasks);
-    let mut second = Stage::new(&global(&calls, retracts, 1 + dice.roll(40) as usize));
+    let adaptive = dice.one_in(2);
+    let mut first = locals(&mut dice, &calls, retracts, adaptive, subtasks);
+    let mut second = Stage::new(&global(&calls, retracts, 1 + dice.roll(40) as usize, adaptive));
     let (mut live, mut table) = (Live::default(), KeyedTable::default());
     let mut in_one_phase = false;
     for at in 0..40 {
@@ -128,11 +141,11 @@ fn compare(seed: u64, retracts: bool, subtasks: usize) {
                 in_one_phase = dice.one_in(3);
                 let spec = match in_one_phase {
                     true => spec(&calls, retracts),
-                    false => global(&calls, retracts, 1 + dice.roll(40) as usize),
+                    false => global(&calls, retracts, 1 + dice.roll(40) as usize, adaptive),
                 };
                 second.become_spec(&spec);
                 second.restore(1 + dice.roll(5) as u16);
-                first = locals(&mut dice, &calls, retracts, false, subtasks);
+                first = locals(&mut dice, &calls, retracts, adaptive, subtasks);
             }
         }
         for local in &mut first {
@@ -157,7 +170,7 @@ fn f2_1_also_where_the_second_phase_keeps_pages() {
 fn h4_6_a_savepoint_fits_whatever_the_phases_were() {
     let calls = [call(F::Sum, Some((2, "INT")), "INT")];
     let mut first = Local::new(&calls, false, 100, false);
-    let mut second = Stage::new(&global(&calls, false, 100));
+    let mut second = Stage::new(&global(&calls, false, 100, false));
     first.rows("+I[a, NULL, 4, NULL, NULL, NULL, NULL, NULL, 0]");
     first.rows("+I[a, NULL, 5, NULL, NULL, NULL, NULL, NULL, 0]");
     first.flush();
@@ -195,11 +208,28 @@ fn f2_1_auto_goes_on_with_single_rows_where_groups_are_as_many() {
     assert_eq!(adaptive[21..23], [1500, 2000]);
 }
 
+/// Rows that wait when rows begin to go on as they are go before those.
+#[test]
+fn f2_1_auto_keeps_changes_in_order() {
+    let calls = [call(F::CountStar, None, "BIGINT")];
+    let mut local = Local::new(&calls, true, 1000, true);
+    let mut second = Stage::new(&global(&calls, true, 100_000, true));
+    let change = |kind: &str, key: usize| format!("{kind}[{key}{}]", ", NULL".repeat(8));
+    let rows: Vec<String> = (0..1200).map(|key| change("+I", key)).collect();
+    local.rows(&rows.join(" "));
+    assert_eq!(local.out.batches.iter().map(Batch::num_rows).sum::<usize>(), 1000);
+    let gone: Vec<String> = (0..1199).map(|key| change("-D", key)).collect();
+    local.rows(&gone.join(" "));
+    local.taken().iter().for_each(|batch| second.batch(0, batch));
+    second.flush();
+    assert_eq!(second.emitted(), ["+I[1199, 1]"]);
+}
+
 #[test]
 fn f2_1_the_second_phase_does_not_wait_a_latency_more() {
     let calls = [call(F::CountStar, None, "BIGINT")];
     let mut local = Local::new(&calls, false, 100, false);
-    let mut second = Stage::new(&global(&calls, false, 100));
+    let mut second = Stage::new(&global(&calls, false, 100, false));
     local.now_ms = 130;
     second.now_ms = 130;
     local.rows("+I[a, NULL, 4, NULL, NULL, NULL, NULL, NULL, 0]");
