@@ -30,8 +30,9 @@ impl Postgres {
         let directory = tempfile::tempdir()?;
         let data = directory.path().join("data");
         std::fs::create_dir(&data)?;
-        if is_root() {
-            hand_over(directory.path(), &data)?;
+        if is_root() && !hand_over(directory.path(), &data)? {
+            eprintln!("skipped: no user postgres who may write to {}", data.display());
+            return Ok(None);
         }
         initialise(&programs, &data)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -113,11 +114,15 @@ fn is_root() -> bool {
 }
 
 /// The server refuses to run as root: its directory becomes that of the user `postgres`.
-fn hand_over(parent: &Path, data: &Path) -> anyhow::Result<()> {
-    let done = Command::new("chmod").arg("755").arg(parent).status()?.success()
-        && Command::new("chown").arg("postgres").arg(data).status()?.success();
-    anyhow::ensure!(done, "cannot give {} to the user postgres", data.display());
-    Ok(())
+/// False where there is no such user, or it does not get there.
+fn hand_over(parent: &Path, data: &Path) -> anyhow::Result<bool> {
+    let done = |command: &mut Command| {
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        anyhow::Ok(quiet.status()?.success())
+    };
+    Ok(done(Command::new("chmod").arg("755").arg(parent))?
+        && done(Command::new("chown").arg("postgres").arg(data))?
+        && done(command(Path::new("test")).arg("-w").arg(data))?)
 }
 
 /// A command as a user that the server accepts, which ends when this process does.
