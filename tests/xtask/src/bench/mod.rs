@@ -8,13 +8,15 @@ mod files;
 mod flink;
 mod latency;
 mod options;
+mod record;
 mod report;
 mod scripts;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::process::{Outcome, cache, cargo, run};
 use options::{Options, Suite};
+use record::Run;
 use report::{Row, Table};
 use scripts::Script;
 
@@ -28,44 +30,25 @@ pub struct Measured {
     pub peak_mib: f64,
 }
 
+/// The engines, as records name them.
+const OURS: &str = "millrace";
+const THEIRS: &str = "flink-1.18.1";
+
 pub fn bench(arguments: &[String]) -> Outcome {
     let options = Options::parse(arguments)?;
     let program = build(&options)?;
     let work = Work::new()?;
     let mut tables = Vec::new();
     for parallelism in &options.parallelism {
-        match options.suite {
-            Suite::Nexmark => {
-                tables.push(compare(
-                    &program,
-                    &work,
-                    &options,
-                    scripts::nexmark(&options)?,
-                    *parallelism,
-                )?);
-            }
-            Suite::Json => {
-                tables.push(compare(
-                    &program,
-                    &work,
-                    &options,
-                    files::scripts(&options, &work.0)?,
-                    *parallelism,
-                )?);
-            }
-            Suite::Scaling => {
-                tables.push(compare(
-                    &program,
-                    &work,
-                    &options,
-                    scripts::nexmark(&options)?,
-                    *parallelism,
-                )?);
-            }
-            Suite::Latency => {
-                tables.push(latency::table(&program, &work.0, &options, *parallelism)?)
-            }
+        if options.suite == Suite::Latency {
+            tables.push(latency::table(&program, &work.0, &options, *parallelism)?);
+            continue;
         }
+        let scripts = match options.suite {
+            Suite::Json => files::scripts(&options, &work.0)?,
+            _ => scripts::nexmark(&options)?,
+        };
+        tables.push(compare(&program, &work, &options, &scripts, *parallelism)?);
     }
     report::write(&tables, options.suite.name())
 }
@@ -117,28 +100,54 @@ fn build(options: &Options) -> Result<PathBuf, String> {
 
 /// Every script on every engine, in turn, as often as there are rounds.
 fn compare(
-    program: &std::path::Path,
+    program: &Path,
     work: &Work,
     options: &Options,
-    scripts: Vec<Script>,
+    scripts: &[Script],
     parallelism: u16,
 ) -> Result<Table, String> {
     let classes = options.flink.then(|| flink::compile(&work.0)).transpose()?;
     let mut table = Table::new(options, parallelism);
-    for script in scripts {
-        let mut row = Row::new(&script, options);
-        for round in 0..options.rounds {
+    table.rows = scripts.iter().map(|script| Row::new(script, options)).collect();
+    for round in 0..options.rounds {
+        for (script, row) in scripts.iter().zip(&mut table.rows) {
             eprintln!("==> {} at parallelism {parallelism}, round {}", script.name, round + 1);
             for pair in &mut row.pairs {
                 let how = (pair.backend.as_str(), options);
-                pair.ours.add(engine::run(program, &work.0, &script, parallelism, how));
+                let ours = engine::run(program, &work.0, script, parallelism, how);
+                keep(options, script, (parallelism, &pair.backend), OURS, &ours)?;
+                pair.ours.add(ours);
                 if let (Some(classes), Some(theirs)) = (&classes, &mut pair.theirs) {
-                    theirs.add(flink::run(classes, &work.0, &script, parallelism, how));
+                    let run = flink::run(classes, &work.0, script, parallelism, how);
+                    keep(options, script, (parallelism, &pair.backend), THEIRS, &run)?;
+                    theirs.add(run);
                 }
             }
+            println!("{}", row.lines());
         }
-        println!("{}", row.lines());
-        table.rows.push(row);
     }
     Ok(table)
+}
+
+/// Writes the run down where the command line says.
+fn keep(
+    options: &Options,
+    script: &Script,
+    (parallelism, backend): (u16, &str),
+    engine: &str,
+    run: &Result<Measured, String>,
+) -> Outcome {
+    let (Some(path), Ok(measured)) = (&options.record, run) else { return Ok(()) };
+    let run = Run {
+        suite: options.suite.name().to_owned(),
+        script: script.name.clone(),
+        events: script.events,
+        parallelism,
+        backend: backend.to_owned(),
+        engine: engine.to_owned(),
+        measured: *measured,
+        build: options.build.clone(),
+        machine: record::machine(),
+    };
+    record::append(path, &run)
 }

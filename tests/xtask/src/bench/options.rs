@@ -38,6 +38,10 @@ pub struct Options {
     pub flink: bool,
     pub checkpoint_interval: String,
     pub engine: Option<PathBuf>,
+    /// Where each run adds its line.
+    pub record: Option<PathBuf>,
+    /// The commit that is measured.
+    pub build: String,
 }
 
 pub const USAGE: &str = "\
@@ -52,7 +56,8 @@ usage: cargo xtask bench [SUITE] [OPTION...]
   --backend B,...         of both engines: rocksdb, hashmap (default: both)
   --flink yes|no          whether Flink runs, too (default: yes; scaling, latency: no)
   --checkpoints INTERVAL  of both engines (default '30 s')
-  --engine PATH           a built millrace-engine (default: built now, in release)";
+  --engine PATH           a built millrace-engine (default: built now, in release)
+  --record FILE           add a line for each run (tests/bench/results)";
 
 impl Options {
     pub fn parse(arguments: &[String]) -> Result<Options, String> {
@@ -67,6 +72,8 @@ impl Options {
             flink: true,
             checkpoint_interval: "30 s".to_owned(),
             engine: None,
+            record: None,
+            build: super::record::build(),
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -113,6 +120,7 @@ impl Options {
             }
             "--checkpoints" => value.clone_into(&mut self.checkpoint_interval),
             "--engine" => self.engine = Some(value.into()),
+            "--record" => self.record = Some(value.into()),
             _ => return Err(format!("{name}?\n{USAGE}")),
         }
         Ok(())

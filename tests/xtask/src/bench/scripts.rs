@@ -33,14 +33,14 @@ impl Script {
     }
 }
 
-/// So many that Flink with RocksDB works for some 15 to 40 seconds of CPU time.
+/// So many that Flink with RocksDB works for some 25 to 50 seconds of CPU time.
 fn events(query: &str) -> u64 {
     match query {
         "q9" | "q16" => 1_000_000,
         "q4" | "q7" | "q20" | "q23" => 1_500_000,
-        "q5" | "q11" | "q15" | "q18" | "q19" => 2_500_000,
-        "q8" | "q12" | "q17" => 5_000_000,
-        _ => 8_000_000,
+        "q5" | "q11" | "q15" | "q18" | "q19" => 3_000_000,
+        "q8" | "q12" | "q17" => 8_000_000,
+        _ => 16_000_000,
     }
 }
 
