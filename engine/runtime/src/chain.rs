@@ -11,9 +11,7 @@ use crate::error::{TaskError, TaskStop};
 use crate::exchange::{OutputEdge, SendContext};
 use crate::memory::{Account, StateBytes};
 use crate::metrics::SubtaskMetrics;
-use crate::operator::{
-    Later, Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter,
-};
+use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::sink_node::SinkNode;
 use crate::task::TaskEnvironment;
 use crate::valve::Advance;
@@ -54,8 +52,6 @@ pub struct NodeSnapshot {
     /// How long the task stood still for it.
     pub sync_ns: u64,
     pub entries: EntryBuffer,
-    /// Makes more entries, off the task's thread.
-    pub later: Vec<Later>,
     /// The pages of an operator that keeps some, frozen.
     pub runs: Option<RunSet>,
     pub source: Option<ReaderSnapshot>,
@@ -339,10 +335,6 @@ struct NodeWriter<'a>(&'a mut NodeSnapshot);
 impl StateWriter for NodeWriter<'_> {
     fn put(&mut self, entry: StateEntry) {
         self.0.entries.put(entry.key_group, entry.table, &entry.key, &entry.value);
-    }
-
-    fn put_later(&mut self, later: Later) {
-        self.0.later.push(later);
     }
 
     fn put_runs(&mut self, runs: RunSet) {

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use millrace_dataflow::graph::{Operator, OperatorId};
-use millrace_dataflow::{Barrier, BarrierKind, CheckpointId, RuntimeLevel};
+use millrace_dataflow::graph::Operator;
+use millrace_dataflow::{Barrier, BarrierKind, CheckpointId, OperatorId, RuntimeLevel};
 use millrace_state::manifest::{SinkState, SourceState};
 use millrace_state::store::{NewCheckpoint, Written};
 use millrace_state::write::{OperatorContent, SnapshotContent};
@@ -20,10 +20,9 @@ use crate::chain::{NodeSnapshot, ReaderSnapshot};
 use crate::coordinator::{Base, End, Failure};
 use crate::in_flight::{self, AlignmentReport, ChannelRecord};
 use crate::job::Reply;
-use crate::operator::Later;
 use crate::restore::state_layout;
 use crate::task::TaskId;
-use crate::view::{AlignmentView, CheckpointRecord, CheckpointState};
+use crate::view::{AlignmentView, CheckpointRecord, CheckpointState, SubtaskCheckpoint};
 
 /// A checkpoint that someone asked for.
 pub(crate) struct Request {
@@ -223,6 +222,7 @@ impl Attempt<'_> {
             location: None,
             failure: None,
             alignment: AlignmentView::default(),
+            acknowledgements: vec![],
         };
         self.job.view.write().checkpoints.begin(record);
     }
@@ -257,11 +257,21 @@ impl Attempt<'_> {
         flight.gathered.extend(snapshots.into_iter().map(|snapshot| (task, snapshot)));
         let acknowledged = self.execution.tasks.len() - flight.missing.len();
         let all = flight.missing.is_empty();
+        let acknowledgement = SubtaskCheckpoint {
+            vertex: task.chain,
+            subtask: task.subtask,
+            acknowledged_at_ms: self.job.spec.clock.now_ms(),
+            sync_ms,
+            bytes: 0,
+            state_bytes: 0,
+            alignment: seen,
+        };
         let mut view = self.job.view.write();
         view.checkpoints.update(checkpoint.0, |record| {
             record.acknowledged = acknowledged;
             record.sync_ms = record.sync_ms.max(sync_ms);
             record.alignment.add(seen);
+            record.acknowledgements.push(acknowledgement);
         });
         drop(view);
         if all {
@@ -274,14 +284,13 @@ impl Attempt<'_> {
     fn upload(&mut self) {
         let Some(flight) = &mut self.checkpoints.flight else { return };
         flight.acknowledged_at_ms = self.job.spec.clock.monotonic_ms();
-        let mut gathered = std::mem::take(&mut flight.gathered);
+        let gathered = std::mem::take(&mut flight.gathered);
         let sources = std::mem::take(&mut flight.sources);
         let (id, is_savepoint) = (flight.id, flight.request.is_savepoint());
         let target = flight.request.target.clone();
         let level = flight.request.level.unwrap_or(self.job.spec.graph.level);
         let in_flight = std::mem::take(&mut flight.in_flight);
         let (spec, topology) = (Arc::clone(&self.job.spec), Arc::clone(&self.job.topology));
-        let later = self.later(&mut gathered);
         let mut content = self.content(id, is_savepoint, level, gathered, sources);
         let (store, claim) = (self.job.spec.store.clone(), self.claimed.sequence);
         let savepoints = self.job.spec.settings.savepoint_directory.clone();
@@ -298,7 +307,6 @@ impl Attempt<'_> {
                     }
                 };
                 let gather = move || {
-                    make_entries(&mut content.operators, later);
                     let parallelism = |node| topology.parallelism_of(node);
                     let rows = in_flight::contents(&spec.graph, parallelism, in_flight);
                     content.operators.extend(rows);
@@ -313,18 +321,6 @@ impl Attempt<'_> {
             // The coordinator may have ended.
             let _ = answer.send(Uploaded { id, result });
         });
-    }
-
-    /// The entries that are still to be made, by operator and subtask.
-    fn later(&self, gathered: &mut [(TaskId, NodeSnapshot)]) -> Vec<LaterEntries> {
-        let graph = &self.job.spec.graph;
-        let with_work = gathered.iter_mut().filter(|(_, snapshot)| !snapshot.later.is_empty());
-        let of = |(task, snapshot): &mut (TaskId, NodeSnapshot)| LaterEntries {
-            operator: graph.nodes[snapshot.node].id.clone(),
-            subtask: task.subtask,
-            work: std::mem::take(&mut snapshot.later),
-        };
-        with_work.map(of).collect()
     }
 
     fn content(
@@ -470,6 +466,7 @@ impl Attempt<'_> {
             self.retire();
         }
         let Written { bytes, state_bytes, .. } = written;
+        self.note_subtasks(flight.id, &written);
         self.note_end(flight.id, Ok((location.clone(), bytes, state_bytes)));
         let view = self.job.view.read();
         let record = view.checkpoints.history.iter().find(|record| record.id == flight.id.0);
@@ -517,6 +514,26 @@ impl Attempt<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// How much each subtask has in the snapshot, by its task.
+    fn note_subtasks(&self, id: CheckpointId, written: &Written) {
+        let nodes = self.job.spec.graph.nodes.iter().enumerate();
+        let chain_of: BTreeMap<&OperatorId, usize> =
+            nodes.map(|(index, node)| (&node.id, self.job.topology.chain_of[index])).collect();
+        let mut view = self.job.view.write();
+        view.checkpoints.update(id.0, |record| {
+            for of in &written.subtasks {
+                let chain = chain_of.get(&of.operator);
+                let is_of = |task: &&mut SubtaskCheckpoint| {
+                    Some(&task.vertex) == chain && task.subtask == of.subtask
+                };
+                if let Some(task) = record.acknowledgements.iter_mut().find(is_of) {
+                    task.bytes += of.bytes;
+                    task.state_bytes += of.state_bytes;
+                }
+            }
+        });
     }
 
     fn note_end(&self, id: CheckpointId, result: Result<(String, u64, u64), String>) {
@@ -577,24 +594,6 @@ impl Attempt<'_> {
         }
         for mut request in std::mem::take(&mut self.checkpoints.requests) {
             request.answer(Err(why.into()));
-        }
-    }
-}
-
-/// Entries of one subtask of an operator, still to be made.
-struct LaterEntries {
-    operator: OperatorId,
-    subtask: u16,
-    work: Vec<Later>,
-}
-
-fn make_entries(operators: &mut [OperatorContent], later: Vec<LaterEntries>) {
-    for LaterEntries { operator, subtask, work } in later {
-        let content = operators.iter_mut().find(|content| content.id == operator);
-        let mut subtasks = content.into_iter().flat_map(|content| &mut content.subtasks);
-        let Some((_, entries)) = subtasks.find(|(other, _)| *other == subtask) else { continue };
-        for later in work {
-            later.run(&mut |group, table, key, value| entries.put(group, table, key, value));
         }
     }
 }

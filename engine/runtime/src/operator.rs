@@ -53,42 +53,8 @@ pub struct StateEntry {
     pub value: Vec<u8>,
 }
 
-/// Receives entries: `(key group, table, key, value)`.
-pub type PutEntry<'a> = dyn FnMut(Option<KeyGroup>, u8, &[u8], &[u8]) + 'a;
-
-type Work = Box<dyn FnOnce(&mut PutEntry<'_>) + Send>;
-
-/// Makes entries of what was copied out of an operator's tables, elsewhere and later.
-pub struct Later(Work);
-
-impl Later {
-    pub fn new(work: impl FnOnce(&mut PutEntry<'_>) + Send + 'static) -> Later {
-        Later(Box::new(work))
-    }
-
-    pub fn run(self, put: &mut PutEntry<'_>) {
-        (self.0)(put);
-    }
-}
-
-impl std::fmt::Debug for Later {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Later")
-    }
-}
-
 pub trait StateWriter {
     fn put(&mut self, entry: StateEntry);
-
-    /// Hands over entries still to be made: encoding much state takes many times as long
-    /// as copying it, and the task goes on meanwhile (Flink: a snapshot's asynchronous
-    /// part).
-    fn put_later(&mut self, later: Later) {
-        later.run(&mut |key_group, table, key, value| {
-            let (key, value) = (key.to_vec(), value.to_vec());
-            self.put(StateEntry { key_group, table, key, value });
-        });
-    }
 
     /// Hands over the frozen pages of the operator's store: at most once a snapshot,
     /// beside the entries that are in no page. A key group's entries without a key of

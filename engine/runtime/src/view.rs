@@ -186,6 +186,23 @@ pub struct CheckpointRecord {
     pub location: Option<String>,
     pub failure: Option<String>,
     pub alignment: AlignmentView,
+    /// Of each subtask that acknowledged, in that order.
+    pub acknowledgements: Vec<SubtaskCheckpoint>,
+}
+
+/// What one subtask did for a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubtaskCheckpoint {
+    /// Index into [`JobView::vertices`].
+    pub vertex: usize,
+    pub subtask: u16,
+    pub acknowledged_at_ms: i64,
+    /// How long it stood still.
+    pub sync_ms: u64,
+    /// As those of the whole checkpoint; known once it is complete.
+    pub bytes: u64,
+    pub state_bytes: u64,
+    pub alignment: AlignmentView,
 }
 
 /// How a checkpoint's barriers came together, over all subtasks.

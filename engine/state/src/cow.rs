@@ -3,38 +3,76 @@
 //!
 //! It also grows without copying, which a vector of many megabytes does not.
 
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 /// About how much one chunk holds: what the first write to it after a freeze copies.
 const CHUNK_BYTES: usize = 16 << 10;
 
-/// Values by index. Indexing panics beyond the end, as with a vector.
-#[derive(Debug)]
-pub struct CowVec<T> {
-    chunks: Vec<Arc<[T]>>,
-    length: usize,
-}
-
-/// The values at the time of [`CowVec::freeze`].
+/// Values by index. Indexing panics beyond the end, as with a vector; indexing to write
+/// copies the chunk if something frozen has it.
 #[derive(Clone, Debug)]
-pub struct FrozenVec<T> {
-    chunks: Vec<Arc<[T]>>,
+pub struct CowVec<T> {
+    chunks: Vec<Chunk<T>>,
     length: usize,
 }
 
-/// The counters before the values of a chunk.
-const COUNTERS_BYTES: usize = 16;
+/// Who owns a chunk is known without asking a counter that other threads change.
+#[derive(Clone, Debug)]
+enum Chunk<T> {
+    Own(Box<[T]>),
+    /// With something frozen, at least until lately.
+    Shared(Arc<Box<[T]>>),
+}
 
-/// Values in a chunk, which with its counters has just its size: what is a little more than
-/// a power of two takes much more from an allocator.
+/// Values in a chunk: a power of two, so that an index is split by a shift.
 const fn chunk_values<T>() -> usize {
     let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
-    let values = (CHUNK_BYTES - COUNTERS_BYTES) / size;
-    if values < 16 { 16 } else { values }
+    let most = CHUNK_BYTES / size;
+    if most < 16 { 16 } else { 1 << most.ilog2() }
 }
 
 const fn split<T>(index: usize) -> (usize, usize) {
     (index / chunk_values::<T>(), index % chunk_values::<T>())
+}
+
+impl<T> Chunk<T> {
+    #[inline]
+    fn values(&self) -> &[T] {
+        match self {
+            Chunk::Own(values) => values,
+            Chunk::Shared(values) => values,
+        }
+    }
+}
+
+impl<T: Clone> Chunk<T> {
+    #[inline]
+    fn values_mut(&mut self) -> &mut [T] {
+        if matches!(self, Chunk::Shared(_)) {
+            self.take_back();
+        }
+        match self {
+            Chunk::Own(values) => values,
+            Chunk::Shared(_) => unreachable!("it was taken back"),
+        }
+    }
+
+    #[cold]
+    fn take_back(&mut self) {
+        if let Chunk::Shared(shared) = self {
+            let unique = Arc::get_mut(shared).map(std::mem::take);
+            let values = unique.unwrap_or_else(|| Box::clone(shared));
+            *self = Chunk::Own(values);
+        }
+    }
+
+    fn share(&mut self) -> Chunk<T> {
+        if let Chunk::Own(values) = self {
+            *self = Chunk::Shared(Arc::new(std::mem::take(values)));
+        }
+        self.clone()
+    }
 }
 
 impl<T> Default for CowVec<T> {
@@ -43,7 +81,27 @@ impl<T> Default for CowVec<T> {
     }
 }
 
-impl<T: Clone + Default> CowVec<T> {
+impl<T> Index<usize> for CowVec<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: usize) -> &T {
+        debug_assert!(index < self.length, "{index} of {}", self.length);
+        let (chunk, place) = split::<T>(index);
+        &self.chunks[chunk].values()[place]
+    }
+}
+
+impl<T: Clone> IndexMut<usize> for CowVec<T> {
+    #[inline]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        debug_assert!(index < self.length, "{index} of {}", self.length);
+        let (chunk, place) = split::<T>(index);
+        &mut self.chunks[chunk].values_mut()[place]
+    }
+}
+
+impl<T> CowVec<T> {
     pub fn len(&self) -> usize {
         self.length
     }
@@ -52,69 +110,35 @@ impl<T: Clone + Default> CowVec<T> {
         self.length == 0
     }
 
-    #[inline]
-    pub fn at(&self, index: usize) -> &T {
-        debug_assert!(index < self.length, "{index} of {}", self.length);
-        let (chunk, place) = split::<T>(index);
-        &self.chunks[chunk][place]
-    }
-
     pub fn get(&self, index: usize) -> Option<&T> {
-        (index < self.length).then(|| self.at(index))
+        (index < self.length).then(|| &self[index])
     }
 
-    /// To be written to: copies the chunk if something frozen has it.
-    #[inline]
-    pub fn at_mut(&mut self, index: usize) -> &mut T {
-        debug_assert!(index < self.length, "{index} of {}", self.length);
-        let (chunk, place) = split::<T>(index);
-        &mut Arc::make_mut(&mut self.chunks[chunk])[place]
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| chunk.values().iter()).take(self.length)
     }
+}
 
+impl<T: Clone + Default> CowVec<T> {
     pub fn push(&mut self, value: T) {
         self.grow(self.length + 1);
-        *self.at_mut(self.length - 1) = value;
+        let last = self.length - 1;
+        self[last] = value;
     }
 
     /// Makes it at least so long, with defaults.
     pub fn grow(&mut self, length: usize) {
         self.length = self.length.max(length);
         while self.chunks.len() * chunk_values::<T>() < self.length {
-            self.chunks.push(std::iter::repeat_n(T::default(), chunk_values::<T>()).collect());
+            let values = std::iter::repeat_n(T::default(), chunk_values::<T>()).collect();
+            self.chunks.push(Chunk::Own(values));
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.length)
-    }
-
     /// The values as they are, whatever happens to them here.
-    pub fn freeze(&self) -> FrozenVec<T> {
-        FrozenVec { chunks: self.chunks.clone(), length: self.length }
-    }
-}
-
-impl<T> FrozenVec<T> {
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    #[inline]
-    pub fn at(&self, index: usize) -> &T {
-        let (chunk, place) = split::<T>(index);
-        &self.chunks[chunk][place]
-    }
-
-    pub fn get(&self, index: usize) -> Option<&T> {
-        (index < self.length).then(|| self.at(index))
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.length)
+    pub fn freeze(&mut self) -> CowVec<T> {
+        let chunks = self.chunks.iter_mut().map(Chunk::share).collect();
+        CowVec { chunks, length: self.length }
     }
 }
 
@@ -127,16 +151,16 @@ mod tests {
         let mut values = CowVec::default();
         (0..10_000_u64).for_each(|value| values.push(value));
         let first = values.freeze();
-        *values.at_mut(5000) = 1;
+        values[5000] = 1;
         values.push(2);
         values.grow(20_000);
         let second = values.freeze();
-        *values.at_mut(0) = 3;
+        values[0] = 3;
         assert!(first.iter().copied().eq(0..10_000));
         assert_eq!((first.len(), first.get(10_000)), (10_000, None));
-        assert_eq!((*second.at(0), *second.at(5000), *second.at(10_000)), (0, 1, 2));
-        assert_eq!((second.len(), *second.at(19_999)), (20_000, 0));
-        assert_eq!((*values.at(0), values.get(20_000)), (3, None));
+        assert_eq!((second[0], second[5000], second[10_000]), (0, 1, 2));
+        assert_eq!((second.len(), second[19_999]), (20_000, 0));
+        assert_eq!((values[0], values.get(20_000)), (3, None));
         assert_eq!(values.iter().filter(|value| **value > 0).count(), 10_001);
     }
 
@@ -145,12 +169,13 @@ mod tests {
         let mut values = CowVec::default();
         (0..10_000_u64).for_each(|value| values.push(value));
         let frozen = values.freeze();
-        *values.at_mut(5000) = 1;
-        let shared = values.chunks.iter().zip(&frozen.chunks).filter(|(a, b)| Arc::ptr_eq(a, b));
+        values[5000] = 1;
+        let is_same = |(a, b): &(&Chunk<_>, &Chunk<_>)| a.values().as_ptr() == b.values().as_ptr();
+        let shared = values.chunks.iter().zip(&frozen.chunks).filter(is_same);
         assert_eq!(shared.count() + 1, frozen.chunks.len());
         drop(frozen);
-        let before = values.chunks[0].as_ptr();
-        *values.at_mut(0) = 1;
-        assert_eq!(values.chunks[0].as_ptr(), before, "nothing frozen has it any more");
+        let before = values.chunks[0].values().as_ptr();
+        values[0] = 1;
+        assert_eq!(values.chunks[0].values().as_ptr(), before, "nothing frozen has it any more");
     }
 }

@@ -106,10 +106,13 @@ impl CheckpointStore {
         self.root.clone().join("shared")
     }
 
-    /// Puts those of a checkpoint's runs that are not there yet; how many bytes they had.
-    pub(crate) async fn put_runs(&self, runs: &[Arc<Run>]) -> Result<(Pins, u64), StateError> {
+    /// Puts those of a checkpoint's runs that are not there yet; their names.
+    pub(crate) async fn put_runs(
+        &self,
+        runs: &[Arc<Run>],
+    ) -> Result<(Pins, Vec<String>), StateError> {
         if runs.is_empty() {
-            return Ok((Pins::default(), 0));
+            return Ok((Pins::default(), vec![]));
         }
         let _putting = self.shared.gate.read().await;
         let names = runs.iter().map(|run| run.name().to_owned()).collect();
@@ -123,19 +126,18 @@ impl CheckpointStore {
             puts.push(self.put_run(run).boxed());
         }
         let puts = futures::stream::iter(puts).buffer_unordered(RUNS_AT_ONCE);
-        let bytes = puts.try_collect::<Vec<u64>>().await?.into_iter().sum();
-        Ok((pins, bytes))
+        Ok((pins, puts.try_collect().await?))
     }
 
-    async fn put_run(&self, run: Arc<Run>) -> Result<u64, StateError> {
-        let (name, length) = (run.name().to_owned(), run.length());
+    async fn put_run(&self, run: Arc<Run>) -> Result<String, StateError> {
+        let name = run.name().to_owned();
         let bytes = tokio::task::spawn_blocking(move || run.read_whole()).await;
         let bytes = bytes.expect("reading a file does not panic")?;
         let path = self.shared_directory().join(name.as_str());
         let put = self.objects.put(&path, Bytes::from(bytes).into()).await;
         put.map_err(|source| store_error(&format!("write /{path}"), source))?;
-        self.shared.known.lock().stored.insert(name);
-        Ok(length)
+        self.shared.known.lock().stored.insert(name.clone());
+        Ok(name)
     }
 
     /// Every run of a manifest is there and of its length.

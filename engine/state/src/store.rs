@@ -21,7 +21,7 @@ use crate::pages::{PageError, Run};
 use crate::read::{LoadedSnapshot, file_name};
 use crate::retention;
 use crate::shared::{Pins, SharedRuns};
-use crate::write::{self, Encoded, Piece, SnapshotContent};
+use crate::write::{self, Encoded, Piece, SnapshotContent, SubtaskBytes};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 16;
@@ -46,6 +46,8 @@ pub struct Written {
     pub bytes: u64,
     /// Of the whole state (Flink's `state_size`).
     pub state_bytes: u64,
+    /// The same by operator and subtask, those without any left out.
+    pub subtasks: Vec<SubtaskBytes>,
     /// To be kept until the snapshot's entry is in the log.
     pub pins: Pins,
 }
@@ -308,16 +310,19 @@ impl CheckpointStore {
         manifest: &Manifest,
         runs: &[Arc<Run>],
     ) -> Result<Written, StateError> {
-        let (pins, run_bytes) = self.put_runs(runs).await?;
+        let (pins, put) = self.put_runs(runs).await?;
+        let of_put = manifest.runs.iter().filter(|run| put.contains(&run.name));
+        let run_bytes: u64 = of_put.map(|run| run.length).sum();
         let file_bytes: u64 = manifest.files.iter().map(|file| file.length).sum();
         let state_bytes = write::state_bytes(manifest);
+        let subtasks = write::subtask_bytes(manifest, &put);
         let path = directory.join(METADATA);
         let bytes = Bytes::from(manifest::encode(manifest));
         self.objects
             .put_opts(&path, bytes.into(), PutOptions::from(PutMode::Create))
             .await
             .map_err(|source| store_error(&format!("write /{path}"), source))?;
-        Ok(Written { bytes: run_bytes + file_bytes, state_bytes, pins })
+        Ok(Written { bytes: run_bytes + file_bytes, state_bytes, subtasks, pins })
     }
 
     /// Small files many at once, large ones in parts.

@@ -1,7 +1,7 @@
 //! Turns what the subtasks handed over into state files and a manifest; reads runs, and does no
 //! other I/O.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -142,6 +142,45 @@ fn run_meta(run: &Run) -> RunMeta {
 pub(crate) fn state_bytes(manifest: &Manifest) -> u64 {
     let runs = manifest.runs.iter().map(|run| run.length);
     manifest.files.iter().map(|file| file.length).chain(runs).sum()
+}
+
+/// What one subtask of an operator has in a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubtaskBytes {
+    pub operator: OperatorId,
+    pub subtask: u16,
+    /// That were written: runs that were stored before are none of them.
+    pub bytes: u64,
+    /// Of all that it refers to; a run that two subtasks refer to counts for both.
+    pub state_bytes: u64,
+}
+
+/// By operator and subtask; `put`: the names of the runs that were written.
+pub(crate) fn subtask_bytes(manifest: &Manifest, put: &[String]) -> Vec<SubtaskBytes> {
+    let mut all = vec![];
+    for operator in &manifest.operators {
+        let mut of: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
+        for section in &operator.sections {
+            let length: u64 = section.blocks.iter().map(|block| block.length).sum();
+            let (bytes, state_bytes) = of.entry(section.subtask).or_default();
+            (*bytes, *state_bytes) = (*bytes + length, *state_bytes + length);
+        }
+        for runs in &operator.runs {
+            let (bytes, state_bytes) = of.entry(runs.subtask).or_default();
+            let named: BTreeSet<usize> = runs.tiers.iter().flatten().map(|part| part.run).collect();
+            for run in named.into_iter().filter_map(|run| manifest.runs.get(run)) {
+                *state_bytes += run.length;
+                *bytes += if put.contains(&run.name) { run.length } else { 0 };
+            }
+        }
+        all.extend(of.into_iter().map(|(subtask, (bytes, state_bytes))| SubtaskBytes {
+            operator: operator.id.clone(),
+            subtask,
+            bytes,
+            state_bytes,
+        }));
+    }
+    all
 }
 
 /// Subtask, what it wrote, and its pages that become entries.

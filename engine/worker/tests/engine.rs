@@ -282,7 +282,25 @@ fn i1_36_the_web_dashboards_calls_are_answered() {
     named("/v1/jars", "files");
     named("/v1/datasets", "dataSets");
     let latest = engine.get(&format!("{job}/checkpoints"))["latest"]["completed"]["id"].clone();
-    named(&format!("{job}/checkpoints/details/{latest}"), "checkpointed_size");
+    let details = engine.get(&format!("{job}/checkpoints/details/{latest}"));
+    let tasks = details["tasks"].as_object().expect("by vertex");
+    let sum: u64 = tasks.values().map(|task| task["state_size"].as_u64().unwrap()).sum();
+    assert_eq!(details["state_size"].as_u64().map(|all| all >= sum), Some(true), "{details}");
+    for (vertex, task) in tasks {
+        assert_eq!(task["status"], "COMPLETED");
+        let path = format!("{job}/checkpoints/details/{latest}/subtasks/{vertex}");
+        let of_vertex = engine.get(&path);
+        let subtasks = of_vertex["subtasks"].as_array().expect("a list");
+        assert_eq!(json!(subtasks.len()), task["num_subtasks"]);
+        for subtask in subtasks {
+            assert_eq!(subtask["className"], "completed", "{subtask}");
+            assert!(subtask["checkpoint"]["sync"].is_u64() && subtask["start_delay"].is_i64());
+        }
+        assert!(of_vertex["summary"]["checkpoint_duration"]["async"]["p99"].is_f64());
+    }
+    let unknown = format!("{job}/checkpoints/details/{latest}/subtasks/none");
+    assert_eq!(engine.request("GET", &unknown, None).0, 404);
+    assert_eq!(engine.request("GET", &format!("{job}/checkpoints/details/999"), None).0, 404);
     let rows = engine.get(&format!("{vertex}/subtasks/metrics?get=numRecordsIn&agg=sum"));
     assert_eq!(rows, json!([{ "id": "numRecordsIn", "sum": FILE_ROWS as f64 }]));
     let slots = engine.get("/v1/jobmanager/metrics?get=taskSlotsTotal");

@@ -17,11 +17,11 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use millrace_dataflow::graph::{Deduplicate as Config, Keep, WindowTime};
 use millrace_dataflow::{Batch, RowKind, Schema};
-use millrace_state::cow::{CowVec, FrozenVec};
+use millrace_state::cow::CowVec;
 use millrace_state::row::{self, EncodedRows};
 
 use self::mini_batch::Pending;
-use super::frozen::{FrozenColumns, PutOfSlot, freeze};
+use super::frozen::{FrozenColumns, PutOfSlots, freeze};
 use super::keys::KeyTable;
 use super::paged::{Pageable, Put};
 use super::shape::{Picks, Shape};
@@ -97,7 +97,7 @@ impl Deduplicate {
         for (row, key) in keys.iter().enumerate() {
             let (slot, known) = self.slot(key, ctx);
             if !known {
-                self.kept.at_mut(slot as usize).in_use = true;
+                self.kept[slot as usize].in_use = true;
                 self.keys.mark_dirty(slot);
                 self.ttl.write(slot, ctx.processing_time_ms);
                 first.push(row as u32);
@@ -140,7 +140,7 @@ impl Deduplicate {
         let (mut picks, mut replaced) = (Picks::default(), Vec::new());
         for (row, key) in keys.iter().enumerate() {
             let (slot, known) = self.slot(key, ctx);
-            let kept = self.kept.at(slot as usize);
+            let kept = &self.kept[slot as usize];
             if known && !self.replaces(kept, times[row], rows.row(row)) {
                 continue;
             }
@@ -166,19 +166,19 @@ impl Deduplicate {
     }
 
     fn put(&mut self, slot: u32, time_ms: i64, row: &[u8]) {
-        let kept = self.kept.at_mut(slot as usize);
+        let kept = &mut self.kept[slot as usize];
         self.held_bytes = self.held_bytes + row.len() - kept.row.len();
         *kept = Kept { in_use: true, time_ms, row: row.into() };
         self.keys.mark_dirty(slot);
     }
 
     fn drop_kept(&mut self, slot: u32) {
-        self.held_bytes -= std::mem::take(self.kept.at_mut(slot as usize)).row.len();
+        self.held_bytes -= std::mem::take(&mut self.kept[slot as usize]).row.len();
     }
 
     fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
-            if self.kept.at(slot as usize).in_use {
+            if self.kept[slot as usize].in_use {
                 self.drop_kept(slot);
                 self.keys.remove(slot);
             }
@@ -253,7 +253,10 @@ impl Operator for Deduplicate {
         if self.pending.as_ref().is_some_and(|pending| !pending.is_empty()) {
             return Err(self.shape.failed("a snapshot before its mini-batch was given out"));
         }
-        let frozen = || FrozenDeduplicate { kept: self.kept.freeze(), ttl: self.ttl.freeze(ctx) };
+        let frozen = |of: &mut Deduplicate| FrozenDeduplicate {
+            kept: of.kept.freeze(),
+            ttl: of.ttl.freeze(ctx),
+        };
         freeze(self, frozen, ctx, writer);
         Ok(())
     }
@@ -287,7 +290,7 @@ impl Operator for Deduplicate {
 /// The kept rows as they were at a barrier.
 #[derive(Debug)]
 struct FrozenDeduplicate {
-    kept: FrozenVec<Kept>,
+    kept: CowVec<Kept>,
     ttl: FrozenTtl,
 }
 
@@ -296,16 +299,16 @@ impl FrozenColumns for FrozenDeduplicate {
         self.kept.get(slot as usize).is_some_and(|kept| kept.in_use)
     }
 
-    fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>) {
-        if self.ttl.is_expired(slot) {
-            return;
+    fn write(&self, slots: &[u32], put: PutOfSlots<'_>) {
+        let mut value = Vec::new();
+        for &slot in slots.iter().filter(|slot| !self.ttl.is_expired(**slot)) {
+            let kept = &self.kept[slot as usize];
+            value.clear();
+            row::push_int(&mut value, self.ttl.written_ms(slot));
+            row::push_int(&mut value, kept.time_ms);
+            row::push_binary(&mut value, &kept.row);
+            put(slot, KEPT, &[], &value);
         }
-        let kept = self.kept.at(slot as usize);
-        scratch.clear();
-        row::push_int(scratch, self.ttl.written_ms(slot));
-        row::push_int(scratch, kept.time_ms);
-        row::push_binary(scratch, &kept.row);
-        put(KEPT, &[], scratch);
     }
 }
 
@@ -328,7 +331,7 @@ impl Pageable for Deduplicate {
     fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>) {
         let live: Vec<usize> =
             (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx)).collect();
-        let kept = || live.iter().map(|&at| self.kept.at(slots[at] as usize));
+        let kept = || live.iter().map(|&at| &self.kept[slots[at] as usize]);
         let written = live.iter().map(|&at| self.ttl.written_ms(slots[at]));
         let columns: [ArrayRef; 3] = [
             Arc::new(Int64Array::from_iter_values(written)),

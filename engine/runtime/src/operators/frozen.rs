@@ -15,16 +15,16 @@ use super::keys::FrozenKeys;
 use super::paged::Pageable;
 use crate::operator::{OperatorContext, StateWriter};
 
-/// Receives the entries of one slot: table, bytes before the key, value.
-pub type PutOfSlot<'a> = &'a mut dyn FnMut(u8, &[u8], &[u8]);
+/// Receives entries: slot, table, bytes before the key, value.
+pub type PutOfSlots<'a> = &'a mut dyn FnMut(u32, u8, &[u8], &[u8]);
 
 /// The frozen columns of one operator, beside its keys.
 pub trait FrozenColumns: Debug + Send + Sync + 'static {
     /// Whether the slot was in use.
     fn has(&self, slot: u32) -> bool;
 
-    /// The slot's live entries; `scratch` is for making them in.
-    fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>);
+    /// The live entries of these slots, which ascend.
+    fn write(&self, slots: &[u32], put: PutOfSlots<'_>);
 }
 
 /// A slot that is not in use; in no range of groups.
@@ -42,17 +42,16 @@ struct FrozenTable<C> {
 
 /// Hands over the columns of an operator's table, unless it is empty.
 pub fn freeze<O: Pageable, C: FrozenColumns>(
-    operator: &O,
-    columns: impl FnOnce() -> C,
+    operator: &mut O,
+    columns: impl FnOnce(&mut O) -> C,
     ctx: &OperatorContext,
     writer: &mut dyn StateWriter,
 ) {
-    let slab = &operator.table().slab;
-    if slab.live() > 0 {
+    if operator.table().slab.live() > 0 {
         writer.put_frozen(Arc::new(FrozenTable {
-            keys: slab.freeze(),
-            columns: columns(),
             bytes: operator.memory_bytes(),
+            keys: operator.table_mut().slab.freeze(),
+            columns: columns(operator),
             max_parallelism: ctx.max_parallelism,
             groups: OnceLock::new(),
         }));
@@ -84,14 +83,12 @@ impl<C: FrozenColumns> Frozen for FrozenTable<C> {
     }
 
     fn write(&self, groups: KeyGroupRange, put: PutEntry<'_>) {
-        let (mut scratch, wanted) = (Vec::new(), groups.start..groups.end);
-        for (slot, &group) in (0..).zip(self.group_of_slots()) {
-            if wanted.contains(&group) {
-                let key = self.keys.key(slot);
-                self.columns.write(slot, &mut scratch, &mut |table, prefix, value| {
-                    put(KeyGroup(group), table, [prefix, key], value);
-                });
-            }
-        }
+        let (of_slots, wanted) = (self.group_of_slots(), groups.start..groups.end);
+        let slots = (0..).zip(of_slots).filter(|(_, group)| wanted.contains(*group));
+        let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
+        self.columns.write(&slots, &mut |slot, table, prefix, value| {
+            let group = KeyGroup(of_slots[slot as usize]);
+            put(group, table, [prefix, self.keys.key(slot)], value);
+        });
     }
 }

@@ -15,21 +15,24 @@ mod global;
 pub mod local;
 mod mini_batch;
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
 use arrow::compute::{filter_record_batch, kernels::cmp::distinct};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use millrace_dataflow::graph::GroupAggregate as Config;
 use millrace_dataflow::{Batch, RowKind, Schema};
+use millrace_state::cow::CowVec;
 use millrace_state::row::{self, EncodedRows};
 
 use self::mini_batch::Pending;
-use super::aggregate::{Calls, Partials, Steps, Traced};
+use super::aggregate::{Calls, FrozenCalls, Partials, Steps, Traced};
 use super::calc::filter_kinds;
+use super::frozen::{FrozenColumns, PutOfSlots, freeze};
 use super::keys::KeyTable;
-use super::paged::capture::Captured;
-use super::paged::{Pageable, Put, snapshot_all};
-use super::shape::{Picks, Shape};
-use super::ttl::Ttl;
+use super::paged::{Pageable, Put};
+use super::shape::{BATCH_ROWS, Picks, Shape};
+use super::ttl::{FrozenTtl, Ttl};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 
 const GROUPS: u8 = 0;
@@ -41,7 +44,7 @@ pub struct GroupAggregate {
     calls: Calls,
     groups: KeyTable,
     /// Rows in each group; 0: the slot is free.
-    counts: Vec<i64>,
+    counts: CowVec<i64>,
     ttl: Ttl,
     /// In mini-batches: the groups that changed and were not told of.
     pending: Option<Pending>,
@@ -79,7 +82,7 @@ impl GroupAggregate {
             emit_update_before: config.emit_update_before,
             calls,
             groups: KeyTable::default(),
-            counts: Vec::new(),
+            counts: CowVec::default(),
             ttl: Ttl::new(config.state_ttl_ms),
             pending: config.mini_batch.map(|mini_batch| Pending::new(mini_batch, config.merges)),
             partials: partials.transpose().map_err(|error| shape.failed(error))?,
@@ -116,9 +119,7 @@ impl GroupAggregate {
     }
 
     fn plan_add(&mut self, plan: &mut Plan, slot: u32, is_new: bool, ctx: &OperatorContext) {
-        if self.counts.len() <= slot as usize {
-            self.counts.resize(slot as usize + 1, 0);
-        }
+        self.counts.grow(slot as usize + 1);
         let fresh = is_new || self.is_gone(slot, ctx);
         let count = &mut self.counts[slot as usize];
         *count = if fresh { 1 } else { *count + 1 };
@@ -221,14 +222,16 @@ impl GroupAggregate {
     }
 
     fn saved(&self, slots: &[u32]) -> Vec<ArrayRef> {
-        let counts = slots.iter().map(|&slot| self.counts[slot as usize]);
         let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
-        let mut columns: Vec<ArrayRef> = vec![
-            std::sync::Arc::new(Int64Array::from_iter_values(counts)),
-            std::sync::Arc::new(Int64Array::from_iter_values(written)),
-        ];
-        columns.extend(self.calls.save(slots));
-        columns
+        saved_columns(&self.counts, slots, written, self.calls.save(slots))
+    }
+
+    fn frozen(&mut self, ctx: &OperatorContext) -> FrozenGroups {
+        let (counts, ttl) = (self.counts.freeze(), self.ttl.freeze(ctx));
+        let slots = 0..self.groups.slab.capacity() as u32;
+        let live = || slots.filter(|&slot| is_live(&counts, &ttl, slot)).collect();
+        let calls = self.calls.freeze(live);
+        FrozenGroups { counts, ttl, calls }
     }
 
     fn state_types(&self) -> Vec<ArrowType> {
@@ -236,6 +239,52 @@ impl GroupAggregate {
         types.extend(self.calls.saved_types());
         types
     }
+}
+
+/// The groups as they were at a barrier.
+#[derive(Debug)]
+struct FrozenGroups {
+    counts: CowVec<i64>,
+    ttl: FrozenTtl,
+    calls: FrozenCalls,
+}
+
+impl FrozenColumns for FrozenGroups {
+    fn has(&self, slot: u32) -> bool {
+        is_live(&self.counts, &self.ttl, slot)
+    }
+
+    fn write(&self, slots: &[u32], put: PutOfSlots<'_>) {
+        for slots in slots.chunks(BATCH_ROWS) {
+            let written = slots.iter().map(|&slot| self.ttl.written_ms(slot));
+            let columns = saved_columns(&self.counts, slots, written, self.calls.save(slots));
+            let values = row::encode(&columns);
+            slots
+                .iter()
+                .zip(values.iter())
+                .for_each(|(slot, value)| put(*slot, GROUPS, &[], value));
+        }
+    }
+}
+
+fn is_live(counts: &CowVec<i64>, ttl: &FrozenTtl, slot: u32) -> bool {
+    counts.get(slot as usize).is_some_and(|count| *count > 0) && !ttl.is_expired(slot)
+}
+
+/// What the values of the slots' entries are the row bytes of.
+fn saved_columns(
+    counts: &CowVec<i64>,
+    slots: &[u32],
+    written: impl Iterator<Item = i64>,
+    calls: Vec<ArrayRef>,
+) -> Vec<ArrayRef> {
+    let counts = slots.iter().map(|&slot| counts[slot as usize]);
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(counts)),
+        Arc::new(Int64Array::from_iter_values(written)),
+    ];
+    columns.extend(calls);
+    columns
 }
 
 impl Plan {
@@ -409,7 +458,7 @@ impl Operator for GroupAggregate {
         if self.pending.as_ref().is_some_and(|pending| !pending.is_empty()) {
             return Err(self.shape.failed("a snapshot before its mini-batch was given out"));
         }
-        snapshot_all(self, ctx, writer);
+        freeze(self, |of| of.frozen(ctx), ctx, writer);
         Ok(())
     }
 
@@ -429,7 +478,7 @@ impl Operator for GroupAggregate {
             .map(|entry| self.groups.find_or_insert(row::hash(&entry.key), &entry.key).0)
             .collect();
         self.calls.resize(self.groups.slab.capacity());
-        self.counts.resize(self.groups.slab.capacity(), 0);
+        self.counts.grow(self.groups.slab.capacity());
         let counts = columns[0].as_primitive::<Int64Type>().values();
         let written = columns[1].as_primitive::<Int64Type>().values();
         for (row, &slot) in slots.iter().enumerate() {
@@ -460,12 +509,6 @@ impl Pageable for GroupAggregate {
         for (value, at) in row::encode(&self.saved(&slots)).iter().zip(live) {
             put(at, GROUPS, &[], value);
         }
-    }
-
-    fn capture(&self, slots: &[u32], ctx: &OperatorContext) -> Option<Captured> {
-        let live = slots.iter().copied().filter(|&slot| !self.is_gone(slot, ctx));
-        let slots: Vec<u32> = live.collect();
-        Some(Captured { table: GROUPS, columns: self.saved(&slots), slots })
     }
 
     fn forget(&mut self, slots: &[u32]) {

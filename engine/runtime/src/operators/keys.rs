@@ -4,7 +4,7 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use millrace_dataflow::key_group::{KeyGroup, key_group};
-use millrace_state::cow::{CowVec, FrozenVec};
+use millrace_state::cow::CowVec;
 use smallvec::SmallVec;
 
 use super::int_index::IntIndex;
@@ -38,8 +38,8 @@ pub struct KeySlab {
 /// The keys of a slab as they were.
 #[derive(Clone, Debug)]
 pub struct FrozenKeys {
-    hashes: FrozenVec<u64>,
-    keys: FrozenVec<Bytes>,
+    hashes: CowVec<u64>,
+    keys: CowVec<Bytes>,
 }
 
 impl FrozenKeys {
@@ -48,11 +48,11 @@ impl FrozenKeys {
     }
 
     pub fn key(&self, slot: u32) -> &[u8] {
-        self.keys.at(slot as usize)
+        &self.keys[slot as usize]
     }
 
     pub fn hash(&self, slot: u32) -> u64 {
-        *self.hashes.at(slot as usize)
+        self.hashes[slot as usize]
     }
 }
 
@@ -67,27 +67,20 @@ impl KeySlab {
         self.keys.len() - self.free.len()
     }
 
-    /// The slots in use, in their order.
-    pub fn used(&self) -> Vec<u32> {
-        let mut used = vec![true; self.keys.len()];
-        self.free.iter().for_each(|slot| used[*slot as usize] = false);
-        (0..used.len() as u32).filter(|slot| used[*slot as usize]).collect()
-    }
-
     /// About what the slab and an index over it take.
     pub fn memory_bytes(&self) -> usize {
         self.live() * SLOT_BYTES + self.spilled + self.ints.memory_bytes()
     }
 
     pub fn key(&self, slot: u32) -> &[u8] {
-        self.keys.at(slot as usize)
+        &self.keys[slot as usize]
     }
 
     pub fn hash(&self, slot: u32) -> u64 {
-        *self.hashes.at(slot as usize)
+        self.hashes[slot as usize]
     }
 
-    pub fn freeze(&self) -> FrozenKeys {
+    pub fn freeze(&mut self) -> FrozenKeys {
         FrozenKeys { hashes: self.hashes.freeze(), keys: self.keys.freeze() }
     }
 
@@ -97,7 +90,7 @@ impl KeySlab {
 
     /// The slot goes to a later key. No index may still hold it.
     pub fn release(&mut self, slot: u32) {
-        let key = std::mem::take(self.keys.at_mut(slot as usize));
+        let key = std::mem::take(&mut self.keys[slot as usize]);
         self.spilled -= spilled_bytes(key.len());
         if let Some(int) = as_int(&key) {
             self.ints.remove(int);
@@ -108,8 +101,8 @@ impl KeySlab {
     fn allocate(&mut self, hash: u64, key: &[u8]) -> u32 {
         self.spilled += spilled_bytes(key.len());
         if let Some(slot) = self.free.pop() {
-            *self.hashes.at_mut(slot as usize) = hash;
-            *self.keys.at_mut(slot as usize) = Bytes::from_slice(key);
+            self.hashes[slot as usize] = hash;
+            self.keys[slot as usize] = Bytes::from_slice(key);
             return slot;
         }
         let slot = u32::try_from(self.keys.len()).expect("fewer than 2^32 keys in one subtask");
@@ -221,9 +214,9 @@ mod tests {
         assert_eq!(keys.find(1, b"a"), None);
         assert_eq!(keys.find_or_insert(2, b"c"), (0, true));
         assert_eq!(keys.find(1, b"b"), Some(1));
-        assert_eq!(keys.slab.used(), [0, 1]);
+        assert_eq!(keys.slab.live(), 2);
         keys.remove(0);
-        assert_eq!(keys.slab.used(), [1]);
+        assert_eq!(keys.slab.live(), 1);
         assert_eq!(keys.find_or_insert(2, b"c"), (0, true));
         assert_eq!(keys.slab.capacity(), 2);
     }

@@ -23,10 +23,10 @@ use arrow::row::{RowConverter, Rows, SortField};
 use hashbrown::HashMap;
 use millrace_dataflow::graph::Rank as Config;
 use millrace_dataflow::{Batch, Schema};
-use millrace_state::cow::{CowVec, FrozenVec};
+use millrace_state::cow::CowVec;
 use millrace_state::row;
 
-use super::frozen::{FrozenColumns, PutOfSlot, freeze};
+use super::frozen::{FrozenColumns, PutOfSlots, freeze};
 use super::keys::{Bytes, KeyTable};
 use super::paged::{Pageable, Put, snapshot_all};
 use super::shape::Shape;
@@ -147,7 +147,7 @@ impl Rank {
             .filter(|&row| {
                 let key = keys.row(row);
                 let slot = self.keys.find(row::hash(key), key);
-                let partition = slot.map(|slot| self.partitions.at(slot as usize));
+                let partition = slot.map(|slot| &self.partitions[slot as usize]);
                 partition.is_none_or(|p| p.admits(sort.row(row), &self.limits))
             })
             .map(|row| row as u32)
@@ -171,7 +171,7 @@ impl Rank {
         let mut changes = Vec::new();
         for row in 0..batch.num_rows() {
             let slot = self.slot(keys.row(row), ctx);
-            let partition = self.partitions.at_mut(slot as usize);
+            let partition = &mut self.partitions[slot as usize];
             self.held_bytes -= partition.bytes();
             let known = changes.len();
             let ranked = Ranked {
@@ -235,13 +235,13 @@ impl Rank {
     }
 
     fn clear(&mut self, slot: u32) {
-        let gone = std::mem::take(self.partitions.at_mut(slot as usize));
+        let gone = std::mem::take(&mut self.partitions[slot as usize]);
         self.held_bytes -= gone.bytes();
     }
 
     fn forget_expired(&mut self, rows: usize, ctx: &OperatorContext) {
         for slot in self.ttl.sweep(rows, ctx) {
-            if !self.partitions.at(slot as usize).is_empty() {
+            if !self.partitions[slot as usize].is_empty() {
                 self.clear(slot);
                 self.keys.remove(slot);
             }
@@ -275,8 +275,11 @@ impl Operator for Rank {
             snapshot_all(self, ctx, writer);
             return Ok(());
         }
-        let (partitions, ttl) = (self.partitions.freeze(), self.ttl.freeze(ctx));
-        freeze(self, || FrozenRank { partitions, ttl }, ctx, writer);
+        let frozen = |of: &mut Rank| FrozenRank {
+            partitions: of.partitions.freeze(),
+            ttl: of.ttl.freeze(ctx),
+        };
+        freeze(self, frozen, ctx, writer);
         Ok(())
     }
 
@@ -317,7 +320,7 @@ impl Operator for Rank {
                 row: Arc::from(rows.value(at)),
             };
             self.arrivals = self.arrivals.max(arrivals[at] + 1);
-            let partition = self.partitions.at_mut(slot as usize);
+            let partition = &mut self.partitions[slot as usize];
             self.held_bytes -= partition.bytes();
             partition.insert(ranked, &self.limits, &mut Vec::new());
             self.held_bytes += partition.bytes();
@@ -338,7 +341,7 @@ impl Rank {
 /// The partitions as they were at a barrier.
 #[derive(Debug)]
 struct FrozenRank {
-    partitions: FrozenVec<Partition>,
+    partitions: CowVec<Partition>,
     ttl: FrozenTtl,
 }
 
@@ -347,17 +350,22 @@ impl FrozenColumns for FrozenRank {
         self.partitions.get(slot as usize).is_some_and(|partition| !partition.is_empty())
     }
 
-    fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>) {
-        if self.ttl.is_expired(slot) {
-            return;
-        }
-        for (arrival, bytes) in self.partitions.at(slot as usize).rows() {
+    fn write(&self, slots: &[u32], put: PutOfSlots<'_>) {
+        let mut scratch = Vec::new();
+        let live = slots.iter().filter(|slot| !self.ttl.is_expired(**slot));
+        live.for_each(|&slot| self.write_slot(slot, &mut scratch, put));
+    }
+}
+
+impl FrozenRank {
+    fn write_slot(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlots<'_>) {
+        for (arrival, bytes) in self.partitions[slot as usize].rows() {
             scratch.clear();
             row::push_int(scratch, arrival);
             row::push_int(scratch, self.ttl.written_ms(slot));
             row::push_binary(scratch, bytes);
             let (prefix, value) = scratch.split_at(ARRIVAL_BYTES);
-            put(ROWS, prefix, value);
+            put(slot, ROWS, prefix, value);
         }
     }
 }
@@ -383,7 +391,7 @@ impl Pageable for Rank {
         let live = (0..slots.len()).filter(|&at| !self.ttl.is_expired(slots[at], ctx));
         let rows: Vec<(usize, i64, &[u8])> = live
             .flat_map(|at| {
-                let rows = self.partitions.at(slots[at] as usize).rows();
+                let rows = self.partitions[slots[at] as usize].rows();
                 rows.map(move |(arrival, row)| (at, arrival, row))
             })
             .collect();

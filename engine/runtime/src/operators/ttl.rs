@@ -1,6 +1,6 @@
 //! State time-to-live by last write (Flink: `table.exec.state.ttl`, rows B13.1).
 
-use millrace_state::cow::{CowVec, FrozenVec};
+use millrace_state::cow::CowVec;
 
 use crate::operator::OperatorContext;
 
@@ -20,13 +20,13 @@ pub struct Ttl {
 pub struct FrozenTtl {
     ttl_ms: i64,
     now_ms: i64,
-    written_ms: FrozenVec<i64>,
+    written_ms: CowVec<i64>,
 }
 
 impl FrozenTtl {
     /// As [`Ttl::written_ms`].
     pub fn written_ms(&self, slot: u32) -> i64 {
-        if self.ttl_ms > 0 { *self.written_ms.at(slot as usize) } else { 0 }
+        if self.ttl_ms > 0 { self.written_ms[slot as usize] } else { 0 }
     }
 
     pub fn is_expired(&self, slot: u32) -> bool {
@@ -59,20 +59,20 @@ impl Ttl {
             while self.written_ms.len() <= slot as usize {
                 self.written_ms.push(now_ms);
             }
-            *self.written_ms.at_mut(slot as usize) = now_ms;
+            self.written_ms[slot as usize] = now_ms;
         }
     }
 
     /// When the slot was last written; 0 when nobody asks.
     pub fn written_ms(&self, slot: u32) -> i64 {
-        if self.is_on() { *self.written_ms.at(slot as usize) } else { 0 }
+        if self.is_on() { self.written_ms[slot as usize] } else { 0 }
     }
 
     pub fn is_expired(&self, slot: u32, ctx: &OperatorContext) -> bool {
         self.is_on() && self.written_ms(slot).saturating_add(self.ttl_ms) <= ctx.processing_time_ms
     }
 
-    pub fn freeze(&self, ctx: &OperatorContext) -> FrozenTtl {
+    pub fn freeze(&mut self, ctx: &OperatorContext) -> FrozenTtl {
         let (ttl_ms, now_ms) = (self.ttl_ms, ctx.processing_time_ms);
         FrozenTtl { ttl_ms, now_ms, written_ms: self.written_ms.freeze() }
     }

@@ -104,7 +104,7 @@ fn summary<'a>(completed: impl Iterator<Item = &'a CheckpointRecord>) -> Value {
     })
 }
 
-fn statistics(mut values: Vec<i64>) -> Value {
+pub(super) fn statistics(mut values: Vec<i64>) -> Value {
     values.sort_unstable();
     let percentile = |part: f64| {
         let at = (values.len() as f64 * part).ceil() as usize;

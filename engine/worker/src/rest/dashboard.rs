@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use millrace_runtime::SubtaskMetrics;
-use millrace_runtime::view::{JobView, VertexView};
+use millrace_runtime::view::VertexView;
 use serde_json::{Value, json};
 
 use super::metrics::{MetricsQuery, selected, subtask_metrics};
@@ -105,22 +105,6 @@ pub async fn subtask_values(
 fn find_subtask(vertex: &VertexView, index: usize) -> Result<&Arc<SubtaskMetrics>, Error> {
     let found = vertex.subtasks.get(index);
     found.ok_or_else(|| Error::not_found(format!("vertex {} has no subtask {index}", vertex.id)))
-}
-
-pub async fn checkpoint_details(
-    State(session): Shared,
-    Path((id, checkpoint)): Path<(String, u64)>,
-) -> Answer {
-    let (_, view) = find_job(&session, &id)?;
-    let record = view.checkpoints.history.iter().find(|record| record.id == checkpoint);
-    let record = record.ok_or_else(|| forgotten(&view, checkpoint))?;
-    Ok(Json(super::checkpoints::record_json(record)))
-}
-
-fn forgotten(view: &JobView, checkpoint: u64) -> Error {
-    let known: Vec<String> = view.checkpoints.history.iter().map(|it| it.id.to_string()).collect();
-    let known = known.join(", ");
-    Error::not_found(format!("checkpoint {checkpoint} is not remembered; known are: {known}"))
 }
 
 /// Just what cannot hold a secret.

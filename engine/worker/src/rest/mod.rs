@@ -2,6 +2,7 @@
 //! `/metrics` for Prometheus. Every path is there under `/v1`, too.
 
 mod aggregates;
+mod checkpoint_details;
 mod checkpoints;
 mod cluster;
 mod dashboard;
@@ -87,7 +88,11 @@ fn dashboard_routes() -> Router<Engine> {
     Router::new()
         .route("/jobs/metrics", get(aggregates::of_jobs))
         .route("/jobs/{job}/accumulators", get(dashboard::job_accumulators))
-        .route("/jobs/{job}/checkpoints/details/{id}", get(dashboard::checkpoint_details))
+        .route("/jobs/{job}/checkpoints/details/{id}", get(checkpoint_details::of_checkpoint))
+        .route(
+            "/jobs/{job}/checkpoints/details/{id}/subtasks/{vertex}",
+            get(checkpoint_details::of_subtasks),
+        )
         .route(&vertex("accumulators"), get(dashboard::vertex_accumulators))
         .route(&vertex("subtasktimes"), get(dashboard::subtask_times))
         .route(&vertex("taskmanagers"), get(dashboard::vertex_task_managers))

@@ -13,6 +13,8 @@ use arrow::datatypes::{
 };
 use millrace_dataflow::{DataType, TypeRoot};
 
+use millrace_state::cow::CowVec;
+
 use super::blob::{load_wide, save_wide, wide_type};
 use super::fold::{Accumulator, States, gather};
 use super::sum::fit;
@@ -22,14 +24,17 @@ pub fn new(argument: &DataType, output: &DataType) -> Result<Box<dyn Accumulator
     let output = output.to_arrow();
     Ok(match argument.root {
         TypeRoot::TinyInt | TypeRoot::SmallInt | TypeRoot::Int | TypeRoot::BigInt => {
-            Box::new(IntegerAverages { output, sums: Vec::new(), counts: Vec::new() })
+            Box::new(IntegerAverages { output, sums: CowVec::default(), counts: CowVec::default() })
         }
         TypeRoot::Float | TypeRoot::Double => {
-            Box::new(FloatAverages { output, sums: Vec::new(), counts: Vec::new() })
+            Box::new(FloatAverages { output, sums: CowVec::default(), counts: CowVec::default() })
         }
-        TypeRoot::Decimal { scale, .. } => {
-            Box::new(DecimalAverages { output, scale, sums: Vec::new(), counts: Vec::new() })
-        }
+        TypeRoot::Decimal { scale, .. } => Box::new(DecimalAverages {
+            output,
+            scale,
+            sums: CowVec::default(),
+            counts: CowVec::default(),
+        }),
         _ => return Err(unsupported("AVG", argument)),
     })
 }
@@ -87,8 +92,8 @@ pub fn float_column(output: &ArrowType, values: Vec<Option<f64>>) -> ArrayRef {
 #[derive(Debug)]
 struct IntegerAverages {
     output: ArrowType,
-    sums: Vec<i64>,
-    counts: Vec<i64>,
+    sums: CowVec<i64>,
+    counts: CowVec<i64>,
 }
 
 impl States for IntegerAverages {
@@ -100,8 +105,8 @@ impl States for IntegerAverages {
     }
 
     fn resize(&mut self, slots: usize) {
-        self.sums.resize(slots, 0);
-        self.counts.resize(slots, 0);
+        self.sums.grow(slots);
+        self.counts.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -143,6 +148,11 @@ impl States for IntegerAverages {
             .to_vec()
     }
 
+    fn freeze(&mut self) -> Option<IntegerAverages> {
+        let (sums, counts) = (self.sums.freeze(), self.counts.freeze());
+        Some(IntegerAverages { output: self.output.clone(), sums, counts })
+    }
+
     fn saved_types(&self) -> Vec<ArrowType> {
         vec![ArrowType::Int64, ArrowType::Int64]
     }
@@ -161,8 +171,8 @@ impl States for IntegerAverages {
 #[derive(Debug)]
 struct FloatAverages {
     output: ArrowType,
-    sums: Vec<f64>,
-    counts: Vec<i64>,
+    sums: CowVec<f64>,
+    counts: CowVec<i64>,
 }
 
 impl States for FloatAverages {
@@ -174,8 +184,8 @@ impl States for FloatAverages {
     }
 
     fn resize(&mut self, slots: usize) {
-        self.sums.resize(slots, 0.0);
-        self.counts.resize(slots, 0);
+        self.sums.grow(slots);
+        self.counts.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -218,6 +228,11 @@ impl States for FloatAverages {
         ]
     }
 
+    fn freeze(&mut self) -> Option<FloatAverages> {
+        let (sums, counts) = (self.sums.freeze(), self.counts.freeze());
+        Some(FloatAverages { output: self.output.clone(), sums, counts })
+    }
+
     fn saved_types(&self) -> Vec<ArrowType> {
         vec![ArrowType::Float64, ArrowType::Int64]
     }
@@ -238,8 +253,8 @@ struct DecimalAverages {
     output: ArrowType,
     /// Of the argument.
     scale: u8,
-    sums: Vec<i256>,
-    counts: Vec<i64>,
+    sums: CowVec<i256>,
+    counts: CowVec<i64>,
 }
 
 impl DecimalAverages {
@@ -278,8 +293,8 @@ impl States for DecimalAverages {
     }
 
     fn resize(&mut self, slots: usize) {
-        self.sums.resize(slots, i256::ZERO);
-        self.counts.resize(slots, 0);
+        self.sums.grow(slots);
+        self.counts.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -317,6 +332,11 @@ impl States for DecimalAverages {
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef> {
         let counts = Int64Array::from(gather(&self.counts, slots));
         vec![save_wide(&gather(&self.sums, slots)), Arc::new(counts)]
+    }
+
+    fn freeze(&mut self) -> Option<DecimalAverages> {
+        let (sums, counts) = (self.sums.freeze(), self.counts.freeze());
+        Some(DecimalAverages { output: self.output.clone(), scale: self.scale, sums, counts })
     }
 
     fn saved_types(&self) -> Vec<ArrowType> {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use millrace_state::cow::CowVec;
 
 use super::AggregateError;
 use super::fold::{Accumulator, States, gather};
 
 #[derive(Debug, Default)]
-struct Counts(Vec<i64>);
+struct Counts(CowVec<i64>);
 
 pub fn new() -> Box<dyn Accumulator> {
     Box::new(Counts::default())
@@ -22,7 +23,7 @@ impl States for Counts {
     fn bind(&self, _: &[ArrayRef]) {}
 
     fn resize(&mut self, slots: usize) {
-        self.0.resize(slots, 0);
+        self.0.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -50,11 +51,16 @@ impl States for Counts {
     }
 
     fn merge(&mut self, from: usize, to: usize) {
-        self.0[to] += self.0[from];
+        let more = self.0[from];
+        self.0[to] += more;
     }
 
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef> {
         vec![Arc::new(Int64Array::from(gather(&self.0, slots)))]
+    }
+
+    fn freeze(&mut self) -> Option<Counts> {
+        Some(Counts(self.0.freeze()))
     }
 
     fn saved_types(&self) -> Vec<ArrowType> {

@@ -18,6 +18,7 @@ use arrow::datatypes::{
 };
 use arrow::row::{RowConverter, Rows, SortField};
 use millrace_dataflow::DataType;
+use millrace_state::cow::CowVec;
 use millrace_state::row;
 
 use super::AggregateError;
@@ -30,7 +31,7 @@ pub fn new(argument: &DataType, is_max: bool, retracts: bool) -> Box<dyn Accumul
     let data_type = argument.to_arrow();
     macro_rules! plain {
         ($t:ty) => {
-            Box::new(Plain::<$t> { data_type, is_max, values: Vec::new(), valid: Vec::new() })
+            Box::new(Plain::<$t>::new(data_type, is_max))
         };
     }
     if retracts {
@@ -58,11 +59,15 @@ pub fn new(argument: &DataType, is_max: bool, retracts: bool) -> Box<dyn Accumul
 struct Plain<T: ArrowPrimitiveType> {
     data_type: ArrowType,
     is_max: bool,
-    values: Vec<T::Native>,
-    valid: Vec<bool>,
+    values: CowVec<T::Native>,
+    valid: CowVec<bool>,
 }
 
 impl<T: ArrowPrimitiveType> Plain<T> {
+    fn new(data_type: ArrowType, is_max: bool) -> Plain<T> {
+        Plain { data_type, is_max, values: CowVec::default(), valid: CowVec::default() }
+    }
+
     #[inline]
     fn put(&mut self, slot: usize, value: T::Native) {
         let held = self.values[slot];
@@ -83,8 +88,8 @@ impl<T: ArrowPrimitiveType + Debug> States for Plain<T> {
     }
 
     fn resize(&mut self, slots: usize) {
-        self.values.resize(slots, T::Native::ZERO);
-        self.valid.resize(slots, false);
+        self.values.grow(slots);
+        self.valid.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -113,12 +118,18 @@ impl<T: ArrowPrimitiveType + Debug> States for Plain<T> {
 
     fn merge(&mut self, from: usize, to: usize) {
         if self.valid[from] {
-            self.put(to, self.values[from]);
+            let value = self.values[from];
+            self.put(to, value);
         }
     }
 
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef> {
         vec![Accumulator::evaluate(self, slots)]
+    }
+
+    fn freeze(&mut self) -> Option<Plain<T>> {
+        let (values, valid) = (self.values.freeze(), self.valid.freeze());
+        Some(Plain { data_type: self.data_type.clone(), is_max: self.is_max, values, valid })
     }
 
     fn saved_types(&self) -> Vec<ArrowType> {

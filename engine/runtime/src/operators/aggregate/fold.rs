@@ -4,6 +4,7 @@
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType as ArrowType;
+use millrace_state::cow::CowVec;
 
 use super::AggregateError;
 
@@ -38,7 +39,7 @@ pub struct Traced {
 }
 
 /// The states of one aggregate call. Rows outside `mask` count for nothing.
-pub trait Accumulator: Send {
+pub trait Accumulator: Send + Sync {
     fn resize(&mut self, slots: usize);
     fn clear(&mut self, slot: u32);
     fn update(&mut self, columns: &[ArrayRef], steps: &Steps<'_>, mask: Option<&BooleanBuffer>);
@@ -59,6 +60,9 @@ pub trait Accumulator: Send {
     fn evaluate(&self, slots: &[u32]) -> ArrayRef;
     fn merge(&mut self, from: &[u32], to: &[u32]);
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef>;
+    /// The states as they are now, whatever happens to them here; `None`: that would
+    /// copy them all.
+    fn freeze(&mut self) -> Option<Box<dyn Accumulator>>;
     fn saved_types(&self) -> Vec<ArrowType>;
     fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError>;
     /// What collections hold beside the columns: a counter.
@@ -67,7 +71,7 @@ pub trait Accumulator: Send {
 
 /// What one aggregate function is: the state of a slot and what a row does to it.
 /// A row is shown only when none of its arguments is NULL.
-pub trait States: Send {
+pub trait States: Send + Sync + 'static {
     /// The argument columns, as the function reads them.
     type Arguments<'a>;
     /// Collects values for the output.
@@ -85,6 +89,14 @@ pub trait States: Send {
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef>;
     fn saved_types(&self) -> Vec<ArrowType>;
     fn load(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<(), AggregateError>;
+
+    /// As [`Accumulator::freeze`]: for states that are columns of [`CowVec`].
+    fn freeze(&mut self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     fn held_bytes(&self) -> usize {
         0
@@ -162,6 +174,11 @@ impl<S: States> Accumulator for S {
         States::save(self, slots)
     }
 
+    fn freeze(&mut self) -> Option<Box<dyn Accumulator>> {
+        let frozen = States::freeze(self)?;
+        Some(Box::new(frozen))
+    }
+
     fn saved_types(&self) -> Vec<ArrowType> {
         States::saved_types(self)
     }
@@ -198,6 +215,6 @@ fn step<S: States>(
 }
 
 /// The slots' values of one column of states.
-pub fn gather<T: Copy>(states: &[T], slots: &[u32]) -> Vec<T> {
+pub fn gather<T: Copy>(states: &CowVec<T>, slots: &[u32]) -> Vec<T> {
     slots.iter().map(|&slot| states[slot as usize]).collect()
 }

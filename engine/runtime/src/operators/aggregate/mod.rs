@@ -16,6 +16,7 @@ mod distinct_ints;
 mod encoded;
 mod extreme;
 mod fold;
+mod frozen;
 mod lag;
 mod list_agg;
 mod partial;
@@ -33,6 +34,7 @@ use distinct::DistinctValues;
 use distinct_ints::DistinctInts;
 pub use distinct_ints::spread;
 pub use fold::{Accumulator, Steps, Traced};
+pub use frozen::FrozenCalls;
 pub use partial::{Partials, Received};
 
 /// Why an aggregate cannot be made or its state not be read.

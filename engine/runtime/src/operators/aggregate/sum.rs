@@ -13,6 +13,7 @@ use arrow::datatypes::{
     Int32Type, Int64Type, i256,
 };
 use millrace_dataflow::{DataType, TypeRoot};
+use millrace_state::cow::CowVec;
 
 use super::blob::{load_wide, save_wide, wide_type};
 use super::fold::{Accumulator, States, gather};
@@ -36,12 +37,12 @@ pub fn new(argument: &DataType, output: &DataType) -> Result<Box<dyn Accumulator
 #[derive(Debug)]
 struct Sums<T: ArrowPrimitiveType> {
     /// The sum, and the values in it.
-    sums: Vec<(T::Native, i64)>,
+    sums: CowVec<(T::Native, i64)>,
 }
 
 impl<T: ArrowPrimitiveType> Default for Sums<T> {
     fn default() -> Sums<T> {
-        Sums { sums: Vec::new() }
+        Sums { sums: CowVec::default() }
     }
 }
 
@@ -57,7 +58,7 @@ where
     }
 
     fn resize(&mut self, slots: usize) {
-        self.sums.resize(slots, (T::Native::ZERO, 0));
+        self.sums.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -91,13 +92,18 @@ where
 
     fn merge(&mut self, from: usize, to: usize) {
         let (sum, count) = self.sums[from];
-        self.sums[to] = (self.sums[to].0.add_wrapping(sum), self.sums[to].1 + count);
+        let held = &mut self.sums[to];
+        *held = (held.0.add_wrapping(sum), held.1 + count);
     }
 
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef> {
         let (sums, counts): (Vec<_>, Vec<_>) = gather(&self.sums, slots).into_iter().unzip();
         let sums = PrimitiveArray::<T>::from_iter_values(sums);
         vec![Arc::new(sums), Arc::new(Int64Array::from(counts))]
+    }
+
+    fn freeze(&mut self) -> Option<Sums<T>> {
+        Some(Sums { sums: self.sums.freeze() })
     }
 
     fn saved_types(&self) -> Vec<ArrowType> {
@@ -119,13 +125,13 @@ where
 #[derive(Debug)]
 struct DecimalSums {
     output: ArrowType,
-    sums: Vec<i256>,
-    counts: Vec<i64>,
+    sums: CowVec<i256>,
+    counts: CowVec<i64>,
 }
 
 impl Default for DecimalSums {
     fn default() -> DecimalSums {
-        DecimalSums { output: ArrowType::Null, sums: Vec::new(), counts: Vec::new() }
+        DecimalSums { output: ArrowType::Null, sums: CowVec::default(), counts: CowVec::default() }
     }
 }
 
@@ -138,8 +144,8 @@ impl States for DecimalSums {
     }
 
     fn resize(&mut self, slots: usize) {
-        self.sums.resize(slots, i256::ZERO);
-        self.counts.resize(slots, 0);
+        self.sums.grow(slots);
+        self.counts.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -148,12 +154,14 @@ impl States for DecimalSums {
     }
 
     fn add(&mut self, slot: usize, values: &&[i128], row: usize) {
-        self.sums[slot] = self.sums[slot].wrapping_add(i256::from_i128(values[row]));
+        let sum = &mut self.sums[slot];
+        *sum = sum.wrapping_add(i256::from_i128(values[row]));
         self.counts[slot] += 1;
     }
 
     fn retract(&mut self, slot: usize, values: &&[i128], row: usize) {
-        self.sums[slot] = self.sums[slot].wrapping_sub(i256::from_i128(values[row]));
+        let sum = &mut self.sums[slot];
+        *sum = sum.wrapping_sub(i256::from_i128(values[row]));
         self.counts[slot] -= 1;
     }
 
@@ -171,13 +179,19 @@ impl States for DecimalSums {
     }
 
     fn merge(&mut self, from: usize, to: usize) {
-        self.sums[to] = self.sums[to].wrapping_add(self.sums[from]);
-        self.counts[to] += self.counts[from];
+        let (sum, count) = (self.sums[from], self.counts[from]);
+        self.sums[to] = self.sums[to].wrapping_add(sum);
+        self.counts[to] += count;
     }
 
     fn save(&self, slots: &[u32]) -> Vec<ArrayRef> {
         let counts = Int64Array::from(gather(&self.counts, slots));
         vec![save_wide(&gather(&self.sums, slots)), Arc::new(counts)]
+    }
+
+    fn freeze(&mut self) -> Option<DecimalSums> {
+        let (sums, counts) = (self.sums.freeze(), self.counts.freeze());
+        Some(DecimalSums { output: self.output.clone(), sums, counts })
     }
 
     fn saved_types(&self) -> Vec<ArrowType> {

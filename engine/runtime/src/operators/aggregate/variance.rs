@@ -9,6 +9,8 @@ use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Float64Type, Int64
 use millrace_dataflow::graph::AggregateFunction;
 use millrace_dataflow::{DataType, TypeRoot};
 
+use millrace_state::cow::CowVec;
+
 use super::average::{float_column, floats, integer_column, integers};
 use super::fold::{Accumulator, States, gather};
 use super::{AggregateError, unsupported};
@@ -30,7 +32,8 @@ pub fn new(
     };
     let output = output.to_arrow();
     if argument.root.is_integer() {
-        let states = IntegerMoments { kind, output, counts: vec![], sums: vec![], squares: vec![] };
+        let (counts, sums, squares) = Default::default();
+        let states = IntegerMoments { kind, output, counts, sums, squares };
         return Ok(Box::new(states));
     }
     let scale = match argument.root {
@@ -38,14 +41,8 @@ pub fn new(
         TypeRoot::Decimal { scale, .. } => Some(scale),
         _ => return Err(unsupported("variance", argument)),
     };
-    Ok(Box::new(FloatMoments {
-        kind,
-        output,
-        scale,
-        counts: vec![],
-        sums: vec![],
-        squares: vec![],
-    }))
+    let (counts, sums, squares) = Default::default();
+    Ok(Box::new(FloatMoments { kind, output, scale, counts, sums, squares }))
 }
 
 impl Kind {
@@ -60,9 +57,9 @@ impl Kind {
 struct IntegerMoments {
     kind: Kind,
     output: ArrowType,
-    counts: Vec<i64>,
-    sums: Vec<i64>,
-    squares: Vec<i64>,
+    counts: CowVec<i64>,
+    sums: CowVec<i64>,
+    squares: CowVec<i64>,
 }
 
 impl IntegerMoments {
@@ -86,7 +83,7 @@ impl States for IntegerMoments {
 
     fn resize(&mut self, slots: usize) {
         for states in [&mut self.counts, &mut self.sums, &mut self.squares] {
-            states.resize(slots, 0);
+            states.grow(slots);
         }
     }
 
@@ -132,6 +129,12 @@ impl States for IntegerMoments {
             .to_vec()
     }
 
+    fn freeze(&mut self) -> Option<IntegerMoments> {
+        let (counts, sums) = (self.counts.freeze(), self.sums.freeze());
+        let (squares, output) = (self.squares.freeze(), self.output.clone());
+        Some(IntegerMoments { kind: self.kind, output, counts, sums, squares })
+    }
+
     fn saved_types(&self) -> Vec<ArrowType> {
         vec![ArrowType::Int64; 3]
     }
@@ -153,9 +156,9 @@ struct FloatMoments {
     output: ArrowType,
     /// Of a DECIMAL argument.
     scale: Option<u8>,
-    counts: Vec<i64>,
-    sums: Vec<f64>,
-    squares: Vec<f64>,
+    counts: CowVec<i64>,
+    sums: CowVec<f64>,
+    squares: CowVec<f64>,
 }
 
 impl FloatMoments {
@@ -179,9 +182,9 @@ impl States for FloatMoments {
     }
 
     fn resize(&mut self, slots: usize) {
-        self.counts.resize(slots, 0);
-        self.sums.resize(slots, 0.0);
-        self.squares.resize(slots, 0.0);
+        self.counts.grow(slots);
+        self.sums.grow(slots);
+        self.squares.grow(slots);
     }
 
     fn clear(&mut self, slot: usize) {
@@ -230,6 +233,12 @@ impl States for FloatMoments {
             Arc::new(Float64Array::from(gather(&self.sums, slots))),
             Arc::new(Float64Array::from(gather(&self.squares, slots))),
         ]
+    }
+
+    fn freeze(&mut self) -> Option<FloatMoments> {
+        let (counts, sums) = (self.counts.freeze(), self.sums.freeze());
+        let (squares, output) = (self.squares.freeze(), self.output.clone());
+        Some(FloatMoments { kind: self.kind, output, scale: self.scale, counts, sums, squares })
     }
 
     fn saved_types(&self) -> Vec<ArrowType> {

@@ -81,7 +81,7 @@ impl Deduplicate {
         let shown = std::mem::take(&mut pending.shown);
         let mut changes: Vec<(RowKind, Arc<[u8]>)> = Vec::new();
         for (slot, before) in shown {
-            self.net_change(before, &self.kept.at(slot as usize).row, &mut changes);
+            self.net_change(before, &self.kept[slot as usize].row, &mut changes);
         }
         for changes in changes.chunks(BATCH_ROWS) {
             let rows = changes.iter().map(|(_, row)| &**row);

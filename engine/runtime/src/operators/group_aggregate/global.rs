@@ -85,9 +85,7 @@ impl GroupAggregate {
         delta: i64,
         ctx: &OperatorContext,
     ) -> bool {
-        if self.counts.len() <= slot as usize {
-            self.counts.resize(slot as usize + 1, 0);
-        }
+        self.counts.grow(slot as usize + 1);
         let fresh = is_new || self.is_gone(slot, ctx);
         if fresh && delta <= 0 {
             return false;

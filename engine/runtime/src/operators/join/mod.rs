@@ -31,7 +31,7 @@ use millrace_dataflow::graph::{Join as Config, JoinEmits};
 use millrace_dataflow::{Batch, RowKind, Schema, TypeRoot};
 use millrace_state::row::{self, EncodedRows};
 
-use super::frozen::{FrozenColumns, PutOfSlot, freeze};
+use super::frozen::{FrozenColumns, PutOfSlots, freeze};
 use super::keys::KeyTable;
 use super::paged::{Pageable, Put};
 use super::shape::{BATCH_ROWS, Shape, eval_context};
@@ -445,7 +445,7 @@ impl Operator for Join {
         ctx: &OperatorContext,
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
-        let frozen = || FrozenJoin(self.sides.each_ref().map(|side| side.freeze(ctx)));
+        let frozen = |of: &mut Join| FrozenJoin(of.sides.each_mut().map(|side| side.freeze(ctx)));
         freeze(self, frozen, ctx, writer);
         Ok(())
     }
@@ -526,9 +526,12 @@ impl FrozenColumns for FrozenJoin {
         self.0.iter().any(|side| side.has_key(slot))
     }
 
-    fn write(&self, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>) {
-        for (table, side) in (0..).zip(&self.0) {
-            side.write(table, slot, scratch, put);
+    fn write(&self, slots: &[u32], put: PutOfSlots<'_>) {
+        let mut scratch = Vec::new();
+        for &slot in slots {
+            for (table, side) in (0..).zip(&self.0) {
+                side.write(table, slot, &mut scratch, put);
+            }
         }
     }
 }

@@ -6,12 +6,12 @@
 use arrow::datatypes::DataType as ArrowType;
 use hashbrown::HashTable;
 use millrace_dataflow::Schema;
-use millrace_state::cow::{CowVec, FrozenVec};
+use millrace_state::cow::CowVec;
 use millrace_state::row;
 
 use crate::operator::OperatorContext;
 use crate::operators::arena::{Arena, FrozenArena, Place};
-use crate::operators::frozen::PutOfSlot;
+use crate::operators::frozen::PutOfSlots;
 use crate::operators::ttl::{FrozenTtl, Ttl};
 
 /// Rows of one kind under one key.
@@ -53,10 +53,10 @@ pub struct Side {
 /// One side as it was at a barrier.
 #[derive(Debug)]
 pub struct FrozenSide {
-    kept: FrozenVec<Kept>,
+    kept: CowVec<Kept>,
     rows: FrozenArena,
-    degrees: FrozenVec<i64>,
-    of_key: FrozenVec<u32>,
+    degrees: CowVec<i64>,
+    of_key: CowVec<u32>,
     ttl: FrozenTtl,
 }
 
@@ -82,7 +82,7 @@ impl Side {
     }
 
     pub fn get(&self, id: u32) -> &Kept {
-        self.kept.at(id as usize)
+        &self.kept[id as usize]
     }
 
     /// The row's bytes.
@@ -147,7 +147,7 @@ impl Side {
         let id = match self.find(hash, row) {
             Some(id) => {
                 let expired = ctx.is_some_and(|ctx| self.ttl.is_expired(id, ctx));
-                let kept = self.kept.at_mut(id as usize);
+                let kept = &mut self.kept[id as usize];
                 kept.count = if expired { count } else { kept.count + count };
                 id
             }
@@ -155,7 +155,7 @@ impl Side {
         };
         if self.outer {
             self.degrees.grow(id as usize + 1);
-            *self.degrees.at_mut(id as usize) = degree;
+            self.degrees[id as usize] = degree;
         }
         self.ttl.write(id, written_ms);
     }
@@ -173,11 +173,11 @@ impl Side {
         });
         let row = self.rows.add(id, row);
         let (last, next) = match self.last_of_key(key) {
-            Some(last) => (last, std::mem::replace(&mut self.kept.at_mut(last as usize).next, id)),
+            Some(last) => (last, std::mem::replace(&mut self.kept[last as usize].next, id)),
             None => (id, id),
         };
-        *self.kept.at_mut(id as usize) = Kept { count, row, key, next, last };
-        self.kept.at_mut(next as usize).last = id;
+        self.kept[id as usize] = Kept { count, row, key, next, last };
+        self.kept[next as usize].last = id;
         self.set_last(key, Some(id));
         if let Some(by_row) = &mut self.by_row {
             by_row.insert_unique(hash, Indexed { hash, id }, |held| held.hash);
@@ -187,14 +187,14 @@ impl Side {
 
     fn set_last(&mut self, key: u32, last: Option<u32>) {
         self.of_key.grow(key as usize + 1);
-        *self.of_key.at_mut(key as usize) = last.map_or(0, |last| last + 1);
+        self.of_key[key as usize] = last.map_or(0, |last| last + 1);
     }
 
     /// Takes one such row away; nothing when there is none. The key whose last row of
     /// this side that was.
     pub fn retract(&mut self, row: &[u8], ctx: &OperatorContext) -> Option<u32> {
         let id = self.find(row::hash(row), row)?;
-        let kept = self.kept.at_mut(id as usize);
+        let kept = &mut self.kept[id as usize];
         if kept.count > 1 {
             kept.count -= 1;
             self.ttl.write(id, ctx.processing_time_ms);
@@ -211,15 +211,15 @@ impl Side {
         {
             found.remove();
         }
-        let gone = std::mem::take(self.kept.at_mut(id as usize));
+        let gone = std::mem::take(&mut self.kept[id as usize]);
         self.free.push(id);
         self.remove_row(gone.row);
         if gone.next == id {
             self.set_last(gone.key, None);
             return Some(gone.key);
         }
-        self.kept.at_mut(gone.last as usize).next = gone.next;
-        self.kept.at_mut(gone.next as usize).last = gone.last;
+        self.kept[gone.last as usize].next = gone.next;
+        self.kept[gone.next as usize].last = gone.last;
         if self.last_of_key(gone.key) == Some(id) {
             self.set_last(gone.key, Some(gone.last));
         }
@@ -229,9 +229,9 @@ impl Side {
     fn remove_row(&mut self, row: Place) {
         let Some(chunk) = self.rows.remove(row) else { return };
         for (id, from) in self.rows.records(chunk) {
-            let kept = self.kept.at(id as usize);
+            let kept = &self.kept[id as usize];
             if kept.count > 0 && kept.row == from {
-                self.kept.at_mut(id as usize).row = self.rows.relocate(id, from);
+                self.kept[id as usize].row = self.rows.relocate(id, from);
             }
         }
         self.rows.release(chunk);
@@ -247,7 +247,7 @@ impl Side {
     /// One match more or less. How many there were before.
     pub fn shift_degree(&mut self, id: u32, by: i64, ctx: &OperatorContext) -> i64 {
         self.degrees.grow(id as usize + 1);
-        let degree = self.degrees.at_mut(id as usize);
+        let degree = &mut self.degrees[id as usize];
         let before = *degree;
         // Matches that state has forgotten may be taken back.
         *degree = (before + by).max(0);
@@ -255,7 +255,7 @@ impl Side {
         before
     }
 
-    pub fn freeze(&self, ctx: &OperatorContext) -> FrozenSide {
+    pub fn freeze(&mut self, ctx: &OperatorContext) -> FrozenSide {
         FrozenSide {
             kept: self.kept.freeze(),
             rows: self.rows.freeze(),
@@ -272,12 +272,12 @@ impl FrozenSide {
     }
 
     /// The live rows of a key, in the order of its list.
-    pub fn write(&self, table: u8, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlot<'_>) {
+    pub fn write(&self, table: u8, slot: u32, scratch: &mut Vec<u8>, put: PutOfSlots<'_>) {
         let last = self.of_key.get(slot as usize).and_then(|last| last.checked_sub(1));
-        let mut next = last.map(|last| self.kept.at(last as usize).next);
+        let mut next = last.map(|last| self.kept[last as usize].next);
         let mut place = 0;
         while let Some(id) = next {
-            let kept = self.kept.at(id as usize);
+            let kept = &self.kept[id as usize];
             next = (Some(id) != last).then_some(kept.next);
             if kept.count == 0 || self.ttl.is_expired(id) {
                 continue;
@@ -289,7 +289,7 @@ impl FrozenSide {
             row::push_int(scratch, self.degrees.get(id as usize).copied().unwrap_or_default());
             row::push_int(scratch, self.ttl.written_ms(id));
             row::push_binary(scratch, self.rows.row(kept.row));
-            put(table, &scratch[..split], &scratch[split..]);
+            put(slot, table, &scratch[..split], &scratch[split..]);
             place += 1;
         }
     }

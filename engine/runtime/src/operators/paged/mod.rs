@@ -19,7 +19,6 @@
 //! together. State past its time-to-live that nobody touches is taken out of the store
 //! by looking through one key group after another, all within one time-to-live.
 
-pub(crate) mod capture;
 mod expiry;
 mod pages;
 mod timers;
@@ -105,13 +104,6 @@ pub trait Pageable: Operator {
     /// The live entries of these slots; a slot past its time has none.
     fn save(&self, slots: &[u32], ctx: &OperatorContext, put: &mut Put<'_>);
 
-    /// A copy of the live entries of these slots, in columns: what [`Pageable::save`]
-    /// puts, for operators that have one entry a slot and no bytes before the key.
-    fn capture(&self, slots: &[u32], ctx: &OperatorContext) -> Option<capture::Captured> {
-        let _ = (slots, ctx);
-        None
-    }
-
     /// Drops slots from memory with [`KeyTable::evict`]: their keys live on in the store.
     fn forget(&mut self, slots: &[u32]);
 
@@ -192,9 +184,6 @@ pub fn snapshot_all<O: Pageable>(
     ctx: &OperatorContext,
     writer: &mut dyn StateWriter,
 ) {
-    if let Some(later) = capture::capture(operator, ctx) {
-        return writer.put_later(later);
-    }
     let KeyTable { slab, index, .. } = operator.table();
     let slots: Vec<u32> = index.slots().collect();
     // A part at a time: columns of all would need their memory once more.
