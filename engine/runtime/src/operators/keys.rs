@@ -118,25 +118,55 @@ fn as_int(key: &[u8]) -> Option<i64> {
     value.try_into().ok().map(i64::from_le_bytes)
 }
 
+/// Tables that an index is made of.
+const PARTS: usize = 32;
+/// Where each part begins in 512 parts of all hashes: `512 * (2^(i / 32) - 1)`. The last is
+/// twice as large as the first and each a little larger than the one before, so that they
+/// are full one after another: a row never waits for more than one of them to grow.
+const STARTS: [u16; PARTS] = [
+    0, 11, 23, 34, 46, 59, 71, 84, 97, 110, 124, 138, 152, 167, 181, 197, 212, 228, 244, 261, 278,
+    295, 313, 331, 349, 368, 387, 407, 427, 448, 469, 490,
+];
+const PART_OF: [u8; 512] = part_of();
+
+const fn part_of() -> [u8; 512] {
+    let (mut all, mut at, mut part) = ([0; 512], 0, 0);
+    while at < all.len() {
+        if part + 1 < PARTS && STARTS[part + 1] as usize == at {
+            part += 1;
+        }
+        all[at] = part as u8;
+        at += 1;
+    }
+    all
+}
+
+/// By bits of the hash that a part does not use itself: it goes by the lowest and the seven
+/// highest.
+fn part(hash: u64) -> usize {
+    usize::from(PART_OF[(hash >> 44) as usize % PART_OF.len()])
+}
+
 /// Finds slots of a [`KeySlab`] by key. Several indexes may share one slab.
 #[derive(Debug, Default)]
 pub struct KeyIndex {
-    table: HashTable<u32>,
+    parts: Box<[HashTable<u32>; PARTS]>,
 }
 
 impl KeyIndex {
     /// Slots in no particular order.
     pub fn slots(&self) -> impl Iterator<Item = u32> {
-        self.table.iter().copied()
+        self.parts.iter().flat_map(|part| part.iter().copied())
     }
 
     pub fn find(&self, slab: &KeySlab, hash: u64, key: &[u8]) -> Option<u32> {
-        self.table.find(hash, |slot| slab.key(*slot) == key).copied()
+        self.parts[part(hash)].find(hash, |slot| slab.key(*slot) == key).copied()
     }
 
     /// The key's slot, and whether it is new.
     pub fn find_or_insert(&mut self, slab: &mut KeySlab, hash: u64, key: &[u8]) -> (u32, bool) {
-        let entry = self.table.entry(hash, |slot| slab.key(*slot) == key, |slot| slab.hash(*slot));
+        let table = &mut self.parts[part(hash)];
+        let entry = table.entry(hash, |slot| slab.key(*slot) == key, |slot| slab.hash(*slot));
         match entry {
             Entry::Occupied(found) => (*found.get(), false),
             Entry::Vacant(vacant) => {
@@ -149,16 +179,19 @@ impl KeyIndex {
 
     /// The slot's key must not be there.
     pub fn insert(&mut self, slab: &KeySlab, slot: u32) {
-        self.table.insert_unique(slab.hash(slot), slot, |held| slab.hash(*held));
+        let hash = slab.hash(slot);
+        self.parts[part(hash)].insert_unique(hash, slot, |held| slab.hash(*held));
     }
 
     pub fn contains(&self, slab: &KeySlab, slot: u32) -> bool {
-        self.table.find(slab.hash(slot), |held| *held == slot).is_some()
+        let hash = slab.hash(slot);
+        self.parts[part(hash)].find(hash, |held| *held == slot).is_some()
     }
 
     /// Takes the slot out; the slab still has it.
     pub fn remove(&mut self, slab: &KeySlab, slot: u32) {
-        if let Ok(found) = self.table.find_entry(slab.hash(slot), |held| *held == slot) {
+        let hash = slab.hash(slot);
+        if let Ok(found) = self.parts[part(hash)].find_entry(hash, |held| *held == slot) {
             found.remove();
         }
     }
@@ -219,5 +252,25 @@ mod tests {
         assert_eq!(keys.slab.live(), 1);
         assert_eq!(keys.find_or_insert(2, b"c"), (0, true));
         assert_eq!(keys.slab.capacity(), 2);
+    }
+
+    #[test]
+    fn the_parts_of_an_index_grow_one_after_another() {
+        let starts = (0..PARTS).map(|at| 512.0 * (2_f64.powf(at as f64 / PARTS as f64) - 1.0));
+        assert!(starts.zip(STARTS).all(|(start, held)| start.round() == f64::from(held)));
+        let mut keys = KeyTable::default();
+        let mut most = 0;
+        for key in 0..200_000_u64 {
+            let before: Vec<usize> = keys.index.parts.iter().map(HashTable::capacity).collect();
+            let bytes = key.to_le_bytes();
+            assert!(keys.find_or_insert(millrace_state::row::hash(&bytes), &bytes).1);
+            let after = keys.index.parts.iter().map(HashTable::capacity);
+            let grown = before.iter().zip(after).filter(|(before, after)| *before < after);
+            most = most.max(grown.map(|(before, _)| *before).sum());
+        }
+        assert!(most < 200_000 / 16, "a row waited for {most} keys to be moved");
+        let found =
+            |key: u64| keys.find(millrace_state::row::hash(&key.to_le_bytes()), &key.to_le_bytes());
+        assert!((0..200_000).all(|key| found(key) == Some(key as u32)));
     }
 }

@@ -82,8 +82,27 @@ impl Engine {
         let say = |cause: std::io::Error| format!("cannot prepare {}: {cause}", place.display());
         fs::create_dir_all(place).map_err(say)?;
         fs::write(place.join("main.sql"), script).map_err(say)?;
-        let job = description(place, parallelism, settings);
+        let job = description(place, parallelism, settings, (1, "none"));
         fs::write(place.join("job.json"), job).map_err(say)?;
+        Engine::spawn(program, place)
+    }
+
+    /// As the next generation, from the latest checkpoint.
+    pub fn restart(
+        program: &Path,
+        place: &Path,
+        parallelism: u16,
+        settings: &[(&str, &str)],
+    ) -> Result<Engine, String> {
+        drop(fs::remove_file(place.join("endpoint.json")));
+        let job = description(place, parallelism, settings, (2, "latest"));
+        let written = fs::write(place.join("job.json"), job);
+        written.map_err(|cause| format!("cannot prepare {}: {cause}", place.display()))?;
+        Engine::spawn(program, place)
+    }
+
+    fn spawn(program: &Path, place: &Path) -> Result<Engine, String> {
+        let say = |cause: std::io::Error| format!("cannot prepare {}: {cause}", place.display());
         let errors = fs::File::create(place.join("errors")).map_err(say)?;
         let output = fs::File::create(place.join("output")).map_err(say)?;
         let mut command = Command::new(program);
@@ -148,13 +167,18 @@ pub fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> 
     text.split(before).nth(1)?.split(after).next()
 }
 
-fn description(place: &Path, parallelism: u16, settings: &[(&str, &str)]) -> String {
+fn description(
+    place: &Path,
+    parallelism: u16,
+    settings: &[(&str, &str)],
+    (generation, restore): (u32, &str),
+) -> String {
     let at = |name: &str| place.join(name).display().to_string();
     let settings: Vec<String> =
         settings.iter().map(|(key, value)| format!("\"{key}\": \"{value}\"")).collect();
     format!(
-        r#"{{"application": "bench", "name": "bench", "generation": 1, "runtime": "FLINK-1_18",
-        "script": "{}", "state": "{}", "restore": {{"kind": "none"}}, "parallelism": {parallelism},
+        r#"{{"application": "bench", "name": "bench", "generation": {generation}, "runtime": "FLINK-1_18",
+        "script": "{}", "state": "{}", "restore": {{"kind": "{restore}"}}, "parallelism": {parallelism},
         "settings": {{{}}}, "rest_address": "127.0.0.1:0", "endpoint_file": "{}",
         "log_level": "WARN"}}"#,
         at("main.sql"),
@@ -165,7 +189,7 @@ fn description(place: &Path, parallelism: u16, settings: &[(&str, &str)]) -> Str
 }
 
 /// CPU seconds of all threads, and the greatest resident size in MiB.
-fn usage(pid: u32) -> Result<(f64, f64), String> {
+pub fn usage(pid: u32) -> Result<(f64, f64), String> {
     let read = |name: &str| {
         let path = format!("/proc/{pid}/{name}");
         fs::read_to_string(&path).map_err(|cause| format!("cannot read {path}: {cause}"))
@@ -175,6 +199,18 @@ fn usage(pid: u32) -> Result<(f64, f64), String> {
     let cpu = cpu_ticks(&stat).ok_or("the kernel does not tell the CPU time")?;
     let peak = between(&status, "VmHWM:", "kB").and_then(|kb| kb.trim().parse::<f64>().ok());
     Ok((cpu / TICKS, peak.unwrap_or(0.0) / 1024.0))
+}
+
+/// The resident size now, in MiB.
+///
+/// # Errors
+/// The process is gone.
+pub fn resident_mib(pid: u32) -> Result<f64, String> {
+    let path = format!("/proc/{pid}/status");
+    let status =
+        fs::read_to_string(&path).map_err(|cause| format!("cannot read {path}: {cause}"))?;
+    let kb = between(&status, "VmRSS:", "kB").and_then(|kb| kb.trim().parse::<f64>().ok());
+    Ok(kb.unwrap_or(0.0) / 1024.0)
 }
 
 /// User and system time: fields 14 and 15, counted behind the name, which may hold blanks.

@@ -10,7 +10,9 @@ mod latency;
 mod options;
 mod record;
 mod report;
+mod results;
 mod scripts;
+mod state;
 
 use std::path::{Path, PathBuf};
 
@@ -35,6 +37,9 @@ const OURS: &str = "millrace";
 const THEIRS: &str = "flink-1.18.1";
 
 pub fn bench(arguments: &[String]) -> Outcome {
+    if arguments.first().is_some_and(|first| first == "publish") {
+        return results::publish();
+    }
     let options = Options::parse(arguments)?;
     let program = build(&options)?;
     let work = Work::new()?;
@@ -42,6 +47,10 @@ pub fn bench(arguments: &[String]) -> Outcome {
     for parallelism in &options.parallelism {
         if options.suite == Suite::Latency {
             tables.push(latency::table(&program, &work.0, &options, *parallelism)?);
+            continue;
+        }
+        if options.suite == Suite::State {
+            tables.push(state::table(&program, &work.0, &options, *parallelism)?);
             continue;
         }
         let scripts = match options.suite {

@@ -8,6 +8,7 @@ pub enum Suite {
     Json,
     Latency,
     Scaling,
+    State,
 }
 
 impl Suite {
@@ -17,6 +18,7 @@ impl Suite {
             Suite::Json => "json",
             Suite::Latency => "latency",
             Suite::Scaling => "scaling",
+            Suite::State => "state",
         }
     }
 }
@@ -46,15 +48,16 @@ pub struct Options {
 
 pub const USAGE: &str = "\
 usage: cargo xtask bench [SUITE] [OPTION...]
+       cargo xtask bench publish    (tests/bench/RESULTS.md from the recorded runs)
 
-  SUITE                   nexmark (default), json, latency, scaling
+  SUITE                   nexmark (default), json, latency, scaling, state
   --queries q0,q5         only these (default: all that both engines can run)
-  --events N              events of each run (default: some that keep Flink busy for 10 to 30 s)
+  --events N              events of each run (default: some that keep Flink busy for 25 to 50 s)
   --rate N                events a second of event time (default 1000000)
   --parallelism 1,4       each of these (default 1; scaling: 1,2,4)
   --rounds R              median of R runs (default 3)
   --backend B,...         of both engines: rocksdb, hashmap (default: both)
-  --flink yes|no          whether Flink runs, too (default: yes; scaling, latency: no)
+  --flink yes|no          whether Flink runs, too (default: yes; only nexmark and json)
   --checkpoints INTERVAL  of both engines (default '30 s')
   --engine PATH           a built millrace-engine (default: built now, in release)
   --record FILE           add a line for each run (tests/bench/results)";
@@ -141,7 +144,7 @@ impl Options {
 }
 
 fn suite(name: &str) -> Option<Suite> {
-    [Suite::Nexmark, Suite::Json, Suite::Latency, Suite::Scaling]
+    [Suite::Nexmark, Suite::Json, Suite::Latency, Suite::Scaling, Suite::State]
         .into_iter()
         .find(|suite| suite.name() == name)
 }

@@ -29,6 +29,10 @@ impl Runs {
         }
     }
 
+    pub fn count(&self) -> usize {
+        self.done.len()
+    }
+
     /// Median of thousands of events a CPU-second.
     pub fn per_cpu(&self) -> Option<f64> {
         median(self.done.iter().map(|run| self.events as f64 / 1e3 / run.cpu_s))
@@ -53,12 +57,12 @@ pub struct Pair {
 
 impl Pair {
     /// Events a CPU-second, ours to theirs.
-    fn ratio(&self) -> Option<f64> {
+    pub fn ratio(&self) -> Option<f64> {
         Some(self.ours.per_cpu()? / self.theirs.as_ref()?.per_cpu()?)
     }
 
     /// Of greatest resident sizes, theirs to ours.
-    fn memory_ratio(&self) -> Option<f64> {
+    pub fn memory_ratio(&self) -> Option<f64> {
         Some(self.theirs.as_ref()?.peak_mib()? / self.ours.peak_mib()?)
     }
 }
@@ -213,7 +217,7 @@ pub fn write(tables: &[Table], suite: &str) -> Outcome {
     Ok(())
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -224,7 +228,7 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let logs: Vec<f64> = values.map(f64::ln).collect();
     (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }
