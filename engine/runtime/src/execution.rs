@@ -10,10 +10,7 @@ use millrace_dataflow::graph::{Edge, Exchange, Operator as GraphOperator};
 use millrace_dataflow::sink::WriterContext;
 use millrace_dataflow::source::TaskContext;
 use millrace_dataflow::{Message, Schema, Watermark};
-use millrace_state::pages::visit_entries;
-use millrace_state::read::Share;
-use millrace_state::shared::FetchTarget;
-use millrace_state::{LoadedSnapshot, PageError, RunSet};
+use millrace_state::LoadedSnapshot;
 
 use crate::alignment::{Aligner, AlignmentGroups};
 use crate::backend::Backend;
@@ -27,7 +24,8 @@ use crate::in_flight::{self, Receiving};
 use crate::job::JobSpec;
 use crate::memory::{Account, StateBytes, StateMemory};
 use crate::metrics::SubtaskMetrics;
-use crate::operator::{Operator, StateEntry};
+use crate::operator::Operator;
+use crate::restored_state;
 use crate::sink_node::SinkNode;
 use crate::source_coordinator::{Commands, SourceCoordinator};
 use crate::source_task::{Preparation, ReadState, SourceTask};
@@ -394,15 +392,12 @@ fn build_operator(
 ) -> Result<(Box<dyn Operator>, Arc<Account>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
     let inputs = input_schemas(attempt, index);
-    let failed = |error: &_| TaskError::from_operator(&node.name, error);
-    let mut operator =
-        (attempt.spec.create_operator)(node, &inputs).map_err(|error| failed(&error))?;
+    let mut operator = (attempt.spec.create_operator)(node, &inputs)
+        .map_err(|error| TaskError::from_operator(&node.name, &error))?;
     let keeps_pages = attempt.backend.has_pages() && operator.keeps_pages();
     let account = environment.memory.open(&node.name, keeps_pages);
     operator.account_for(&account);
-    let entries = restored_state(attempt, environment, index, operator.as_mut())?;
-    let ctx = environment.operator_context(Watermark::MIN);
-    operator.restore(&ctx, entries).map_err(|error| failed(&error))?;
+    restored_state::restore(attempt, environment, index, operator.as_mut())?;
     Ok((operator, account))
 }
 
@@ -411,96 +406,6 @@ fn input_schemas(attempt: &AttemptSpec, index: usize) -> Vec<Schema> {
         attempt.spec.graph.edges.iter().filter(|edge| edge.to == index).collect();
     edges.sort_by_key(|edge| edge.input);
     edges.iter().map(|edge| attempt.spec.graph.nodes[edge.from].output.clone()).collect()
-}
-
-/// Gives an operator the store for its pages, if it keeps any; the entries that it is
-/// to restore beside them.
-fn restored_state(
-    attempt: &AttemptSpec,
-    environment: &TaskEnvironment,
-    index: usize,
-    operator: &mut dyn Operator,
-) -> Result<Vec<StateEntry>, TaskStop> {
-    let name = &attempt.spec.graph.nodes[index].name;
-    let mut entries = restored_entries(attempt, environment, index)?;
-    let runs = restored_runs(attempt, environment, index)?;
-    let opened = if operator.keeps_pages() {
-        let most_bytes = environment.memory.store_bytes();
-        attempt.backend.open(index, environment.subtask, &runs, most_bytes)
-    } else {
-        Ok(None)
-    };
-    match opened.map_err(|error| TaskError::from_error(name, &error))? {
-        Some(store) => operator.use_pages(store),
-        None => entries_of_runs(&runs, environment, &mut entries)
-            .map_err(|error| TaskError::from_error(name, &error))?,
-    }
-    Ok(entries)
-}
-
-/// The pages that this subtask takes over, fetched into its working directory.
-fn restored_runs(
-    attempt: &AttemptSpec,
-    environment: &TaskEnvironment,
-    index: usize,
-) -> Result<RunSet, TaskStop> {
-    let node = &attempt.spec.graph.nodes[index];
-    let Some(snapshot) = &attempt.restored else { return Ok(RunSet::default()) };
-    let Some(state) = snapshot.operator(&node.id).filter(|state| !state.runs.is_empty()) else {
-        return Ok(RunSet::default());
-    };
-    let groups = environment.operator_context(Watermark::MIN).key_groups;
-    let directory = attempt.backend.directory_of(index, environment.subtask);
-    let prefix = attempt.backend.prefix_of(index, environment.subtask);
-    let target = FetchTarget { directory: &directory, prefix: &prefix };
-    let (spec, manifest) = (&attempt.spec, &snapshot.manifest);
-    let fetched = spec.store.fetch_runs(&snapshot.location, manifest, state, groups, target);
-    Ok(spec.io.block_on(fetched).map_err(|error| TaskError::from_error(&node.name, &error))?)
-}
-
-/// Pages as entries, for an operator that has all its state in memory.
-fn entries_of_runs(
-    runs: &RunSet,
-    environment: &TaskEnvironment,
-    entries: &mut Vec<StateEntry>,
-) -> Result<(), PageError> {
-    let (groups, mut odd) = (environment.operator_context(Watermark::MIN).key_groups, None);
-    runs.pages(groups, &mut |group, _, page| {
-        let put = |table, key: &[u8], value: &[u8]| {
-            let (key, value) = (key.to_vec(), value.to_vec());
-            entries.push(StateEntry { key_group: Some(group), table, key, value });
-        };
-        odd = odd.take().or(visit_entries(page, put).err());
-    })?;
-    odd.map_or(Ok(()), |reason| Err(PageError::Damaged { file: "a page".into(), reason }))
-}
-
-fn restored_entries(
-    attempt: &AttemptSpec,
-    environment: &TaskEnvironment,
-    index: usize,
-) -> Result<Vec<StateEntry>, TaskStop> {
-    let node = &attempt.spec.graph.nodes[index];
-    let Some(snapshot) = &attempt.restored else { return Ok(vec![]) };
-    let Some(state) = snapshot.operator(&node.id) else { return Ok(vec![]) };
-    let ctx = environment.operator_context(Watermark::MIN);
-    let share = Share {
-        key_groups: ctx.key_groups,
-        subtask: environment.subtask,
-        parallelism: environment.parallelism,
-    };
-    let mut entries = vec![];
-    snapshot
-        .entries(state, share, |entry| {
-            entries.push(StateEntry {
-                key_group: entry.group,
-                table: entry.table,
-                key: entry.key.to_vec(),
-                value: entry.value.to_vec(),
-            });
-        })
-        .map_err(|error| TaskError::from_error(&node.name, &error))?;
-    Ok(entries)
 }
 
 fn build_sink(

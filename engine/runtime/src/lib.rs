@@ -36,6 +36,7 @@ pub mod operator;
 pub mod operators;
 mod restart;
 pub mod restore;
+mod restored_state;
 mod settings;
 mod sink_node;
 mod size;

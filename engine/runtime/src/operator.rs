@@ -72,6 +72,13 @@ pub trait StateWriter {
     }
 }
 
+/// How state is restored a part at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// A table whose entries come first.
+    pub first: Option<u8>,
+}
+
 pub trait Operator: Send {
     fn on_batch(
         &mut self,
@@ -161,8 +168,16 @@ pub trait Operator: Send {
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError>;
 
+    /// Whether [`Operator::restore`] adds to what is there, so that it may be given all
+    /// entries of some key groups at a time; those of `first`, of all key groups, come
+    /// before the others.
+    fn restores_in_parts(&self) -> Option<Parts> {
+        None
+    }
+
     /// Takes back what some subtasks wrote: just the entries of this subtask's key
-    /// groups, and its share of those without one.
+    /// groups, and its share of those without one. All at once, unless
+    /// [`Operator::restores_in_parts`].
     fn restore(
         &mut self,
         ctx: &OperatorContext,

@@ -5,6 +5,7 @@
 //! snapshot's files are written before its manifest, and its manifest before the
 //! entry that names it; removal goes the other way round.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,15 +17,19 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use crate::error::StateError;
 use crate::location;
 use crate::log::{self, Claim, Created, Entry, EntryKind, RestoreRequest, Restored};
-use crate::manifest::{self, METADATA, Manifest};
+use crate::manifest::{self, FileMeta, METADATA, Manifest};
 use crate::pages::{PageError, Run};
-use crate::read::{LoadedSnapshot, file_name};
+use crate::read::{self, LoadedSnapshot, ReadFiles, file_name};
 use crate::retention;
 use crate::shared::{Pins, SharedRuns};
 use crate::write::{self, Encoded, Piece, SnapshotContent, SubtaskBytes};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 16;
+/// Files that are checked at once.
+const CHECKS: usize = 4;
+/// State files that together are larger stay where they are while they are restored.
+const MOST_HELD: u64 = 64 << 20;
 /// How often a create is repeated when its outcome stays open.
 const CREATE_ATTEMPTS: usize = 5;
 
@@ -36,6 +41,7 @@ pub struct CheckpointStore {
     application: String,
     owner: String,
     pub(crate) shared: Arc<SharedRuns>,
+    most_held: u64,
 }
 
 /// What came of writing a snapshot.
@@ -95,7 +101,14 @@ impl CheckpointStore {
     ) -> Result<CheckpointStore, StateError> {
         let root = location::parse(root)?;
         let (application, owner) = (application.into(), owner.into());
-        Ok(CheckpointStore { objects, root, application, owner, shared: Arc::default() })
+        let (shared, most_held) = (Arc::default(), MOST_HELD);
+        Ok(CheckpointStore { objects, root, application, owner, shared, most_held })
+    }
+
+    /// Snapshots whose state files have more than so many bytes together are not held in
+    /// memory while they are restored; 64 MiB unless told.
+    pub fn holding_at_most(self, most_held: u64) -> CheckpointStore {
+        CheckpointStore { most_held, ..self }
     }
 
     /// All entries in order of sequence.
@@ -439,6 +452,10 @@ impl CheckpointStore {
         self.look_at_runs(location, &manifest).await?;
         let directory = location::parse(location)?;
         let location = location::display(&directory);
+        let total: u64 = manifest.files.iter().map(|file| file.length).sum();
+        if total > self.most_held {
+            return self.load_stored(directory, location, manifest).await;
+        }
         let gets = manifest.files.iter().map(|meta| {
             let path = directory.clone().join(meta.name.as_str());
             let name = file_name(&location, meta);
@@ -448,6 +465,52 @@ impl CheckpointStore {
         });
         let files = futures::stream::iter(gets).buffered(CONCURRENCY).try_collect().await?;
         LoadedSnapshot::verified(manifest, location, files)
+    }
+
+    /// Checks the files without holding them.
+    async fn load_stored(
+        &self,
+        directory: Path,
+        location: String,
+        manifest: Manifest,
+    ) -> Result<LoadedSnapshot, StateError> {
+        let checks = manifest.files.iter().map(|meta| {
+            let (path, name) = (directory.clone().join(meta.name.as_str()), meta);
+            let location = &location;
+            async move {
+                let reason = self.check_file(&path, meta).await?;
+                reason.map_or(Ok(()), |reason| {
+                    Err(StateError::damaged(file_name(location, name), reason))
+                })
+            }
+        });
+        let checks = futures::stream::iter(checks).buffered(CHECKS);
+        checks.try_collect::<Vec<()>>().await?;
+        let files = StoredFiles {
+            objects: Arc::clone(&self.objects),
+            directory,
+            location: location.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        LoadedSnapshot::stored(manifest, location, Arc::new(files))
+    }
+
+    /// Why the file is not the one that was written, if so.
+    async fn check_file(&self, path: &Path, meta: &FileMeta) -> Result<Option<String>, StateError> {
+        let doing = || format!("read {}", location::display(path));
+        let found = match self.objects.get(path).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(Some("it is missing".into())),
+            Err(source) => return Err(store_error(&doing(), source)),
+        };
+        let (mut stream, mut length) = (found.into_stream(), 0_u64);
+        let mut hasher = crc32fast::Hasher::new();
+        while let Some(bytes) = stream.next().await {
+            let bytes = bytes.map_err(|source| store_error(&doing(), source))?;
+            length += bytes.len() as u64;
+            hasher.update(&bytes);
+        }
+        Ok(read::odd_file(meta, length, hasher.finalize()))
     }
 
     /// Removes what [`retention::expired`] names, entries before files, so that no
@@ -555,6 +618,28 @@ impl CheckpointStore {
         match self.objects.delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(store_error(&format!("delete /{path}"), source)),
+        }
+    }
+}
+
+/// Files that were checked, read again part by part.
+#[derive(Debug)]
+struct StoredFiles {
+    objects: Arc<dyn ObjectStore>,
+    directory: Path,
+    location: String,
+    runtime: tokio::runtime::Handle,
+}
+
+impl ReadFiles for StoredFiles {
+    fn read(&self, meta: &FileMeta, range: Range<u64>) -> Result<Bytes, StateError> {
+        let path = self.directory.clone().join(meta.name.as_str());
+        match self.runtime.block_on(self.objects.get_range(&path, range)) {
+            Ok(bytes) => Ok(bytes),
+            Err(object_store::Error::NotFound { .. }) => {
+                Err(StateError::damaged(file_name(&self.location, meta), "it is missing"))
+            }
+            Err(source) => Err(store_error(&format!("read {}", location::display(&path)), source)),
         }
     }
 }

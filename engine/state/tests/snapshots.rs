@@ -9,7 +9,7 @@ use millrace_dataflow::{CheckpointId, Generation, OperatorId, RuntimeLevel};
 use millrace_state::durable::DurableFiles;
 use millrace_state::read::Share;
 use millrace_state::write::{self, OperatorContent, SnapshotContent};
-use millrace_state::{CheckpointStore, EntryBuffer, SnapshotKind};
+use millrace_state::{CheckpointStore, EntryBuffer, LoadedSnapshot, SnapshotKind, StateError};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
@@ -109,6 +109,70 @@ async fn a_snapshot_written_piece_by_piece_is_the_one_written_at_once() {
         let files = std::fs::read_dir(root.path().join("sp")).unwrap().count();
         assert_eq!(files, wanted.files.len() + 1);
     }
+}
+
+/// All entries of a subtask's share; waits for what is read.
+async fn taken(loaded: &LoadedSnapshot, share: Share) -> Result<Vec<Vec<u8>>, StateError> {
+    let loaded = loaded.clone();
+    let take = move || {
+        let (mut entries, operator) = (vec![], &loaded.manifest.operators[0]);
+        loaded.entries(operator, share, |entry| {
+            entries.push([&[entry.table][..], entry.key, b"=", entry.value].concat());
+        })?;
+        Ok(entries)
+    };
+    tokio::task::spawn_blocking(take).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_held_gives_the_same_and_notices_all_damage() {
+    for level in RuntimeLevel::ALL {
+        let root = tempfile::tempdir().unwrap();
+        let location = write(root.path(), level, true).await;
+        let held = store(root.path()).load(&location, level).await.unwrap();
+        let not_holding = store(root.path()).holding_at_most(0);
+        let stored = not_holding.load(&location, level).await.unwrap();
+        for parallelism in [1, 2, 3, 7] {
+            for subtask in 0..parallelism {
+                let key_groups = KeyGroupRange::of_subtask(128, parallelism, subtask);
+                let share = Share { key_groups, subtask, parallelism };
+                let want = taken(&held, share).await.unwrap();
+                assert_eq!(taken(&stored, share).await.unwrap(), want);
+            }
+        }
+        let name = &held.manifest.files[0].name;
+        let path = std::path::Path::new(&location).join(name);
+        let good = std::fs::read(&path).unwrap();
+        let all =
+            Share { key_groups: KeyGroupRange { start: 0, end: 128 }, subtask: 0, parallelism: 1 };
+        for (what, bad) in [
+            ("a flipped bit", flipped(&good, good.len() / 2)),
+            ("a shorter file", good[..good.len() - 1].to_vec()),
+            ("nothing", vec![]),
+        ] {
+            std::fs::write(&path, bad).unwrap();
+            let refused = not_holding.load(&location, level).await.unwrap_err();
+            assert!(matches!(&refused, StateError::Damaged { .. }), "{what}: {refused}");
+            assert!(refused.to_string().contains(name.as_str()), "{what}: {refused}");
+            let late = taken(&stored, all).await.unwrap_err();
+            assert!(
+                late.to_string().contains("read") || matches!(late, StateError::Damaged { .. })
+            );
+        }
+        std::fs::remove_file(&path).unwrap();
+        for gone in [
+            not_holding.load(&location, level).await.unwrap_err(),
+            taken(&stored, all).await.unwrap_err(),
+        ] {
+            assert!(matches!(&gone, StateError::Damaged { .. }), "{gone}");
+        }
+    }
+}
+
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
 }
 
 #[tokio::test]

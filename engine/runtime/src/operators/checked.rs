@@ -10,7 +10,9 @@ use millrace_dataflow::{Batch, RowKind, Schema, Watermark};
 use millrace_state::PageStore;
 
 use crate::memory::{Account, StateBytes};
-use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use crate::operator::{
+    Operator, OperatorContext, OperatorError, Output, Parts, StateEntry, StateWriter,
+};
 
 /// An operator whose every call is checked. A breach fails the job and says which
 /// operator broke what.
@@ -217,6 +219,10 @@ impl Operator for Checked {
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
         self.inner.snapshot(ctx, writer)
+    }
+
+    fn restores_in_parts(&self) -> Option<Parts> {
+        self.inner.restores_in_parts()
     }
 
     fn restore(

@@ -575,7 +575,10 @@ impl Start {
                     }),
                 })
             }),
-            store: CheckpointStore::new(Arc::clone(objects), "/app", "app", owner).unwrap(),
+            // As if every snapshot were larger than what is held in memory.
+            store: CheckpointStore::new(Arc::clone(objects), "/app", "app", owner)
+                .unwrap()
+                .holding_at_most(0),
             io: io.clone(),
             clock: Arc::new(WallClock::default()),
             random: Arc::new(|| 0.0),

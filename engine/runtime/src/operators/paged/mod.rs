@@ -31,7 +31,9 @@ use millrace_state::PageStore;
 use super::keys::KeyTable;
 use super::shape::BATCH_ROWS;
 use crate::memory::{Account, StateBytes};
-use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use crate::operator::{
+    Operator, OperatorContext, OperatorError, Output, Parts, StateEntry, StateWriter,
+};
 use pages::Pages;
 
 /// Slots saved or dropped at once: bounds the copies that are held meanwhile.
@@ -283,6 +285,10 @@ impl<O: Pageable> Operator for Paged<O> {
             }
             None => self.inner.snapshot(ctx, writer),
         }
+    }
+
+    fn restores_in_parts(&self) -> Option<Parts> {
+        Some(Parts { first: self.inner.progress_table() })
     }
 
     fn restore(

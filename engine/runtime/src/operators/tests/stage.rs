@@ -2,6 +2,7 @@
 //! watermarks to all, a snapshot can be restored at another parallelism.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::UInt32Array;
@@ -15,7 +16,9 @@ use millrace_state::{Frozen, RunSet, row};
 
 use super::text;
 use crate::memory::{MemoryLimits, StateMemory};
-use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use crate::operator::{
+    Operator, OperatorContext, OperatorError, Output, Parts, StateEntry, StateWriter,
+};
 use crate::operators::checked::{Checked, declared_changelog};
 use crate::operators::create;
 
@@ -114,6 +117,16 @@ impl Passing {
             assert_eq!(&entries_of(frozen.as_ref()), entries, "what was frozen has changed");
         }
     }
+}
+
+/// As many parts as there may be.
+fn parts(operator: &dyn Operator, entries: Vec<StateEntry>) -> Vec<Vec<StateEntry>> {
+    let Some(Parts { first }) = operator.restores_in_parts() else { return vec![entries] };
+    let (before, rest): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| Some(entry.table) == first);
+    let mut by_group: BTreeMap<Option<KeyGroup>, Vec<StateEntry>> = BTreeMap::new();
+    rest.into_iter().for_each(|entry| by_group.entry(entry.key_group).or_default().push(entry));
+    std::iter::once(before).chain(by_group.into_values()).collect()
 }
 
 /// Group by group, as they are written.
@@ -328,7 +341,9 @@ impl Stage {
                 None => index % usize::from(parallelism) == at,
             });
             let mine = mine.map(|(_, entry)| entry.clone()).collect();
-            self.subtasks[at].restore(&ctx, mine)?;
+            for part in parts(&self.subtasks[at], mine) {
+                self.subtasks[at].restore(&ctx, part)?;
+            }
         }
         Ok(())
     }
