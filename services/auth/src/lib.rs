@@ -10,13 +10,16 @@
 //! Must not know: axum, sqlx, the domain, the engine.
 
 pub mod access_key;
+pub mod actions;
 pub mod credentials;
+pub mod policy;
 pub mod principal;
 pub mod seal;
 pub mod signature;
 pub mod throttle;
 
 pub use access_key::{AccessKeyId, KeyStatus, NewAccessKey, SecretKey};
+pub use policy::Policy;
 pub use principal::Principal;
 pub use seal::{Sealed, SealingKey};
 
