@@ -22,6 +22,17 @@ pub enum ErrorCode {
     UnknownOperation,
     RequestTooLarge,
     InternalFailure,
+    /// The request is not signed.
+    MissingAuthenticationToken,
+    /// The signature is not whole.
+    IncompleteSignature,
+    /// There is no such access key, or it is disabled.
+    UnrecognizedClient,
+    /// The signature is another one, too old, or for another Region or service.
+    InvalidSignature,
+    AccessDenied,
+    /// More calls than the caller may make: SDKs wait and try again.
+    Throttling,
 }
 
 impl ErrorCode {
@@ -49,11 +60,17 @@ impl ErrorCode {
             ErrorCode::UnknownOperation => "UnknownOperationException",
             ErrorCode::RequestTooLarge => "RequestEntityTooLargeException",
             ErrorCode::InternalFailure => "InternalFailure",
+            ErrorCode::MissingAuthenticationToken => "MissingAuthenticationTokenException",
+            ErrorCode::IncompleteSignature => "IncompleteSignatureException",
+            ErrorCode::UnrecognizedClient => "UnrecognizedClientException",
+            ErrorCode::InvalidSignature => "InvalidSignatureException",
+            ErrorCode::AccessDenied => "AccessDeniedException",
+            ErrorCode::Throttling => "ThrottlingException",
         }
     }
 
-    /// HTTP: 400 for whatever the caller can mend, also what is not found (AWS); SDKs
-    /// retry a 5xx.
+    /// HTTP: 400 for whatever the caller can mend, also what is not found or not allowed
+    /// (AWS); SDKs retry a 5xx.
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::ServiceUnavailable | ErrorCode::InternalFailure => 500,

@@ -42,6 +42,12 @@ impl OperationSpec {
                 | ErrorCode::UnknownOperation
                 | ErrorCode::RequestTooLarge
                 | ErrorCode::InternalFailure
+                | ErrorCode::MissingAuthenticationToken
+                | ErrorCode::IncompleteSignature
+                | ErrorCode::UnrecognizedClient
+                | ErrorCode::InvalidSignature
+                | ErrorCode::AccessDenied
+                | ErrorCode::Throttling
         );
         // What this service does not do says so, whatever the model declares.
         if protocol || code == UO || self.errors.contains(&code) {

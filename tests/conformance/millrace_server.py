@@ -1,8 +1,10 @@
 """The built server as a child process, and what the suites share.
 
-Only `endpoint_url` and dummy keys set these clients apart from ones that speak to AWS.
+Only `endpoint_url` and the keys, which the server writes at its first start, set these
+clients apart from ones that speak to AWS.
 """
 
+import configparser
 import json
 import os
 import pathlib
@@ -13,11 +15,16 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 REGION = "us-east-1"
+# For a stand-in of S3, which checks none.
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 ROLE = "arn:aws:iam::000000000000:role/any"
 
@@ -57,6 +64,22 @@ class Server:
             env={**os.environ, **KEYS})
         self.url = "http://" + until("millrace serve listening", self._address, 30)
 
+    def keys(self):
+        """The root access key."""
+        file = configparser.ConfigParser()
+        file.read(self.data / "credentials")
+        return dict(file["default"])
+
+    def millrace(self, *arguments, check=True):
+        """Runs the program's own command line against this server."""
+        ran = subprocess.run(
+            [os.environ["MILLRACE_BIN"], *arguments], capture_output=True, text=True, timeout=120,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "MILLRACE_DATA_DIR": str(self.data), "MILLRACE_ENDPOINT": self.url})
+        if check and ran.returncode != 0:
+            raise AssertionError(f"millrace {arguments}: {ran.stderr}")
+        return ran
+
     def _address(self):
         if self.process.poll() is not None:
             raise AssertionError("millrace serve ended at once: " + self.log_text())
@@ -69,11 +92,22 @@ class Server:
     def log_text(self):
         return (self.directory / "server.log").read_text()
 
-    def boto(self, **config):
+    def boto(self, keys=None, region=REGION, **config):
+        """A client with the root access key, or with other keys."""
         return boto3.client(
-            "kinesisanalyticsv2", endpoint_url=self.url, region_name=REGION,
-            aws_access_key_id="test", aws_secret_access_key="test",
-            config=Config(**config) if config else None)
+            "kinesisanalyticsv2", endpoint_url=self.url, region_name=region,
+            **(keys or self.keys()), config=Config(**config) if config else None)
+
+    def signed(self, operation, body):
+        """A request that is signed, whatever its body is."""
+        keys = self.keys()
+        request = AWSRequest("POST", self.url + "/", data=body, headers={
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": f"KinesisAnalytics_20180523.{operation}"})
+        credentials = Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+        SigV4Auth(credentials, "kinesisanalytics", REGION).add_auth(request)
+        return urllib.request.Request(request.url, data=body, method="POST",
+                                      headers=dict(request.headers))
 
     def kill(self):
         self.process.kill()
@@ -192,7 +226,8 @@ def aws(server, *arguments):
     command = [os.path.join(os.path.dirname(sys.executable), "aws"), "kinesisanalyticsv2",
                *arguments, "--output", "json", "--endpoint-url", server.url]
     environment = {"PATH": os.environ["PATH"], "HOME": str(server.directory),
-                   "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_PAGER": "", **KEYS}
+                   "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_PAGER": "",
+                   "AWS_SHARED_CREDENTIALS_FILE": str(server.data / "credentials")}
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     if ran.returncode != 0:
         raise AwsFailed(ran.stderr.strip())

@@ -94,12 +94,11 @@ def members(shape):
 
 
 class ServiceModel(ServerTest):
+    options = ("--call-rate", "10000")
+
     def call(self, operation, request):
         """The answer's code, `None` when there is none, and its message."""
-        http = urllib.request.Request(
-            self.server.url, data=json.dumps(request).encode(), method="POST", headers={
-                "Content-Type": "application/x-amz-json-1.1",
-                "X-Amz-Target": f"KinesisAnalytics_20180523.{operation}"})
+        http = self.server.signed(operation, json.dumps(request).encode())
         try:
             with urllib.request.urlopen(http) as answer:
                 json.load(answer)

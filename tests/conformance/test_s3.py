@@ -1,5 +1,6 @@
 """Application code from an S3 endpoint; the endpoint is moto, a stand-in for S3."""
 
+import json
 import os
 import socket
 import subprocess
@@ -45,9 +46,9 @@ class CodeFromS3StandIn(ServerTest):
             return False
         return True
 
-    def create_from(self, key):
+    def create_from(self, key, client=None):
         location = {"BucketARN": "arn:aws:s3:::code", "FileKey": key}
-        return self.client.create_application(
+        return (client or self.client).create_application(
             ApplicationName=self.name(), RuntimeEnvironment="FLINK-1_18", ServiceExecutionRole=ROLE,
             ApplicationConfiguration={"ApplicationCodeConfiguration": {
                 "CodeContentType": "PLAINTEXT", "CodeContent": {"S3ContentLocation": location}}})
@@ -69,6 +70,17 @@ class CodeFromS3StandIn(ServerTest):
             message = str(refusal)
         self.assertIn("unable to get the specified fileKey: absent.sql in the specified bucket: code",
                       message)
+
+    def test_another_account_fetches_nothing_that_is_not_listed(self):
+        self.s3.put_object(Bucket="code", Key="private/main.sql", Body=SCRIPT.encode())
+        made = json.loads(self.server.millrace("keys", "create", "--account", "111111111111",
+                                               "--output", "json").stdout)
+        client = self.server.boto({"aws_access_key_id": made["AccessKeyId"],
+                                   "aws_secret_access_key": made["SecretAccessKey"]})
+        for key in ("private/main.sql", "absent.sql"):
+            with self.assertRaises(client.exceptions.InvalidArgumentException) as refusal:
+                self.create_from(key, client)
+            self.assertIn(f"may not fetch code from s3://code/{key}", str(refusal.exception))
 
 
 if __name__ == "__main__":

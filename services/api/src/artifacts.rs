@@ -28,6 +28,11 @@ pub enum ArtifactError {
          or send the code in TextContent or ZipFileContent"
     )]
     NoObjectStore,
+    #[error(
+        "this account may not fetch code from s3://{bucket}/{key}: \
+         ask who runs the service to allow it (millrace serve --s3-allow)"
+    )]
+    NotAllowed { bucket: String, key: String },
     #[error("the object {key} in bucket {bucket} is larger than {max_bytes} bytes")]
     TooLarge { bucket: String, key: String, max_bytes: u64 },
     #[error("the artifact store failed at {}", path.display())]

@@ -27,7 +27,7 @@ pub struct Call {
     pub region: String,
     /// For a mutation by an SDK: the same for every retry.
     pub invocation: Option<String>,
-    /// Of the operation's name and the body.
+    /// Of the caller, the operation's name and the body.
     pub digest: String,
 }
 

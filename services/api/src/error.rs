@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use millrace_api_spec::{CONTENT_TYPE, ErrorCode, Finding};
+use millrace_auth::signature::SignatureError;
 use millrace_domain::{InvalidId, Reject};
 use millrace_store::StoreError;
 use serde_json::json;
@@ -86,6 +87,18 @@ impl From<Reject> for ApiError {
     }
 }
 
+impl From<SignatureError> for ApiError {
+    fn from(error: SignatureError) -> ApiError {
+        let code = match &error {
+            SignatureError::Missing => ErrorCode::MissingAuthenticationToken,
+            SignatureError::Incomplete(_) => ErrorCode::IncompleteSignature,
+            SignatureError::Invalid(_) => ErrorCode::InvalidSignature,
+            SignatureError::SessionToken => ErrorCode::UnrecognizedClient,
+        };
+        ApiError::new(code, error.to_string())
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
         ApiError::internal(&error)
@@ -108,6 +121,9 @@ impl From<&ArtifactError> for ApiError {
         match error {
             ArtifactError::Unreachable { .. } | ArtifactError::NoObjectStore => {
                 tracing::warn!(error = %error, source = ?std::error::Error::source(error), "no code from S3");
+                ApiError::new(ErrorCode::InvalidArgument, error.to_string())
+            }
+            ArtifactError::NotAllowed { .. } => {
                 ApiError::new(ErrorCode::InvalidArgument, error.to_string())
             }
             ArtifactError::TooLarge { .. } => {

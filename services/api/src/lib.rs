@@ -5,11 +5,16 @@
 //! committed, and the answer is committed with it, so that a retry of the same call
 //! finds it and no error can follow a commit.
 //!
+//! Who asks is proven by a signature ([`access`]); every operation is asked for by its
+//! action on its resources, and one that changes something is in the audit log before it
+//! does.
+//!
 //! The world comes in through [`ApiState`]: store, artifacts, clock, ids, and the
 //! callback that wakes the controller.
 //!
 //! Must not know: kube, launcher, controller, the engine.
 
+pub mod access;
 mod artifacts;
 mod calls;
 mod code;
@@ -20,11 +25,15 @@ mod jobs;
 mod operations;
 mod pagination;
 mod protocol;
+mod s3_locations;
 mod serve;
 mod snapshots;
 mod state;
 
+pub use access::{Caller, Limits};
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
+pub use error::ApiError;
 pub use jobs::{Jobs, NoJobs};
+pub use s3_locations::{S3Location, S3Locations};
 pub use serve::{router, serve, serve_until};
 pub use state::{ApiConfig, ApiState, Clock, Ids, Wake};

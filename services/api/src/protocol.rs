@@ -13,13 +13,17 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
+use crate::access::{self, Audited, Caller, Wanted};
 use crate::calls::Call;
 use crate::error::ApiError;
 use crate::operations;
 use crate::state::ApiState;
 
-/// Room for the largest ZipFileContent (50 MiB) in base64, and the rest of the request.
-const BODY_LIMIT: usize = 72 * 1024 * 1024;
+/// Room for the largest ZipFileContent (50 MiB) in base64, and the rest of the request:
+/// for the operations that take code.
+const CODE_LIMIT: usize = 72 * 1024 * 1024;
+/// For all others.
+const BODY_LIMIT: usize = 1024 * 1024;
 /// A client that sends slower than this holds a place that others wait for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// SDKs send a UUID; what is longer is not one of theirs.
@@ -35,7 +39,7 @@ pub async fn call(State(state): State<ApiState>, request: Request<Body>) -> Resp
         request.id = %request_id,
         operation = target(request.headers()).unwrap_or_default(),
     );
-    let answer = answer(state, request).instrument(span).await;
+    let answer = answer(state, request_id.clone(), request).instrument(span).await;
     let mut response = match answer {
         Ok(body) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response(),
         Err(error) => error.into_response(),
@@ -45,41 +49,83 @@ pub async fn call(State(state): State<ApiState>, request: Request<Body>) -> Resp
     response
 }
 
-async fn answer(state: ApiState, request: Request<Body>) -> Result<String, ApiError> {
+async fn answer(
+    state: ApiState,
+    request_id: String,
+    request: Request<Body>,
+) -> Result<String, ApiError> {
     let (parts, body) = request.into_parts();
     let operation = operation(&parts.headers)?;
-    let body = read(body).await?;
-    answer_operation(state, operation, &parts, &body).await.map_err(|error| {
+    let claimed = access::claimed(&state, &parts).await?;
+    let _place = state.limits.enter(claimed.account())?;
+    let body = read(body, limit(operation)).await?;
+    let caller = claimed.verify(&state, &parts, &body)?;
+    state.limits.count(&caller.principal, (state.clock)().0)?;
+    let asked = Asked { caller, request_id, operation };
+    answer_operation(state, asked, &parts, &body).await.map_err(|error| {
         let error = ApiError { code: operation.declared(error.code), ..error };
         tracing::debug!(code = error.code.name(), message = %error.message, "refused");
         error
     })
 }
 
+/// What is asked, and who asks.
+struct Asked {
+    caller: Caller,
+    request_id: String,
+    operation: &'static OperationSpec,
+}
+
 async fn answer_operation(
     state: ApiState,
-    operation: &'static OperationSpec,
+    asked: Asked,
     parts: &Parts,
     body: &Bytes,
 ) -> Result<String, ApiError> {
+    let Asked { caller, request_id, operation } = asked;
     check_content_type(&parts.headers)?;
     let request = parse(body)?;
     validate(operation.input, &request)?;
     let call = Call {
-        account: state.config.account.clone(),
-        region: region(&parts.headers).unwrap_or(&state.config.region).to_owned(),
+        account: caller.account().to_owned(),
+        region: caller.region.clone(),
         invocation: operation.mutates.then(|| invocation(&parts.headers)).flatten(),
-        digest: digest(operation, body),
-        state,
+        digest: digest(&caller, operation, body),
+        state: state.clone(),
     };
     if let Some(response) = call.answered_before().await? {
         return Ok(response);
     }
+    let wanted = access::wanted(&call, &caller, operation, &request).await?;
+    let audited = Audited { caller: caller.clone(), request_id, wanted: wanted.clone() };
+    let work = answer_allowed(call, caller, operation, request, wanted);
+    if operation.mutates {
+        return access::audited(&state, &audited, work).await;
+    }
+    work.await
+}
+
+async fn answer_allowed(
+    call: Call,
+    caller: Caller,
+    operation: &'static OperationSpec,
+    request: Value,
+    wanted: Vec<Wanted>,
+) -> Result<String, ApiError> {
+    access::authorize(&call.state, &caller, &wanted).await?;
     match operations::dispatch(operation.name, &call, request).await {
         Ok(response) => Ok(response),
         // What refuses the call may be the call itself, sent twice at once: then the
         // answer is that of the one which was faster.
         Err(refused) => call.answered_before().await?.ok_or(refused),
+    }
+}
+
+/// How large a body an operation may have.
+fn limit(operation: &OperationSpec) -> usize {
+    match operation.name {
+        "CreateApplication" | "UpdateApplication" => CODE_LIMIT,
+        _ => BODY_LIMIT,
     }
 }
 
@@ -98,12 +144,12 @@ fn operation(headers: &HeaderMap) -> Result<&'static OperationSpec, ApiError> {
     })
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
+async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let late = |_| ApiError::new(ErrorCode::Serialization, "the request's body came too slowly");
-    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await;
+    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await;
     read.map_err(late)?.map_err(|_| {
         let message = format!(
-            "the request's body is larger than {BODY_LIMIT} bytes, or broke off: \
+            "the request's body is larger than {limit} bytes, or broke off: \
              put large code in S3 and name it in S3ContentLocation"
         );
         ApiError::new(ErrorCode::RequestTooLarge, message)
@@ -132,23 +178,17 @@ fn parse(body: &[u8]) -> Result<Value, ApiError> {
     })
 }
 
-/// The Region in the scope of a signature: `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
-fn region(headers: &HeaderMap) -> Option<&str> {
-    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (_, credential) = authorization.split_once("Credential=")?;
-    let region = credential.split(',').next()?.split('/').nth(2)?;
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    ((1..=64).contains(&region.len()) && region.chars().all(allowed)).then_some(region)
-}
-
 /// The same for every retry of one call (aws-api 0.6).
 fn invocation(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("amz-sdk-invocation-id")?.to_str().ok()?;
     (1..=INVOCATION_ID_LIMIT).contains(&id.len()).then(|| id.to_owned())
 }
 
-fn digest(operation: &OperationSpec, body: &[u8]) -> String {
+/// Of the caller too: an answer is given again to nobody else.
+fn digest(caller: &Caller, operation: &OperationSpec, body: &[u8]) -> String {
     let mut digest = Sha256::new();
+    digest.update(caller.principal.to_string());
+    digest.update([0]);
     digest.update(operation.name);
     digest.update([0]);
     digest.update(body);
@@ -163,21 +203,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_str(value).unwrap());
         headers
-    }
-
-    #[test]
-    fn the_region_is_that_of_the_signature() {
-        let check = |value: &str, expected: Option<&str>| {
-            assert_eq!(region(&with("authorization", value)), expected, "{value}");
-        };
-        check(
-            "AWS4-HMAC-SHA256 Credential=AK/20261122/eu-west-1/kinesisanalytics/aws4_request, \
-             SignedHeaders=host, Signature=00",
-            Some("eu-west-1"),
-        );
-        check("AWS4-HMAC-SHA256 Credential=AK/20261122", None);
-        check("AWS4-HMAC-SHA256 Credential=AK/1/../kinesisanalytics/aws4_request", None);
-        check("Bearer x", None);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use millrace_auth::SealingKey;
 use millrace_domain::{ApplicationId, Timestamp};
 use millrace_store::Store;
 use uuid::Uuid;
 
+use crate::access::Limits;
 use crate::artifacts::Artifacts;
 use crate::jobs::Jobs;
+use crate::s3_locations::S3Locations;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -21,10 +24,14 @@ pub type Wake = Arc<dyn Fn(&ApplicationId) + Send + Sync>;
 /// The API's settings.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
-    /// Whose applications these are, until callers are authenticated.
+    /// The account of who runs the service.
     pub account: String,
-    /// For callers who do not sign; the others name theirs in the signature's scope.
+    /// The first of the Regions served.
     pub region: String,
+    /// The Regions served: a signature for another one is refused.
+    pub regions: Vec<String>,
+    /// Where in S3 code may come from.
+    pub s3_locations: S3Locations,
     /// The runtime environments offered, oldest first.
     pub runtimes: Vec<String>,
 }
@@ -35,6 +42,8 @@ impl ApiConfig {
         ApiConfig {
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
+            regions: vec!["us-east-1".to_owned()],
+            s3_locations: S3Locations::of_account("000000000000"),
             runtimes: runtimes.into_iter().map(Into::into).collect(),
         }
     }
@@ -49,6 +58,9 @@ pub struct ApiState {
     pub wake: Wake,
     pub clock: Clock,
     pub ids: Ids,
+    /// What the secrets of access keys are sealed under.
+    pub sealing: Arc<SealingKey>,
+    pub limits: Arc<Limits>,
     pub config: Arc<ApiConfig>,
 }
 

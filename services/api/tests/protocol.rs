@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::Request;
 use millrace_api_spec::operations::OPERATIONS;
 use serde_json::json;
-use support::{Api, creation};
+use support::{Api, creation, request};
 
 #[tokio::test]
 async fn every_operation_of_the_table_answers_as_it_says() {
@@ -90,31 +90,26 @@ async fn the_content_type_must_be_the_protocols() {
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_refused() {
     let api = Api::new().await;
-    let reply = api.raw("CreateApplication", vec![b' '; 73 * 1024 * 1024]).await;
-    assert_eq!(reply.status, 413);
-    assert_eq!(reply.body["__type"], "RequestEntityTooLargeException");
+    for (operation, mebibytes) in [("CreateApplication", 73), ("StartApplication", 2)] {
+        let reply = api.raw(operation, vec![b' '; mebibytes * 1024 * 1024]).await;
+        assert_eq!(reply.status, 413);
+        assert_eq!(reply.body["__type"], "RequestEntityTooLargeException");
+    }
+    // What is too much for one operation is not for another.
+    let reply = api.raw("CreateApplication", vec![b' '; 2 * 1024 * 1024]).await;
+    assert_eq!(reply.body["__type"], "InvalidArgumentException");
 }
 
 #[tokio::test]
 async fn the_region_of_the_signature_separates_applications() {
     let api = Api::new().await;
     api.create("app").await;
-    let in_region = |operation: &str, region: &str, body: String| {
-        let credential = format!(
-            "AWS4-HMAC-SHA256 Credential=AK/20261122/{region}/kinesisanalytics/aws4_request, SignedHeaders=host, Signature=0"
-        );
-        Request::post("/")
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("KinesisAnalytics_20180523.{operation}"))
-            .header("authorization", credential)
-            .body(Body::from(body))
-            .unwrap()
-    };
-    let other = in_region("CreateApplication", "eu-west-1", creation("app").to_string());
-    let created = api.send(other).await;
+    let in_region = |operation: &str, body: String| request(operation).body(Body::from(body));
+    let other = in_region("CreateApplication", creation("app").to_string()).unwrap();
+    let created = api.send_as(&api.root, "eu-west-1", other).await;
     let arn = &created.body["ApplicationDetail"]["ApplicationARN"];
     assert_eq!(arn, "arn:aws:kinesisanalytics:eu-west-1:000000000000:application/app");
-    let listed = api.send(in_region("ListApplications", "us-east-1", "{}".into())).await;
+    let listed = api.raw("ListApplications", "{}").await;
     assert_eq!(listed.body["ApplicationSummaries"].as_array().unwrap().len(), 1);
 }
 

@@ -10,7 +10,7 @@ use millrace_domain::{
     Application, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
 };
 use serde_json::{Value, json};
-use support::{Api, creation, with};
+use support::{Api, creation, signed, with};
 
 fn upgrade(runtime: &str) -> Value {
     json!({
@@ -161,7 +161,11 @@ async fn of_updates_at_one_version_exactly_one_wins() {
                 .header("x-amz-target", "KinesisAnalytics_20180523.UpdateApplication")
                 .body(axum::body::Body::from(upgrade("FLINK-1_19").to_string()))
                 .unwrap();
-            tokio::spawn(tower::ServiceExt::oneshot(router, request))
+            let (key, now_ms) = (api.root.clone(), api.now.load(Ordering::SeqCst));
+            tokio::spawn(async move {
+                let request = signed(request, &key, "us-east-1", now_ms).await;
+                tower::ServiceExt::oneshot(router, request).await
+            })
         });
         let mut won = 0;
         for call in calls.collect::<Vec<_>>() {

@@ -21,3 +21,14 @@ pub fn instant() -> Instant {
 pub fn new_id() -> uuid::Uuid {
     uuid::Uuid::new_v4()
 }
+
+/// Random bytes, for secrets too.
+///
+/// # Errors
+/// The system gives none.
+pub fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    Ok(bytes)
+}

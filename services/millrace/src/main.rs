@@ -3,9 +3,12 @@
 //! Wiring only: everything that decides lives in the crates that this one starts.
 //! Data goes to stdout, everything else to stderr; an error ends with what to do next.
 
+mod access;
 mod app;
 mod edge;
 mod output;
+mod place;
+mod secrets;
 mod serve;
 mod sql;
 
@@ -31,6 +34,12 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Create, run, change and look at applications
     App(app::AppArguments),
+    /// Make, show, disable and delete access keys, on the machine of the server
+    Keys(access::KeysArguments),
+    /// Say what users may do, on the machine of the server
+    Policy(access::PolicyArguments),
+    /// Show who changed what
+    Audit(access::AuditArguments),
     /// Check or run a SQL script, without a server
     Sql(sql::SqlArguments),
     /// Run one job; started by the server
@@ -45,6 +54,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::App(arguments) => app::run(arguments),
+        Command::Keys(arguments) => access::keys(arguments),
+        Command::Policy(arguments) => access::policy(arguments),
+        Command::Audit(arguments) => access::audit(arguments),
         Command::Sql(arguments) => sql::run(arguments),
         Command::Engine { arguments } => sql::engine(arguments),
     };
@@ -52,4 +64,14 @@ fn main() -> ExitCode {
         eprintln!("error: {failure:#}");
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_one_that_can_be_read() {
+        super::Cli::command().debug_assert();
+    }
 }

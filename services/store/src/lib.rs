@@ -11,7 +11,9 @@
 //!
 //! Must not know: axum, kube, the engine.
 
+mod access_keys;
 mod applications;
+mod audit;
 mod commit;
 mod enhanced;
 mod error;
@@ -20,18 +22,22 @@ mod leases;
 mod load;
 mod open;
 mod operations;
+mod policies;
 mod row;
 mod snapshots;
 mod tags;
 mod versions;
 mod wake_ups;
 
+pub use access_keys::StoredKey;
 pub use applications::Listed;
+pub use audit::{AuditEntry, AuditId};
 pub use enhanced::{Owner, SnapshotFilter};
 pub use error::{CommitError, OpenError, StoreError};
 pub use load::Loaded;
 pub use open::{Place, Store};
 pub use operations::OperationFilter;
+pub use policies::StoredPolicy;
 
 /// A part of a list, and where the next part begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

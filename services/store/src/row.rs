@@ -80,7 +80,7 @@ impl Reader<'_> {
         }
     }
 
-    fn inconsistent(&self, column: &'static str, value: String) -> StoreError {
+    pub fn inconsistent(&self, column: &'static str, value: String) -> StoreError {
         StoreError::Inconsistent { table: self.table, column, value }
     }
 }

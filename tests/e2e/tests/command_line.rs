@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use millrace_e2e::{doubling, output};
-use millrace_test_support::cli::{Ran, millrace};
+use millrace_test_support::cli::{Ran, millrace_at, millrace_at_home};
 use millrace_test_support::files::drop_file;
 use millrace_test_support::{Server, ServerOptions};
 use serde_json::Value;
@@ -14,7 +14,7 @@ struct Story {
 
 impl Story {
     fn app(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
-        millrace(&self.server.address, &[&["app"], arguments].concat())
+        self.server.millrace(&[&["app"], arguments].concat())
     }
 
     /// Exit code 0, or the test ends with what was printed.
@@ -98,12 +98,14 @@ fn the_whole_story() -> anyhow::Result<()> {
 
 #[test]
 fn errors_end_with_what_to_do_next() -> anyhow::Result<()> {
-    let nobody = millrace("127.0.0.1:1", &["app", "list"])?;
-    assert_eq!(nobody.code, 1);
-    assert!(nobody.stderr.contains("start one with `millrace serve`"), "{}", nobody.stderr);
-
     let directory = tempfile::tempdir()?;
     let server = Server::start(directory.path(), &ServerOptions::default())?;
+    let nobody = millrace_at("127.0.0.1:1", Some(directory.path()), &["app", "list"])?;
+    assert_eq!(nobody.code, 1);
+    assert!(nobody.stderr.contains("start one with `millrace serve`"), "{}", nobody.stderr);
+    let no_key = millrace_at(&server.address, Some(Path::new("/absent")), &["app", "list"])?;
+    assert_eq!(no_key.code, 1);
+    assert!(no_key.stderr.contains("cannot read the access key in /absent"), "{}", no_key.stderr);
     let story = Story { server };
     let absent = story.app(&["describe", "none"])?;
     assert_eq!(absent.code, 1);
@@ -114,5 +116,30 @@ fn errors_end_with_what_to_do_next() -> anyhow::Result<()> {
     assert_eq!(nothing.code, 0, "{}", nothing.stderr);
     let empty = story.app(&["update", "a"])?;
     assert!(empty.stderr.contains("nothing to update: give"), "{}", empty.stderr);
+    Ok(())
+}
+
+/// The data directory is the usual one below the home: nothing is said on the command line.
+#[test]
+fn a_laptop_needs_no_further_step() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let data = home.path().join(".local/share/millrace");
+    let server = Server::start(&data, &ServerOptions::default())?;
+    let endpoint = format!("http://{}", server.address);
+    let listed = millrace_at_home(
+        home.path(),
+        &["app", "list", "--output", "json", "--endpoint", &endpoint],
+    )?;
+    assert_eq!((listed.code, listed.stdout.trim()), (0, "[]"), "{}", listed.stderr);
+    let keys = millrace_at_home(home.path(), &["keys", "list"])?;
+    assert!(keys.stdout.contains("arn:aws:iam::000000000000:root  Active"), "{}", keys.stdout);
+
+    // Another home has no access key, and is told where to find one.
+    let stranger = tempfile::tempdir()?;
+    let refused = millrace_at_home(stranger.path(), &["app", "list", "--endpoint", &endpoint])?;
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("there is no access key to sign with"), "{}", refused.stderr);
+    let nothing = millrace_at_home(stranger.path(), &["keys", "list"])?;
+    assert!(nothing.stderr.contains("no server has its data in"), "{}", nothing.stderr);
     Ok(())
 }

@@ -145,14 +145,17 @@ fn logs_can_be_read_and_an_unknown_name_is_an_error() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let work = directory.path();
     let server = Server::start(&work.join("data"), &ServerOptions::default())?;
-    let absent = http::request(&server.address, "GET", "/v1/applications/none/logs", &[], "")?;
-    assert_eq!(absent.status, 404);
-    assert!(absent.body.contains("ResourceNotFoundException"), "{}", absent.body);
+    let unsigned = http::request(&server.address, "GET", "/v1/applications/none/logs", &[], "")?;
+    assert_eq!(unsigned.status, 400);
+    assert!(unsigned.body.contains("MissingAuthenticationToken"), "{}", unsigned.body);
+    let absent = server.millrace(&["app", "logs", "none"])?;
+    assert_eq!(absent.code, 1);
+    assert!(absent.stderr.contains("ResourceNotFoundException"), "{}", absent.stderr);
 
     server.aws().call("CreateApplication", create("orders", &doubling(work)))?;
     server.aws().complete("StartApplication", json!({"ApplicationName": "orders"}), PATIENCE)?;
     let text = until("something logged", PATIENCE, || {
-        let ran = millrace(&server.address, &["app", "logs", "orders"])?;
+        let ran = server.millrace(&["app", "logs", "orders"])?;
         Ok(Some(ran.stdout).filter(|text| !text.is_empty()))
     })?;
     assert!(text.lines().count() > 0);

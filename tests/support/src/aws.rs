@@ -1,13 +1,15 @@
-//! A tiny client of the AWS JSON 1.1 protocol.
+//! A tiny client of the AWS JSON 1.1 protocol, which signs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use millrace_auth::signature::{Request, Signer};
+use millrace_auth::{NewAccessKey, SERVICE};
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::time::until;
+use crate::time::{until, wall_ms};
 
 /// An error answer: the code from `__type`, and its sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +27,11 @@ impl std::fmt::Display for AwsError {
 
 impl std::error::Error for AwsError {}
 
-/// Speaks to one address, `127.0.0.1:8181`.
+/// Speaks to one address, `127.0.0.1:8181`, with one access key.
 #[derive(Clone, Debug)]
 pub struct Aws {
     pub address: String,
+    pub key: NewAccessKey,
 }
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -54,15 +57,16 @@ impl Aws {
         input: Value,
     ) -> anyhow::Result<Value> {
         let target = format!("KinesisAnalytics_20180523.{operation}");
-        let credential = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/kinesisanalytics/\
-                          aws4_request, SignedHeaders=host, Signature=0";
         let headers = [
-            ("Content-Type", "application/x-amz-json-1.1"),
-            ("X-Amz-Target", target.as_str()),
-            ("Authorization", credential),
             ("amz-sdk-invocation-id", invocation),
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", target.as_str()),
         ];
-        let answer = http::request(&self.address, "POST", "/", &headers, &input.to_string())?;
+        let body = input.to_string();
+        let signed = self.signed(&headers, &body);
+        let headers: Vec<(&str, &str)> =
+            signed.iter().map(|(name, value)| (*name, value.as_str())).chain(headers).collect();
+        let answer = http::request(&self.address, "POST", "/", &headers, &body)?;
         let body: Value = serde_json::from_str(&answer.body)
             .with_context(|| format!("{operation}: not JSON: {:.200}", answer.body))?;
         if answer.status == 200 {
@@ -72,6 +76,20 @@ impl Aws {
         let code = code.rsplit('#').next().unwrap_or_default().to_owned();
         let message = body["Message"].as_str().or(body["message"].as_str()).unwrap_or_default();
         Err(AwsError { status: answer.status, code, message: message.to_owned() }.into())
+    }
+
+    /// The headers that a signature adds.
+    fn signed(&self, headers: &[(&str, &str)], body: &str) -> [(&'static str, String); 2] {
+        let (now_ms, address) = (wall_ms(), self.address.as_str());
+        let date = Signer::date(now_ms);
+        let added = [("host", address), ("x-amz-date", date.as_str())];
+        let headers: Vec<(&str, &[u8])> =
+            headers.iter().chain(&added).map(|(name, value)| (*name, value.as_bytes())).collect();
+        let request = Request { method: "POST", path: "/", query: "", headers: &headers };
+        let (key, region) = (self.key.clone(), "us-east-1".to_owned());
+        let signer = Signer { key, region, service: SERVICE.to_owned() };
+        let authorization = signer.authorization(&request, body.as_bytes(), now_ms);
+        [("x-amz-date", date), ("authorization", authorization)]
     }
 
     pub fn describe(&self, name: &str) -> anyhow::Result<Value> {

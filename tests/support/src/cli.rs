@@ -1,5 +1,6 @@
 //! The program's command line, run to its end.
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::Context;
@@ -19,11 +20,40 @@ pub struct Ran {
 /// # Errors
 /// The program is not built or cannot be started.
 pub fn millrace(address: &str, arguments: &[&str]) -> anyhow::Result<Ran> {
+    millrace_at(address, None, arguments)
+}
+
+/// Runs it with a data directory, where its access key is.
+///
+/// # Errors
+/// As [`millrace`].
+pub fn millrace_at(
+    address: &str,
+    data_dir: Option<&Path>,
+    arguments: &[&str],
+) -> anyhow::Result<Ran> {
     let mut command = Command::new(binary::millrace()?);
     command.args(arguments).stdin(Stdio::null());
     if !address.is_empty() {
         command.env("MILLRACE_ENDPOINT", format!("http://{address}"));
     }
+    if let Some(data_dir) = data_dir {
+        command.env("MILLRACE_DATA_DIR", data_dir);
+    }
+    ran(command)
+}
+
+/// Runs it as on a laptop: no environment but a home, below which everything is.
+///
+/// # Errors
+/// As [`millrace`].
+pub fn millrace_at_home(home: &Path, arguments: &[&str]) -> anyhow::Result<Ran> {
+    let mut command = Command::new(binary::millrace()?);
+    command.args(arguments).stdin(Stdio::null()).env_clear().env("HOME", home);
+    ran(command)
+}
+
+fn ran(mut command: Command) -> anyhow::Result<Ran> {
     let Output { status, stdout, stderr } = command.output().context("cannot start millrace")?;
     Ok(Ran {
         code: status.code().unwrap_or(-1),

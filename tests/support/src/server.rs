@@ -6,10 +6,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use millrace_auth::credentials;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::aws::Aws;
+use crate::cli::{self, Ran};
 use crate::time::until;
 use crate::{binary, engines};
 
@@ -98,8 +100,23 @@ impl Server {
         })
     }
 
+    /// A client with the root access key.
+    ///
+    /// # Panics
+    /// The server wrote none: it was never ready.
     pub fn aws(&self) -> Aws {
-        Aws { address: self.address.clone() }
+        let text = std::fs::read_to_string(self.data_dir.join("credentials"));
+        let key = credentials::read(&text.unwrap_or_default(), credentials::DEFAULT_PROFILE);
+        let key = key.expect("the first start writes the root access key");
+        Aws { address: self.address.clone(), key }
+    }
+
+    /// Runs `millrace ARGUMENTS` against this server, with its data directory.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn millrace(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        cli::millrace_at(&self.address, Some(&self.data_dir), arguments)
     }
 
     /// SIGKILL, and gone when this returns. Engines live on.

@@ -14,6 +14,7 @@ use millrace_domain::commands::{CodeLocationPatch, merge_code_location};
 use millrace_domain::configuration::{Code, CodeOrigin};
 
 use crate::artifacts::{ArtifactError, Artifacts, S3Object};
+use crate::calls::Call;
 use crate::error::ApiError;
 
 /// AWS: the largest code package in S3.
@@ -183,9 +184,19 @@ fn bucket_of(arn: &str) -> Result<String, CodeError> {
     }
 }
 
+impl Call {
+    /// Keeps the code of the caller's, who may not have it fetched from everywhere.
+    pub async fn keep_code(&self, source: Source) -> Result<Code, CodeError> {
+        if let Source::S3 { object, .. } = &source {
+            self.state.config.s3_locations.check(&self.account, object)?;
+        }
+        source.store(&*self.state.artifacts).await
+    }
+}
+
 impl Source {
     /// Fetches what is elsewhere, opens what is packed, keeps the script.
-    pub async fn store(self, artifacts: &dyn Artifacts) -> Result<Code, CodeError> {
+    async fn store(self, artifacts: &dyn Artifacts) -> Result<Code, CodeError> {
         let (origin, bytes, zip) = match self {
             Source::Text(text) => {
                 let bytes = Bytes::from(text.clone());

@@ -63,7 +63,7 @@ async fn with_code(
     let wire = request.application_configuration.as_ref();
     if let Some(wire) = wire.and_then(|wire| wire.application_code_configuration.as_ref()) {
         let source = code::of_create(wire)?;
-        configuration.code = Some(source.store(&*call.state.artifacts).await?);
+        configuration.code = Some(call.keep_code(source).await?);
     }
     Ok(configuration)
 }

@@ -28,7 +28,8 @@ pub enum Resource<'a> {
 /// What an ARN names: an application or a snapshot of the caller's account and Region.
 pub fn resource<'a>(call: &Call, arn: &'a str) -> Result<Resource<'a>, ApiError> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let ["arn", _, "kinesisanalytics", region, account, resource] = parts[..] else {
+    // One spelling of each: policies compare ARNs as texts.
+    let ["arn", "aws", "kinesisanalytics", region, account, resource] = parts[..] else {
         return Err(neither());
     };
     let found = match resource.split_once('/') {

@@ -74,7 +74,7 @@ async fn new_code(
     };
     let current = facts.version.configuration.code.as_ref().map(|code| &code.origin);
     match code::of_update(current, wire)? {
-        Some(source) => Ok(Some(source.store(&*call.state.artifacts).await?)),
+        Some(source) => Ok(Some(call.keep_code(source).await?)),
         None => Ok(None),
     }
 }

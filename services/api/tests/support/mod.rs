@@ -13,14 +13,17 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use millrace_api::{
-    ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, LocalArtifacts, S3Object, router,
+    ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, Limits, LocalArtifacts, S3Object, router,
 };
+use millrace_auth::signature::Signer;
+use millrace_auth::throttle::Rate;
+use millrace_auth::{KeyStatus, NewAccessKey, Principal, SERVICE, SealingKey};
 use millrace_domain::change::{ApplicationWrite, Change};
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, ArtifactId, Generation, OperationStatus, Snapshot,
     Status, Timestamp,
 };
-use millrace_store::{Loaded, Store};
+use millrace_store::{Loaded, Store, StoredKey};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -28,9 +31,15 @@ use uuid::Uuid;
 pub const ACCOUNT: &str = "000000000000";
 pub const ROLE: &str = "arn:aws:iam::000000000000:role/millrace";
 pub const SCRIPT: &str = "SELECT 1";
+/// Calls that a principal may make at once, as the clock stands.
+pub const BURST: u32 = 5_000;
+const SEALING: [u8; 32] = [7; 32];
 
 pub struct Api {
     pub router: Router,
+    pub state: ApiState,
+    /// The root's of [`ACCOUNT`]: what is sent is signed with it unless told otherwise.
+    pub root: NewAccessKey,
     pub store: Store,
     pub artifacts: LocalArtifacts,
     pub now: Arc<AtomicI64>,
@@ -93,6 +102,10 @@ impl Api {
         let now = Arc::new(AtomicI64::new(1_795_356_204_683));
         let wakes = Arc::new(AtomicUsize::new(0));
         let ids = AtomicU64::new(1);
+        let config = ApiConfig {
+            regions: vec!["us-east-1".to_owned(), "eu-west-1".to_owned()],
+            ..ApiConfig::local(["FLINK-1_15", "FLINK-1_18", "FLINK-1_19", "FLINK-1_20"])
+        };
         let state = ApiState {
             store: store.clone(),
             artifacts: Arc::new(TestArtifacts(artifacts.clone())),
@@ -108,18 +121,53 @@ impl Api {
                 move || Timestamp(now.load(Ordering::SeqCst))
             }),
             ids: Arc::new(move || Uuid::from_u64_pair(0, ids.fetch_add(1, Ordering::SeqCst))),
-            config: Arc::new(ApiConfig::local([
-                "FLINK-1_15",
-                "FLINK-1_18",
-                "FLINK-1_19",
-                "FLINK-1_20",
-            ])),
+            sealing: Arc::new(SealingKey::new(&SEALING)),
+            limits: Arc::new(Limits::new(Rate { per_second: 10, burst: BURST })),
+            config: Arc::new(config),
         };
-        let router = router(state);
-        Api { router, store, artifacts, now, wakes, _directory: directory }
+        let router = router(state.clone());
+        let root = NewAccessKey::generate(&[1; 40]);
+        let api = Api { router, state, root, store, artifacts, now, wakes, _directory: directory };
+        api.add_key(&api.root, ACCOUNT, None).await;
+        api
+    }
+
+    /// Makes an access key of an account's root or user.
+    pub async fn key(&self, account: &str, user: Option<&str>, byte: u8) -> NewAccessKey {
+        let key = NewAccessKey::generate(&[byte; 40]);
+        self.add_key(&key, account, user).await;
+        key
+    }
+
+    async fn add_key(&self, key: &NewAccessKey, account: &str, user: Option<&str>) {
+        let sealed = SealingKey::new(&SEALING).seal(&key.id, &key.secret, [0; 12]);
+        let stored = StoredKey {
+            id: key.id.clone(),
+            owner: Principal::of(account, user).unwrap(),
+            sealed,
+            status: KeyStatus::Active,
+            created_at: Timestamp(0),
+        };
+        assert!(self.store.add_access_key(&stored).await.unwrap());
+    }
+
+    /// Signs with `key` for `region` at the clock's time, and sends.
+    pub async fn send_as(&self, key: &NewAccessKey, region: &str, request: Request<Body>) -> Reply {
+        let at_ms = self.now.load(Ordering::SeqCst);
+        self.send_as_is(signed(request, key, region, at_ms).await).await
+    }
+
+    /// A call signed with `key` for us-east-1.
+    pub async fn call_as(&self, key: &NewAccessKey, operation: &str, body: Value) -> Reply {
+        let request = request(operation).body(Body::from(body.to_string())).unwrap();
+        self.send_as(key, "us-east-1", request).await
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
+        self.send_as(&self.root, "us-east-1", request).await
+    }
+
+    pub async fn send_as_is(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -221,7 +269,32 @@ impl Api {
     }
 }
 
-fn request(operation: &str) -> http::request::Builder {
+/// The request with the headers that a signature needs.
+pub async fn signed(
+    request: Request<Body>,
+    key: &NewAccessKey,
+    region: &str,
+    at_ms: i64,
+) -> Request<Body> {
+    let (mut parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    parts.headers.insert("host", "millrace.test".parse().unwrap());
+    parts.headers.insert("x-amz-date", Signer::date(at_ms).parse().unwrap());
+    let headers: Vec<(&str, &[u8])> =
+        parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let request = millrace_auth::signature::Request {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &headers,
+    };
+    let signer = Signer { key: key.clone(), region: region.into(), service: SERVICE.into() };
+    let authorization = signer.authorization(&request, &body, at_ms);
+    parts.headers.insert("authorization", authorization.parse().unwrap());
+    Request::from_parts(parts, Body::from(body))
+}
+
+pub fn request(operation: &str) -> http::request::Builder {
     Request::post("/")
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", format!("KinesisAnalytics_20180523.{operation}"))

@@ -14,6 +14,13 @@ pub struct AppArguments {
     /// The Region to speak to
     #[arg(long, global = true, env = "AWS_REGION", default_value = "us-east-1")]
     pub region: String,
+    /// The data directory of the server, for its access key; needed when it is on this
+    /// machine and in no usual place
+    #[arg(long, global = true, env = "MILLRACE_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Sign with this profile of AWS's shared credentials file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Format,
     #[command(subcommand)]

@@ -1,8 +1,11 @@
-//! The AWS JSON 1.1 protocol over HTTP.
+//! The AWS JSON 1.1 protocol over HTTP, signed.
 
 use std::time::Duration;
 
 use anyhow::Context;
+use millrace_auth::signature::{Request as Signed, Signer};
+use millrace_auth::{NewAccessKey, SERVICE};
+use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::edge;
@@ -26,6 +29,14 @@ fn advice(code: &str) -> &'static str {
              what is going on; `millrace app stop NAME --force` ends it"
         }
         "ConcurrentModificationException" => "\nnext: somebody changed it meanwhile; try again",
+        "UnrecognizedClientException" | "InvalidSignatureException" => {
+            "\nnext: is this the server that the access key is of? It is taken from --profile, the \
+             server's data directory (--data-dir), or the AWS environment; `millrace keys list` \
+             on the server's machine shows those there are"
+        }
+        "AccessDeniedException" => {
+            "\nnext: `millrace policy simulate` on the server's machine shows which policy decides"
+        }
         "UnsupportedOperationException" => {
             "\nnext: see the operations this server offers in its README"
         }
@@ -36,13 +47,17 @@ fn advice(code: &str) -> &'static str {
 pub struct Client {
     http: reqwest::Client,
     pub endpoint: String,
-    region: String,
+    signer: Signer,
 }
 
 impl Client {
-    pub fn new(endpoint: &str, region: String) -> Client {
+    /// # Errors
+    /// The endpoint is no URL.
+    pub fn new(endpoint: &str, region: String, key: NewAccessKey) -> anyhow::Result<Client> {
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        Client { http: reqwest::Client::new(), endpoint, region }
+        url(&endpoint, "/")?;
+        let signer = Signer { key, region, service: SERVICE.to_owned() };
+        Ok(Client { http: reqwest::Client::new(), endpoint, signer })
     }
 
     /// One call; `input` must not hold members that are null.
@@ -50,16 +65,13 @@ impl Client {
     /// # Errors
     /// [`Refused`] for an error answer; otherwise what went wrong on the way.
     pub async fn call(&self, operation: &str, input: Value) -> anyhow::Result<Value> {
-        let request = self
-            .http
-            .post(format!("{}/", self.endpoint))
-            .timeout(PATIENCE)
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("{TARGET}.{operation}"))
-            .header("authorization", self.credential_scope())
-            .header("amz-sdk-invocation-id", edge::new_id().to_string())
-            .body(input.to_string());
-        let answer = request.send().await.with_context(|| self.unreachable())?;
+        let headers = vec![
+            ("amz-sdk-invocation-id", edge::new_id().to_string()),
+            ("content-type", "application/x-amz-json-1.1".to_owned()),
+            ("x-amz-target", format!("{TARGET}.{operation}")),
+        ];
+        let request = self.signed(Method::POST, "/", headers, input.to_string())?;
+        let answer = request.timeout(PATIENCE).send().await.with_context(|| self.unreachable())?;
         let accepted = answer.status().is_success();
         let text = answer.text().await.with_context(|| self.unreachable())?;
         let body: Value = serde_json::from_str(&text)
@@ -72,8 +84,7 @@ impl Client {
     /// # Errors
     /// [`Refused`] for an error answer; otherwise what went wrong on the way.
     pub async fn get(&self, path: &str) -> anyhow::Result<reqwest::Response> {
-        let request = self.http.get(format!("{}{path}", self.endpoint));
-        let request = request.header("authorization", self.credential_scope());
+        let request = self.signed(Method::GET, path, Vec::new(), String::new())?;
         let answer = request.send().await.with_context(|| self.unreachable())?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -82,15 +93,31 @@ impl Client {
         Err(refused(&serde_json::from_str(&text).unwrap_or(Value::String(text))).into())
     }
 
-    /// Names the Region as a signature would; nothing is signed: the server listens on
-    /// this machine only.
-    fn credential_scope(&self) -> String {
-        format!(
-            "AWS4-HMAC-SHA256 Credential=millrace/{}/{}/kinesisanalytics/aws4_request, \
-             SignedHeaders=host, Signature=none",
-            scope_date(edge::now_ms()),
-            self.region
-        )
+    /// Signs all of `headers`, where the request goes, and when.
+    fn signed(
+        &self,
+        method: Method,
+        path: &str,
+        mut headers: Vec<(&'static str, String)>,
+        body: String,
+    ) -> anyhow::Result<reqwest::RequestBuilder> {
+        let (url, now_ms) = (url(&self.endpoint, path)?, edge::now_ms());
+        headers.push(("host", host(&url)));
+        headers.push(("x-amz-date", Signer::date(now_ms)));
+        let signed: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let request = Signed {
+            method: method.as_str(),
+            path: url.path(),
+            query: url.query().unwrap_or_default(),
+            headers: &signed,
+        };
+        let authorization = self.signer.authorization(&request, body.as_bytes(), now_ms);
+        let mut request = self.http.request(method, url).header("authorization", authorization);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        Ok(request.body(body))
     }
 
     fn unreachable(&self) -> String {
@@ -110,20 +137,34 @@ fn refused(body: &Value) -> Refused {
     }
 }
 
-/// The day as a signature's scope writes it.
-fn scope_date(now_ms: i64) -> String {
-    let now = chrono::DateTime::from_timestamp_millis(now_ms).unwrap_or_default();
-    now.format("%Y%m%d").to_string()
+fn url(endpoint: &str, path: &str) -> anyhow::Result<Url> {
+    let url = Url::parse(&format!("{endpoint}{path}")).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.with_context(|| format!("{endpoint:?} is no endpoint: write http://127.0.0.1:8181"))
+}
+
+/// As the `Host` header has it: the port unless it is the scheme's own.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{refused, scope_date};
+    use super::{host, refused, url};
 
     #[test]
-    fn the_scope_names_the_day() {
-        assert_eq!(scope_date(0), "19700101");
-        assert_eq!(scope_date(1_795_356_204_683), "20261122");
+    fn the_host_is_signed_as_it_is_sent() {
+        let check = |endpoint: &str, expected: &str| {
+            assert_eq!(host(&url(endpoint, "/").expect("a URL")), expected);
+        };
+        check("http://127.0.0.1:8181", "127.0.0.1:8181");
+        check("https://millrace.example", "millrace.example");
+        check("https://millrace.example:443", "millrace.example");
+        check("http://[::1]:8181", "[::1]:8181");
+        for bad in ["127.0.0.1:8181", "", "ftp://x", "http://"] {
+            assert!(url(bad, "/").is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod args;
 mod client;
+mod credentials;
 mod input;
 mod logs;
 mod operate;
@@ -23,7 +24,8 @@ pub fn run(arguments: AppArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&arguments.endpoint, arguments.region);
+    let key = credentials::find(&arguments)?;
+    let client = Client::new(&arguments.endpoint, arguments.region, key)?;
     let format = arguments.output;
     match arguments.command {
         AppCommand::Create(create) => operate::create(&client, format, create).await,

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use millrace_api::S3Location;
 use tokio::net::TcpListener;
+
+use super::root_key::RootKey;
+use crate::place;
 
 #[derive(Args)]
 pub struct ServeArguments {
@@ -16,6 +20,10 @@ pub struct ServeArguments {
     /// Where everything is kept [default: ~/.local/share/millrace]
     #[arg(long, env = "MILLRACE_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The key that the secrets of access keys are sealed under: 64 hexadecimal digits
+    /// [default: a file in the data directory, made at the first start]
+    #[arg(long, env = "MILLRACE_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// A PostgreSQL database to keep applications in, shared by replicas that also share
     /// the data directory: postgres://USER:PASSWORD@HOST/NAME [default: a file there]
     #[arg(long, env = "MILLRACE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
@@ -27,12 +35,23 @@ pub struct ServeArguments {
     /// AWS_SECRET_ACCESS_KEY
     #[arg(long, env = "MILLRACE_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
-    /// The account that applications belong to
-    #[arg(long, default_value = "000000000000", value_parser = account)]
+    /// Where in S3 code may come from: s3://BUCKET/PREFIX for all accounts, or
+    /// ACCOUNT=s3://BUCKET/PREFIX; several times [default: anywhere, for --account alone]
+    #[arg(long, env = "MILLRACE_S3_ALLOW", value_delimiter = ' ', value_name = "LOCATION")]
+    pub s3_allow: Vec<S3Location>,
+    /// The account whose root access key the first start makes
+    #[arg(long, env = "MILLRACE_ACCOUNT", default_value = "000000000000", value_parser = place::account)]
     pub account: String,
-    /// The Region of applications whose request names none
+    /// The Region served
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     pub region: String,
+    /// Other Regions served too, with commas between
+    #[arg(long, env = "MILLRACE_REGIONS", value_delimiter = ',', value_name = "REGIONS")]
+    pub more_regions: Vec<String>,
+    /// How many calls a second each user may make; ten times as many at once after a rest
+    #[arg(long, env = "MILLRACE_CALL_RATE", default_value = "100", value_name = "CALLS",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub call_rate: u32,
     /// What to log on stderr: error, warn, info, debug, or a tracing filter
     #[arg(long, env = "MILLRACE_LOG", default_value = "info")]
     pub log_level: String,
@@ -40,14 +59,14 @@ pub struct ServeArguments {
 
 impl ServeArguments {
     pub fn data_dir(&self) -> anyhow::Result<PathBuf> {
-        if let Some(directory) = &self.data_dir {
-            return Ok(directory.clone());
-        }
-        let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
-            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"))
-        });
-        let base = base.context("there is no HOME to keep data in; give --data-dir DIR")?;
-        Ok(base.join("millrace"))
+        place::data_dir(self.data_dir.as_deref())
+    }
+
+    /// All Regions served, that of applications by default first.
+    pub fn regions(&self) -> Vec<String> {
+        let mut regions = vec![self.region.clone()];
+        regions.extend(self.more_regions.iter().filter(|more| **more != self.region).cloned());
+        regions
     }
 
     pub async fn listener(&self) -> anyhow::Result<TcpListener> {
@@ -58,25 +77,28 @@ impl ServeArguments {
 }
 
 /// Tells where the server is and how to reach it, on stderr.
-pub fn greet(address: SocketAddr, data_dir: &Path, region: &str) {
+pub fn greet(address: SocketAddr, data_dir: &Path, region: &str, root_key: &RootKey) {
+    let directory = data_dir.display();
+    let own = match place::data_dir(None) {
+        Ok(default) if default == data_dir => String::new(),
+        _ => format!(" --data-dir {directory}"),
+    };
+    let key = match root_key {
+        RootKey::Made => "The root access key was made now: it is in",
+        RootKey::There => "The root access key is in",
+        RootKey::Gone => "Make an access key with `millrace keys create`, and put it into",
+    };
     eprintln!(
-        "Millrace listens on http://{address}, data in {}
+        "Millrace listens on http://{address}, data in {directory}
+{key} {directory}/credentials
 
   export AWS_ENDPOINT_URL_KINESIS_ANALYTICS_V2=http://{address} AWS_REGION={region}
-  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  export AWS_SHARED_CREDENTIALS_FILE={directory}/credentials
   aws kinesisanalyticsv2 list-applications
-  millrace app list --endpoint http://{address}
+  millrace app list --endpoint http://{address}{own}
 
-Ctrl-C stops the server; jobs run on, and the next start finds them.",
-        data_dir.display()
+Ctrl-C stops the server; jobs run on, and the next start finds them."
     );
-}
-
-fn account(text: &str) -> Result<String, String> {
-    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(text.to_owned());
-    }
-    Err("an AWS account is 12 digits".to_owned())
 }
 
 /// `2s`, `200ms` or `1m`.
@@ -101,7 +123,7 @@ fn parse_duration(text: &str) -> anyhow::Result<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::{account, parse_duration};
+    use super::parse_duration;
 
     #[test]
     fn times_have_a_unit() {
@@ -114,12 +136,5 @@ mod tests {
         for bad in ["2", "s", "-1s", "2h", "", "99999999999999999999s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn accounts_are_twelve_digits() {
-        assert!(account("000000000000").is_ok());
-        assert!(account("12345678901").is_err());
-        assert!(account("12345678901x").is_err());
     }
 }

@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router, middleware};
+use millrace_api::access::{self, Wanted};
+use millrace_api::{ApiState, Caller};
+use millrace_auth::{SERVICE, actions};
 use millrace_domain::{ApplicationId, ApplicationName};
-use millrace_store::Store;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::fs::File;
@@ -29,16 +31,18 @@ const TAIL: u64 = 1024 * 1024;
 const LOOK: Duration = Duration::from_millis(200);
 
 pub struct Logs {
-    pub store: Store,
-    pub account: String,
-    pub region: String,
+    pub api: ApiState,
     pub applications: PathBuf,
     /// Turns true when the server stops.
     pub stopping: watch::Receiver<bool>,
 }
 
 pub fn router(logs: Logs) -> Router {
-    Router::new().route("/v1/applications/{name}/logs", get(serve)).with_state(Arc::new(logs))
+    let signed = middleware::from_fn_with_state(logs.api.clone(), access::require_signature);
+    Router::new()
+        .route("/v1/applications/{name}/logs", get(serve))
+        .layer(signed)
+        .with_state(Arc::new(logs))
 }
 
 #[derive(Deserialize)]
@@ -49,10 +53,11 @@ struct Ask {
 
 async fn serve(
     State(logs): State<Arc<Logs>>,
+    Extension(caller): Extension<Caller>,
     UrlPath(name): UrlPath<String>,
     Query(ask): Query<Ask>,
 ) -> Response {
-    let id = match find(&logs, &name).await {
+    let id = match find(&logs, &caller, &name).await {
         Ok(id) => id,
         Err(refusal) => return refusal,
     };
@@ -66,7 +71,9 @@ async fn serve(
     ([("content-type", "text/plain; charset=utf-8")], Body::from_stream(body)).into_response()
 }
 
-async fn find(logs: &Logs, name: &str) -> Result<ApplicationId, Response> {
+/// The application of this name, if the caller may read its logs: whoever may not is told
+/// the same whether it exists or not.
+async fn find(logs: &Logs, caller: &Caller, name: &str) -> Result<ApplicationId, Response> {
     let absent = || {
         error(
             StatusCode::NOT_FOUND,
@@ -74,15 +81,23 @@ async fn find(logs: &Logs, name: &str) -> Result<ApplicationId, Response> {
             format!("Application not found: {name}"),
         )
     };
-    let name = ApplicationName::new(name).map_err(|_| absent())?;
-    match logs.store.application(&logs.account, &logs.region, &name).await {
-        Ok(found) => found.map(|application| application.id).ok_or_else(absent),
-        Err(cause) => {
-            tracing::error!(%cause, "cannot look up an application");
-            let message = "The application cannot be looked up now; try again.".to_owned();
-            Err(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", message))
-        }
-    }
+    let valid = ApplicationName::new(name).map_err(|_| absent())?;
+    let found = logs.api.store.application(caller.account(), &caller.region, &valid).await;
+    let found = found.map_err(|cause| {
+        tracing::error!(%cause, "cannot look up an application");
+        let message = "The application cannot be looked up now; try again.".to_owned();
+        error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", message)
+    })?;
+    let (region, account) = (&caller.region, caller.account());
+    let wanted = Wanted {
+        action: actions::READ_LOGS.to_owned(),
+        resource: format!("arn:aws:{SERVICE}:{region}:{account}:application/{name}"),
+        resource_tags: found.as_ref().map(|found| found.tags.clone()).unwrap_or_default(),
+        ..Wanted::default()
+    };
+    let allowed = access::authorize(&logs.api, caller, &[wanted]).await;
+    allowed.map_err(IntoResponse::into_response)?;
+    found.map(|application| application.id).ok_or_else(absent)
 }
 
 fn error(status: StatusCode, code: &str, message: String) -> Response {

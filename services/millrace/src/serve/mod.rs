@@ -1,6 +1,6 @@
 //! `millrace serve`: one process, nothing to configure.
 //!
-//! Flow: take the data directory, open the store, start controller and API, say where,
+//! Flow: take the data directory, open the store, see to the root access key, start controller and API, say where,
 //! run until told to stop. Jobs run in processes of their own and outlive this one; the
 //! next start finds them again. With a database server, several such processes share the work.
 
@@ -9,6 +9,7 @@ mod artifacts;
 mod data_dir;
 mod jobs;
 mod logs;
+mod root_key;
 mod shutdown;
 mod telemetry;
 mod wiring;
@@ -19,6 +20,9 @@ use anyhow::Context;
 pub use arguments::ServeArguments;
 use data_dir::{DataDir, Holding};
 use millrace_store::Store;
+pub use root_key::sealed;
+
+use crate::secrets;
 
 pub fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     telemetry::start(&arguments.log_level);
@@ -39,12 +43,14 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         None => Store::open(&data_dir.path().join("millrace.db")).await,
     };
     let store = store.context("cannot open the database")?;
+    let sealing = secrets::sealing_key(data_dir.path(), arguments.key_file.as_deref())?;
+    let root_key = root_key::ensure(&store, &sealing, &arguments.account, data_dir.path()).await?;
     let stopping = shutdown::listen()?;
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
     let deletions = wiring::deletions(&data_dir, store.clone())?;
-    let api = wiring::api(&arguments, &data_dir, store.clone(), controller.wake())?;
-    let logs = wiring::logs(&arguments, &data_dir, store.clone(), stopping.clone());
+    let api = wiring::api(&arguments, &data_dir, store.clone(), sealing, controller.wake())?;
+    let logs = wiring::logs(&api, &data_dir, stopping.clone());
     let router = millrace_api::router(api).merge(logs::router(logs));
     let controlling = tokio::spawn({
         let stopping = stopping.clone();
@@ -57,7 +63,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     });
 
     data_dir.announce(address)?;
-    arguments::greet(address, data_dir.path(), &arguments.region);
+    arguments::greet(address, data_dir.path(), &arguments.region, &root_key);
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
     deleting.await.context("the deletion of snapshots failed")?;

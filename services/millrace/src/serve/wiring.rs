@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use millrace_api::{ApiConfig, ApiState, LocalArtifacts};
+use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, S3Locations};
+use millrace_auth::SealingKey;
+use millrace_auth::throttle::Rate;
 use millrace_controller::{Controller, ControllerSettings, Deletions, Looker, Wake};
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
@@ -69,6 +71,7 @@ pub fn api(
     arguments: &ServeArguments,
     data_dir: &DataDir,
     store: Store,
+    sealing: SealingKey,
     wake: Wake,
 ) -> anyhow::Result<ApiState> {
     let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
@@ -81,27 +84,25 @@ pub fn api(
         wake: Arc::new(move |id: &ApplicationId| wake.application(id)),
         clock: clock(),
         ids: Arc::new(edge::new_id),
+        sealing: Arc::new(sealing),
+        limits: Arc::new(Limits::new(rate(arguments))),
         config: Arc::new(ApiConfig {
             account: arguments.account.clone(),
             region: arguments.region.clone(),
+            regions: arguments.regions(),
+            s3_locations: S3Locations::of_account(arguments.account.clone())
+                .with(arguments.s3_allow.clone()),
             runtimes: offered.map(|runtime| runtime.name.to_owned()).collect(),
         }),
     })
 }
 
-pub fn logs(
-    arguments: &ServeArguments,
-    data_dir: &DataDir,
-    store: Store,
-    stopping: watch::Receiver<bool>,
-) -> Logs {
-    Logs {
-        store,
-        account: arguments.account.clone(),
-        region: arguments.region.clone(),
-        applications: data_dir.path().join("applications"),
-        stopping,
-    }
+pub fn logs(api: &ApiState, data_dir: &DataDir, stopping: watch::Receiver<bool>) -> Logs {
+    Logs { api: api.clone(), applications: data_dir.path().join("applications"), stopping }
+}
+
+fn rate(arguments: &ServeArguments) -> Rate {
+    Rate { per_second: arguments.call_rate, burst: arguments.call_rate.saturating_mul(10) }
 }
 
 fn clock() -> Arc<dyn Fn() -> Timestamp + Send + Sync> {

@@ -1,0 +1,98 @@
+//! How much of the service one tenant may take.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use millrace_api_spec::ErrorCode;
+use millrace_auth::Principal;
+use millrace_auth::throttle::{Rate, Throttle};
+
+use crate::error::ApiError;
+
+/// Calls of one account worked on at once: a quarter of all, so that one that sends slowly
+/// or much leaves room for the others.
+const AT_ONCE: usize = 16;
+
+/// Counts calls: how often each principal calls, and how many calls of an account are in
+/// the works.
+#[derive(Debug)]
+pub struct Limits {
+    calls: Mutex<Throttle<Principal>>,
+    in_work: Mutex<HashMap<String, usize>>,
+}
+
+/// A call's place among those of its account, given back when dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Place {
+    limits: Arc<Limits>,
+    account: String,
+}
+
+impl Limits {
+    /// `rate` holds for each principal by itself.
+    pub fn new(rate: Rate) -> Limits {
+        Limits { calls: Mutex::new(Throttle::new(rate)), in_work: Mutex::default() }
+    }
+
+    /// Counts a call of a principal that is proven: nobody can use up another's calls.
+    ///
+    /// # Errors
+    /// It calls too often.
+    pub fn count(&self, principal: &Principal, now_ms: i64) -> Result<(), ApiError> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.allows(principal.clone(), now_ms) {
+            Ok(())
+        } else {
+            Err(throttled("Rate exceeded"))
+        }
+    }
+
+    /// A place for a call of `account`.
+    ///
+    /// # Errors
+    /// All of its places are taken.
+    pub fn enter(self: &Arc<Self>, account: &str) -> Result<Place, ApiError> {
+        let mut in_work = self.in_work.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = in_work.entry(account.to_owned()).or_default();
+        if *count >= AT_ONCE {
+            return Err(throttled("Rate exceeded: too many calls of this account at once"));
+        }
+        *count += 1;
+        Ok(Place { limits: self.clone(), account: account.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut in_work = self.limits.in_work.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = in_work.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                in_work.remove(&self.account);
+            }
+        }
+    }
+}
+
+fn throttled(message: &str) -> ApiError {
+    ApiError::new(ErrorCode::Throttling, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_its_places_and_takes_nobody_elses() {
+        let limits = Arc::new(Limits::new(Rate { per_second: 1, burst: 1 }));
+        let mut places: Vec<Place> = (0..AT_ONCE).map(|_| limits.enter("a").unwrap()).collect();
+        assert_eq!(limits.enter("a").unwrap_err().code, ErrorCode::Throttling);
+        let other = limits.enter("b").unwrap();
+        places.pop();
+        places.push(limits.enter("a").unwrap());
+        assert!(limits.enter("a").is_err());
+        drop((places, other));
+        assert!(limits.in_work.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,132 @@
+//! The audit log: a row for each call that changes something. It is written before the
+//! call does anything, and gets its outcome after: a call that the service died in is
+//! there, without one.
+
+use millrace_domain::Timestamp;
+use sqlx::any::AnyRow;
+
+use crate::Page;
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::operations::{bound, page};
+use crate::row::{Reader, count};
+
+/// AWS: the event history of CloudTrail goes back as far.
+const KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// Rows past their time go with one of so many new ones.
+const FORGET_EVERY: u64 = 256;
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub at: Timestamp,
+    pub account: String,
+    pub region: String,
+    /// An ARN.
+    pub principal: String,
+    /// The id of the credential, never a secret.
+    pub credential: String,
+    /// The id that the answer carries.
+    pub request: String,
+    pub action: String,
+    /// An ARN, or several with spaces between.
+    pub resource: String,
+    /// `Success` or an error's code; empty while it goes on.
+    pub outcome: String,
+}
+
+/// Where an entry is; it wants its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct AuditId(u64);
+
+impl Store {
+    /// Writes an entry.
+    ///
+    /// # Errors
+    /// The database does not answer: then the call must not go on.
+    pub async fn begin_audit(&self, entry: &AuditEntry) -> Result<AuditId, StoreError> {
+        let row = sqlx::query(
+            "INSERT INTO audit (at, account, region, principal, credential, request, action,
+                 resource, outcome)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             RETURNING sequence",
+        )
+        .bind(entry.at.0)
+        .bind(&entry.account)
+        .bind(&entry.region)
+        .bind(&entry.principal)
+        .bind(&entry.credential)
+        .bind(&entry.request)
+        .bind(&entry.action)
+        .bind(&entry.resource)
+        .bind(&entry.outcome)
+        .fetch_one(&self.writer)
+        .await?;
+        let sequence = Reader { table: "audit", row: &row }.count("sequence")?;
+        if sequence.is_multiple_of(FORGET_EVERY) {
+            self.forget_old_entries(entry.at).await?;
+        }
+        Ok(AuditId(sequence))
+    }
+
+    /// Gives an entry its outcome.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn end_audit(&self, id: AuditId, outcome: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE audit SET outcome = $1 WHERE sequence = $2")
+            .bind(outcome)
+            .bind(count(id.0))
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Up to `limit` entries, newest first, of all accounts or one, from before a place.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn audit(
+        &self,
+        account: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM audit
+             WHERE ($1 = '' OR account = $1) AND sequence < $2
+             ORDER BY sequence DESC
+             LIMIT $3",
+        )
+        .bind(account.unwrap_or_default())
+        .bind(bound(before))
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&self.reader)
+        .await?;
+        page(&rows, limit, "audit", "sequence", entry)
+    }
+
+    async fn forget_old_entries(&self, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM audit WHERE at < $1")
+            .bind(now.0 - KEPT_MS)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+}
+
+fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
+    let row = Reader { table: "audit", row };
+    Ok(AuditEntry {
+        at: row.time("at")?,
+        account: row.text("account")?,
+        region: row.text("region")?,
+        principal: row.text("principal")?,
+        credential: row.text("credential")?,
+        request: row.text("request")?,
+        action: row.text("action")?,
+        resource: row.text("resource")?,
+        outcome: row.text("outcome")?,
+    })
+}
