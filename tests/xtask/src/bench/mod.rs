@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::process::{Outcome, cache, cargo, run};
 use options::{Options, Suite};
-use record::Run;
+use record::{Figure, Run};
 use report::{Row, Table};
 use scripts::Script;
 
@@ -45,19 +45,20 @@ pub fn bench(arguments: &[String]) -> Outcome {
     let work = Work::new()?;
     let mut tables = Vec::new();
     for parallelism in &options.parallelism {
-        if options.suite == Suite::Latency {
-            tables.push(latency::table(&program, &work.0, &options, *parallelism)?);
-            continue;
-        }
-        if options.suite == Suite::State {
-            tables.push(state::table(&program, &work.0, &options, *parallelism)?);
-            continue;
-        }
-        let scripts = match options.suite {
-            Suite::Json => files::scripts(&options, &work.0)?,
-            _ => scripts::nexmark(&options)?,
+        let table = match options.suite {
+            Suite::Latency => latency::table(&program, &work.0, &options, *parallelism)?,
+            Suite::State => state::table(&program, &work.0, &options, *parallelism)?,
+            Suite::Json => {
+                let scripts = files::scripts(&options, &work.0)?;
+                compare(&program, &work, &options, &scripts, *parallelism)?
+            }
+            Suite::Nexmark | Suite::Scaling => {
+                let scripts = scripts::nexmark(&options)?;
+                compare(&program, &work, &options, &scripts, *parallelism)?
+            }
         };
-        tables.push(compare(&program, &work, &options, &scripts, *parallelism)?);
+        keep_figures(&options, &table, *parallelism)?;
+        tables.push(table);
     }
     report::write(&tables, options.suite.name())
 }
@@ -136,6 +137,26 @@ fn compare(
         }
     }
     Ok(table)
+}
+
+/// Writes down what else was measured.
+fn keep_figures(options: &Options, table: &Table, parallelism: u16) -> Outcome {
+    let Some(path) = &options.record else { return Ok(()) };
+    for row in &table.rows {
+        for (name, value) in &row.figures {
+            let figure = Figure {
+                suite: options.suite.name().to_owned(),
+                script: row.name.clone(),
+                parallelism,
+                name: (*name).to_owned(),
+                value: *value,
+                build: options.build.clone(),
+                machine: record::machine(),
+            };
+            record::append_figure(path, &figure)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the run down where the command line says.

@@ -67,30 +67,94 @@ impl Run {
     }
 }
 
+/// The names of the columns of a file of figures.
+const FIGURES_HEADER: &str = "suite\tscript\tparallelism\tfigure\tvalue\tbuild\tmachine";
+
+/// Something else that a suite measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    pub suite: String,
+    pub script: String,
+    pub parallelism: u16,
+    pub name: String,
+    pub value: f64,
+    pub build: String,
+    pub machine: String,
+}
+
+impl Figure {
+    fn line(&self) -> String {
+        let Figure { suite, script, parallelism, name, value, build, machine } = self;
+        format!("{suite}\t{script}\t{parallelism}\t{name}\t{value:.3}\t{build}\t{machine}\n")
+    }
+
+    fn parse(line: &str) -> Option<Figure> {
+        let mut fields = line.split('\t');
+        let mut text = || fields.next().map(str::to_owned);
+        Some(Figure {
+            suite: text()?,
+            script: text()?,
+            parallelism: text()?.parse().ok()?,
+            name: text()?,
+            value: text()?.parse().ok()?,
+            build: text()?,
+            machine: text()?,
+        })
+    }
+}
+
+/// A file of records.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Records {
+    Runs(Vec<Run>),
+    Figures(Vec<Figure>),
+}
+
 /// Adds a line.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn append(path: &Path, run: &Run) -> Result<(), String> {
+    append_line(path, HEADER, &run.line())
+}
+
+/// As [`append`], to a file of figures.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn append_figure(path: &Path, figure: &Figure) -> Result<(), String> {
+    append_line(path, FIGURES_HEADER, &figure.line())
+}
+
+fn append_line(path: &Path, header: &str, line: &str) -> Result<(), String> {
     let say = |cause: std::io::Error| format!("cannot write {}: {cause}", path.display());
-    let fresh = !path.exists();
+    let header = if path.exists() { String::new() } else { format!("{header}\n") };
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path).map_err(say)?;
-    let header = if fresh { format!("{HEADER}\n") } else { String::new() };
-    file.write_all((header + &run.line()).as_bytes()).map_err(say)
+    file.write_all((header + line).as_bytes()).map_err(say)
 }
 
 /// # Errors
 /// The file cannot be read, or a line of it is none of ours; the line is named.
-pub fn read(path: &Path) -> Result<Vec<Run>, String> {
+pub fn read(path: &Path) -> Result<Records, String> {
     let text = fs::read_to_string(path)
         .map_err(|cause| format!("cannot read {}: {cause}", path.display()))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| *line != HEADER);
-    lines
-        .map(|(at, line)| {
-            let place = format!("{}:{}", path.display(), at + 1);
-            Run::parse(line).ok_or_else(|| format!("{place}: not a run: {line}"))
-        })
-        .collect()
+    let (header, lines) = text.split_once('\n').unwrap_or((&text, ""));
+    match header {
+        HEADER => parsed(path, lines, Run::parse).map(Records::Runs),
+        FIGURES_HEADER => parsed(path, lines, Figure::parse).map(Records::Figures),
+        _ => Err(format!("{}:1: not the names of our columns: {header}", path.display())),
+    }
+}
+
+fn parsed<T>(
+    path: &Path,
+    lines: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, String> {
+    let lines = lines.lines().enumerate();
+    let odd =
+        |at: usize, line: &str| format!("{}:{}: not a record: {line}", path.display(), at + 2);
+    lines.map(|(at, line)| parse(line).ok_or_else(|| odd(at, line))).collect()
 }
 
 /// The commit of the tree, with `+` where files differ from it.
@@ -135,9 +199,23 @@ mod tests {
         let path = std::env::temp_dir().join(format!("millrace-runs-{}", std::process::id()));
         append(&path, &run).unwrap();
         append(&path, &run).unwrap();
-        assert_eq!(read(&path).unwrap(), vec![run.clone(), run]);
+        assert_eq!(read(&path).unwrap(), Records::Runs(vec![run.clone(), run]));
         fs::write(&path, format!("{HEADER}\nnexmark\tq0\n")).unwrap();
-        assert!(read(&path).unwrap_err().contains(":2: not a run: nexmark"));
+        assert!(read(&path).unwrap_err().contains(":2: not a record: nexmark"));
+        fs::write(&path, "a\tb\n").unwrap();
+        assert!(read(&path).unwrap_err().contains(":1: not the names"));
+        fs::remove_file(&path).unwrap();
+        let figure = Figure {
+            suite: "latency".to_owned(),
+            script: "keyed".to_owned(),
+            parallelism: 1,
+            name: "p99_ms".to_owned(),
+            value: 12.5,
+            build: build(),
+            machine: machine(),
+        };
+        append_figure(&path, &figure).unwrap();
+        assert_eq!(read(&path).unwrap(), Records::Figures(vec![figure]));
         fs::remove_file(path).unwrap();
     }
 }

@@ -69,7 +69,7 @@ impl Pair {
 
 /// One script on all engines.
 pub struct Row {
-    name: String,
+    pub name: String,
     events: u64,
     pub pairs: Vec<Pair>,
     /// Of a suite that measures something else: named figures.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use super::record::{self, Run};
-use super::report::{Pair, Runs, geometric_mean};
+use super::record::{self, Figure, Records, Run};
+use super::report::{Pair, Runs, geometric_mean, median};
 use super::{OURS, THEIRS};
 use crate::process::{Outcome, root};
 
@@ -32,18 +32,100 @@ fn page() -> Result<String, String> {
         .map_err(|cause| format!("cannot read {}: {cause}", folder.display()))?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
-    let mut runs = Vec::new();
+    let (mut runs, mut figures) = (Vec::new(), Vec::new());
     for file in files {
-        runs.extend(record::read(&file)?);
+        match record::read(&file)? {
+            Records::Runs(more) => runs.extend(more),
+            Records::Figures(more) => figures.extend(more),
+        }
     }
-    Ok(text(&runs))
+    Ok(text(&runs) + &scaling(&runs) + &other_figures(&figures))
+}
+
+/// A table a suite and parallelism: scripts down, figures across.
+fn other_figures(figures: &[Figure]) -> String {
+    let mut text = String::new();
+    let kinds: BTreeSet<(&str, u16)> =
+        figures.iter().map(|figure| (figure.suite.as_str(), figure.parallelism)).collect();
+    for kind in kinds {
+        let of: Vec<&Figure> = figures
+            .iter()
+            .filter(|figure| (figure.suite.as_str(), figure.parallelism) == kind)
+            .collect();
+        figures_section(&mut text, kind, &of);
+    }
+    text
+}
+
+fn in_order<'a>(figures: &[&'a Figure], field: fn(&Figure) -> &str) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for figure in figures {
+        if !seen.contains(&field(figure)) {
+            seen.push(field(figure));
+        }
+    }
+    seen
+}
+
+fn figures_section(text: &mut String, (suite, parallelism): (&str, u16), figures: &[&Figure]) {
+    let mut put = |line: String| writeln!(text, "{line}").expect("a string takes all");
+    let names = in_order(figures, |figure| &figure.name);
+    let (builds, machines) =
+        (in_order(figures, |figure| &figure.build), in_order(figures, |figure| &figure.machine));
+    put(format!("\n## {suite}, parallelism {parallelism}\n"));
+    put(format!("{}; built from {}.\n", machines.join(", "), builds.join(", ")));
+    put(format!("| | runs | {} |", names.join(" | ")));
+    put(format!("|---|---|{}", "---|".repeat(names.len())));
+    for script in in_order(figures, |figure| &figure.script) {
+        let values = |name: &str| {
+            let of = figures.iter().filter(|it| it.script == script && it.name == name);
+            of.map(|figure| figure.value).collect::<Vec<_>>()
+        };
+        let runs = names.iter().map(|name| values(name).len()).max().unwrap_or(0);
+        let cells = names.iter().map(|name| {
+            median(values(name).into_iter()).map_or("".to_owned(), |value| format!("{value:.1}"))
+        });
+        put(format!("| {script} | {runs} | {} |", cells.collect::<Vec<_>>().join(" | ")));
+    }
+}
+
+/// Events a second by the clock, of ours alone, at each parallelism.
+fn scaling(runs: &[Run]) -> String {
+    let of: Vec<&Run> = runs.iter().filter(|run| run.suite == "scaling").collect();
+    let parallelisms: BTreeSet<u16> = of.iter().map(|run| run.parallelism).collect();
+    let backends: BTreeSet<&str> = of.iter().map(|run| run.backend.as_str()).collect();
+    let mut text = String::new();
+    for backend in backends.into_iter().rev() {
+        let mut put = |line: String| writeln!(text, "{line}").expect("a string takes all");
+        put(format!("\n## scaling, state backend `{backend}`\n"));
+        put("Thousands of events a second by the clock; times what one slot does.\n".to_owned());
+        let slots = parallelisms.iter().map(|slots| format!("{slots} slots | times"));
+        put(format!("| query | {} |", slots.collect::<Vec<_>>().join(" | ")));
+        put(format!("|---|{}", "---|".repeat(parallelisms.len() * 2)));
+        for script in scripts(&of) {
+            let rate = |parallelism: u16| {
+                let same = of.iter().filter(|run| {
+                    (run.script.as_str(), run.parallelism) == (script, parallelism)
+                        && run.backend == backend
+                });
+                median(same.map(|run| run.events as f64 / 1e3 / run.measured.wall_s))
+            };
+            let one = parallelisms.first().and_then(|least| rate(*least));
+            let cells = parallelisms.iter().map(|slots| match (rate(*slots), one) {
+                (Some(rate), Some(one)) => format!("{rate:.0} | {:.1}", rate / one),
+                _ => " | ".to_owned(),
+            });
+            put(format!("| {script} | {} |", cells.collect::<Vec<_>>().join(" | ")));
+        }
+    }
+    text
 }
 
 fn text(runs: &[Run]) -> String {
     let mut text = HEAD.to_owned();
     let kinds: BTreeSet<(&str, u16)> =
         runs.iter().map(|run| (run.suite.as_str(), run.parallelism)).collect();
-    for (suite, parallelism) in kinds {
+    for (suite, parallelism) in kinds.into_iter().filter(|(suite, _)| *suite != "scaling") {
         let of: Vec<&Run> = runs
             .iter()
             .filter(|run| (run.suite.as_str(), run.parallelism) == (suite, parallelism))
@@ -172,6 +254,31 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("The lowest ratio is 4.0."));
+    }
+
+    #[test]
+    fn scaling_is_told_by_the_clock() {
+        let mut runs = [run(OURS, 1.0), run(OURS, 0.5)];
+        for (run, parallelism) in runs.iter_mut().zip([1, 2]) {
+            (run.suite, run.parallelism) = ("scaling".to_owned(), parallelism);
+        }
+        assert!(scaling(&runs).contains("| q5 | 500 | 1.0 | 1000 | 2.0 |"), "{}", scaling(&runs));
+    }
+
+    #[test]
+    fn other_figures_are_in_tables_too() {
+        let figure = |name: &str, value: f64| Figure {
+            suite: "latency".to_owned(),
+            script: "keyed".to_owned(),
+            parallelism: 1,
+            name: name.to_owned(),
+            value,
+            build: "b".to_owned(),
+            machine: "m".to_owned(),
+        };
+        let text = other_figures(&[figure("p50", 3.0), figure("p99", 9.0), figure("p50", 5.0)]);
+        assert!(text.contains("| | runs | p50 | p99 |\n|---|---|---|---|\n"), "{text}");
+        assert!(text.contains("| keyed | 2 | 4.0 | 9.0 |"), "{text}");
     }
 
     #[test]
