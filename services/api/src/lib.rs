@@ -5,6 +5,8 @@
 //! committed, and the answer is committed with it, so that a retry of the same call
 //! finds it and no error can follow a commit.
 //!
+//! Below `/v1` is the REST surface ([`rest`]): the same operations, and more.
+//!
 //! The world comes in through [`ApiState`]: store, artifacts, clock, ids, and the
 //! callback that wakes the controller.
 //!
@@ -20,11 +22,13 @@ mod jobs;
 mod operations;
 mod pagination;
 mod protocol;
+mod rest;
 mod serve;
 mod snapshots;
 mod state;
 
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
 pub use jobs::{Jobs, NoJobs};
+pub use rest::document as openapi_document;
 pub use serve::{router, serve, serve_until};
 pub use state::{ApiConfig, ApiState, Clock, Ids, Wake};

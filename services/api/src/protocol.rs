@@ -98,7 +98,7 @@ fn operation(headers: &HeaderMap) -> Result<&'static OperationSpec, ApiError> {
     })
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
+pub async fn read(body: Body) -> Result<Bytes, ApiError> {
     let late = |_| ApiError::new(ErrorCode::Serialization, "the request's body came too slowly");
     let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await;
     read.map_err(late)?.map_err(|_| {
@@ -133,7 +133,7 @@ fn parse(body: &[u8]) -> Result<Value, ApiError> {
 }
 
 /// The Region in the scope of a signature: `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
-fn region(headers: &HeaderMap) -> Option<&str> {
+pub fn region(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (_, credential) = authorization.split_once("Credential=")?;
     let region = credential.split(',').next()?.split('/').nth(2)?;

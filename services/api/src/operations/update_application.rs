@@ -5,19 +5,29 @@ use millrace_api_spec::wire::{ChangedApplicationResponse, UpdateApplicationReque
 use millrace_domain::VersionId;
 use millrace_domain::commands::{ConfigurationPatch, ExpectedVersion, Facts, UpdateApplication};
 use millrace_domain::configuration::Code;
+use serde::Serialize;
 
 use crate::calls::{Call, Changed, facts};
 use crate::error::ApiError;
 use crate::{code, convert, describe};
 
 pub async fn answer(call: &Call, request: UpdateApplicationRequest) -> Result<String, ApiError> {
+    perform(call, request, response).await
+}
+
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: UpdateApplicationRequest,
+    respond: impl Fn(&Changed<'_>) -> R,
+) -> Result<String, ApiError> {
     let mut command = command(&request)?;
     check_asks(&request)?;
     call.resolve(&mut command.run).await?;
     command.configuration.code = new_code(call, &command, &request).await?;
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &call.runtimes(), &issue);
-    call.change(&request.application_name, decide, response).await
+    call.change(&request.application_name, decide, respond).await
 }
 
 fn command(request: &UpdateApplicationRequest) -> Result<UpdateApplication, ApiError> {

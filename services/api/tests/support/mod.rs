@@ -137,6 +137,32 @@ impl Api {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    /// A request of the REST surface; a `null` body is none.
+    pub async fn rest(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.rest_with(method, path, &[], body).await
+    }
+
+    pub async fn rest_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Value::Null => Body::empty(),
+            body => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        self.send(request.body(body).unwrap()).await
+    }
+
     /// The reply's body.
     #[track_caller]
     pub fn ok(&self, operation: &str, body: Value) -> impl Future<Output = Value> + '_ {

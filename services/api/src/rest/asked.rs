@@ -1,0 +1,194 @@
+//! A request of the REST surface: from HTTP to a call.
+
+use std::future::Future;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Request, Uri, header};
+use millrace_api_spec::{OperationSpec, validate};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::problem::{self, Problem};
+use crate::calls::Call;
+use crate::protocol;
+use crate::state::ApiState;
+
+/// Characters of an `Idempotency-Key`.
+const KEY_LIMIT: usize = 255;
+
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request with who asks; its body and parameters are still to be read.
+#[derive(Debug)]
+pub struct Asked {
+    pub call: Call,
+    /// `If-Match`.
+    pub condition: Option<Condition>,
+    path: Vec<(String, String)>,
+    uri: Uri,
+    body: Bytes,
+}
+
+/// What the caller believes the application to be at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `*`: whatever it is at.
+    Any,
+    /// The conditional token, which is also the entity tag.
+    Token(String),
+}
+
+impl FromRequest<ApiState> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, state: &ApiState) -> Result<Asked, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let path = path(&mut parts, state).await?;
+        let condition = condition(&parts.headers)?;
+        let key = idempotency_key(&parts.headers)?;
+        let body = protocol::read(body).await?;
+        check_media_type(&parts.headers, &body)?;
+        let call = Call {
+            account: state.config.account.clone(),
+            region: protocol::region(&parts.headers).unwrap_or(&state.config.region).to_owned(),
+            invocation: key.filter(|_| !parts.method.is_safe()),
+            digest: digest(&parts, &body),
+            state: state.clone(),
+        };
+        Ok(Asked { call, condition, path, uri: parts.uri, body })
+    }
+}
+
+impl Asked {
+    /// The text in the place of `{name}`.
+    pub fn path(&self, name: &'static str) -> String {
+        let found = self.path.iter().find(|(key, _)| key == name);
+        found.map(|(_, text)| text.clone()).expect("the route has this parameter")
+    }
+
+    /// As [`Asked::path`], of a number.
+    pub fn number(&self, name: &'static str) -> Result<u64, Problem> {
+        let text = self.path(name);
+        text.parse().map_err(|_| Problem::invalid(format!("{name} must be a whole number from 1")))
+    }
+
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        match Query::try_from_uri(&self.uri) {
+            Ok(Query(query)) => Ok(query),
+            Err(error) => Err(Problem::invalid(format!("the query cannot be read: {error}"))),
+        }
+    }
+
+    /// The body as JSON.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Problem::unreadable(format!("the body cannot be read: {error}")))
+    }
+
+    /// As [`Asked::body`]; no body asks for nothing special.
+    pub fn body_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+        match self.body.trim_ascii().is_empty() {
+            true => Ok(T::default()),
+            false => self.body(),
+        }
+    }
+
+    /// The validation of the AWS operation that does the same.
+    pub fn check(&self, operation: &str, request: &impl Serialize) -> Result<(), Problem> {
+        let spec = OperationSpec::named(operation).expect("it names one of the table");
+        let request = serde_json::to_value(request).expect("wire types have text keys only");
+        Ok(validate(spec.input, &request)?)
+    }
+
+    /// Does what was asked once: a request with the key of an earlier one is given that
+    /// one's answer.
+    pub async fn once<E: Into<Problem>>(
+        &self,
+        perform: impl Future<Output = Result<String, E>>,
+    ) -> Result<String, Problem> {
+        if let Some(answer) = self.call.answered_before().await? {
+            return Ok(answer);
+        }
+        match perform.await {
+            Ok(answer) => Ok(answer),
+            // What refuses the call may be the call itself, sent twice at once.
+            Err(refused) => self.call.answered_before().await?.ok_or_else(|| refused.into()),
+        }
+    }
+}
+
+async fn path(parts: &mut Parts, state: &ApiState) -> Result<Vec<(String, String)>, Problem> {
+    let found = RawPathParams::from_request_parts(parts, state).await;
+    let found = found.map_err(|_| Problem::unreadable("the path is not percent-encoded UTF-8"))?;
+    Ok(found.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+fn condition(headers: &HeaderMap) -> Result<Option<Condition>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let bad = || Problem::invalid("If-Match must be * or one entity tag: \"TOKEN\"");
+    let text = value.to_str().map_err(|_| bad())?.trim();
+    if text == "*" {
+        return Ok(Some(Condition::Any));
+    }
+    let token = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(bad)?;
+    match token.is_empty() || token.contains('"') {
+        true => Err(bad()),
+        false => Ok(Some(Condition::Token(token.to_owned()))),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=KEY_LIMIT).contains(&key.len()));
+    // Not one of the SDKs', which share the table.
+    key.map(|key| Some(format!("rest:{key}"))).ok_or_else(|| {
+        Problem::invalid(format!("Idempotency-Key must have 1 to {KEY_LIMIT} ASCII characters"))
+    })
+}
+
+/// A body says that it is JSON; who sends none need not.
+fn check_media_type(headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = given.and_then(|given| given.split(';').next()).unwrap_or_default();
+    if body.is_empty() || media_type.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(problem::MEDIA, "the Content-Type header must be application/json"))
+}
+
+/// The same key with another request is another call, as on the AWS surface.
+fn digest(parts: &Parts, body: &Bytes) -> String {
+    let condition = parts.headers.get(header::IF_MATCH).map_or(&b""[..], |it| it.as_bytes());
+    let mut digest = Sha256::new();
+    for part in [parts.method.as_str().as_bytes(), parts.uri.to_string().as_bytes(), condition] {
+        digest.update(part);
+        digest.update([0]);
+    }
+    digest.update(body);
+    hex::encode(digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, condition};
+    use http::{HeaderMap, HeaderValue, header};
+
+    #[test]
+    fn a_condition_is_one_entity_tag_or_any() {
+        let check = |value: &'static str, expected: Option<Condition>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, HeaderValue::from_static(value));
+            assert_eq!(condition(&headers).ok().flatten(), expected, "{value}");
+        };
+        check("*", Some(Condition::Any));
+        check("\"abc\"", Some(Condition::Token("abc".to_owned())));
+        check("abc", None);
+        check("\"a\", \"b\"", None);
+        check("W/\"a\"", None);
+        check("\"\"", None);
+    }
+}
