@@ -272,3 +272,60 @@ async fn a_rollback_needs_to_know_from_where() {
     let none = api.rest_with("POST", path, &[("if-match", "*")], Value::Null).await;
     problem(&none, 400, "InvalidRequestException", "not the result of an update");
 }
+
+#[tokio::test]
+async fn a_check_tells_what_an_update_would_do_and_does_nothing() {
+    let api = Api::new().await;
+    api.create("app").await;
+    let path = "/v1/applications/app/updates:check";
+    let upgrade = json!({ "currentVersionId": 1, "runtimeEnvironment": "FLINK-1_19" });
+    let before = api.load("app").await;
+
+    let stopped = api.rest("POST", path, upgrade.clone()).await;
+    check(&stopped, 200);
+    let verdict = &stopped.body;
+    assert_eq!((&verdict["ok"], &verdict["job"]["runs"]), (&json!(true), &json!(false)));
+    assert_eq!((&verdict["fromVersionId"], &verdict["toVersionId"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        verdict["changes"],
+        json!([{ "member": "runtimeEnvironment", "before": "FLINK-1_18", "after": "FLINK-1_19" }])
+    );
+    assert_eq!(verdict["plan"]["changes"][0]["change"], "added");
+    assert_eq!(verdict["plan"]["changes"][1]["change"], "removed");
+    assert_eq!(verdict["job"]["downtime"]["expectedMs"], 0);
+    assert_eq!(api.load("app").await, before);
+
+    let body = api.rest("POST", "/v1/applications/app/start", Value::Null).await.body;
+    assert_eq!(body["application"]["status"], "STARTING");
+    let busy = api.rest("POST", path, upgrade.clone()).await;
+    problem(&busy, 409, "ResourceInUseException", "UpdateApplication is not possible");
+    api.edit("app", |application, _| {
+        application.status = Status::Running;
+        application.open_operation = None;
+        application.job = Some(millrace_domain::Job {
+            generation: millrace_domain::Generation(1),
+            version: millrace_domain::VersionId(1),
+            run: Default::default(),
+            started_at: millrace_domain::Timestamp(1),
+            restarts: 0,
+        });
+    })
+    .await;
+    let before = api.load("app").await;
+    let refused = api.rest("POST", path, upgrade.clone()).await;
+    check(&refused, 200);
+    assert_eq!(refused.body["refusal"], "Operator agg is dropped: x.");
+    assert_eq!(refused.body["state"][0]["verdict"], "dropped");
+    assert_eq!(refused.body["job"]["stopped"], false);
+    let mut allowed = upgrade.clone();
+    allowed["restore"] = json!({ "allowNonRestoredState": true });
+    let verdict = api.rest("POST", path, allowed).await.body;
+    assert_eq!((&verdict["ok"], &verdict["job"]["stopped"]), (&json!(true), &json!(true)));
+    assert_eq!(verdict["job"]["downtime"].get("expectedMs"), None);
+    assert_eq!(api.load("app").await, before);
+
+    let mut asleep = upgrade;
+    asleep["runtimeEnvironment"] = json!("FLINK-1_20");
+    let none = api.rest("POST", path, asleep).await;
+    problem(&none, 503, "ServiceUnavailableException", "it is asleep");
+}

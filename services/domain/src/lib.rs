@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod maintenance;
 pub mod operation;
 pub mod quota;
+pub mod reading;
 pub mod reject;
 pub mod runtime_environment;
 pub mod snapshot;

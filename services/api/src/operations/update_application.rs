@@ -21,16 +21,25 @@ pub async fn perform<R: Serialize>(
     request: UpdateApplicationRequest,
     respond: impl Fn(&Changed<'_>) -> R,
 ) -> Result<String, ApiError> {
-    let mut command = command(&request)?;
-    check_asks(&request)?;
-    call.resolve(&mut command.run).await?;
-    command.configuration.code = new_code(call, &command, &request).await?;
+    let command = command(call, &request).await?;
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &call.runtimes(), &issue);
     call.change(&request.application_name, decide, respond).await
 }
 
-fn command(request: &UpdateApplicationRequest) -> Result<UpdateApplication, ApiError> {
+/// The update with its code, to be decided.
+pub async fn command(
+    call: &Call,
+    request: &UpdateApplicationRequest,
+) -> Result<UpdateApplication, ApiError> {
+    let mut command = without_code(request)?;
+    check_asks(request)?;
+    call.resolve(&mut command.run).await?;
+    command.configuration.code = new_code(call, &command, request).await?;
+    Ok(command)
+}
+
+fn without_code(request: &UpdateApplicationRequest) -> Result<UpdateApplication, ApiError> {
     let mut configuration = match &request.application_configuration_update {
         Some(update) => convert::configuration_update(update)?,
         None => ConfigurationPatch::default(),

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use millrace_api_spec::{ErrorCode, OperationSpec};
 
 use super::problem::{self, Kind, of_code};
+use super::updates_check;
 
 /// Operations of this surface whose AWS operation has another name.
 const NAMED_OTHERWISE: &[(&str, &str)] = &[
+    ("checkUpdate", "UpdateApplication"),
     ("listApplicationTags", "ListTagsForResource"),
     ("tagApplication", "TagResource"),
     ("untagApplication", "UntagResource"),
@@ -34,6 +36,9 @@ pub fn errors(of: Described<'_>) -> BTreeMap<u16, Vec<Kind>> {
     kinds.extend(always.map(of_code));
     // A body that an operation does not read is still too large, or not JSON.
     kinds.extend([of_code(ErrorCode::RequestTooLarge), problem::MEDIA]);
+    if of.id == "checkUpdate" {
+        kinds.push(updates_check::UNAVAILABLE);
+    }
     if of.has_path {
         kinds.push(of_code(ErrorCode::ResourceNotFound));
     }

@@ -21,6 +21,7 @@ mod problem;
 mod reply;
 mod snapshots;
 mod tags;
+mod updates_check;
 mod versions;
 
 use axum::Router;
@@ -28,6 +29,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue};
+use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,6 +40,9 @@ use problem::Problem;
 
 use crate::error::ApiError;
 use crate::state::ApiState;
+
+/// Checks worked on at once; the others wait.
+const CONCURRENT_CHECKS: usize = 4;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -64,6 +69,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(lifecycle::stop))
         .routes(routes!(lifecycle::update))
         .routes(routes!(lifecycle::rollback))
+        .merge(checks())
         .routes(routes!(versions::list))
         .routes(routes!(versions::describe))
         .routes(routes!(operations::list))
@@ -81,6 +87,13 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(account_snapshots::operations))
         .routes(routes!(account_snapshots::operation))
         .routes(routes!(tags::list_of_snapshot, tags::add_to_snapshot, tags::remove_from_snapshot))
+}
+
+/// Each takes a process of its own.
+fn checks() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(updates_check::check))
+        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_CHECKS))
 }
 
 /// Gives each request an id, under which its lines are in the log.

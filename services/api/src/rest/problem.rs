@@ -66,7 +66,7 @@ pub const MEDIA: Kind = kind("UnsupportedMediaTypeException", 415, "The body is 
 
 /// The error of the AWS surface as this surface tells it: AWS answers 400 to whatever the
 /// caller can mend, here HTTP's own numbers say more.
-pub fn of_code(code: ErrorCode) -> Kind {
+pub const fn of_code(code: ErrorCode) -> Kind {
     let (status, title) = match code {
         ErrorCode::CodeValidation => (422, "The code cannot be taken"),
         ErrorCode::ConcurrentModification => (409, "It changed meanwhile"),

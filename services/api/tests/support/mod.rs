@@ -16,6 +16,9 @@ use millrace_api::{
     ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, LocalArtifacts, S3Object, router,
 };
 use millrace_domain::change::{ApplicationWrite, Change};
+use millrace_domain::lifecycle::{
+    CheckReport, CheckedOperator, Launch, PlannedOperator, RestoreFrom,
+};
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, ArtifactId, Generation, OperationStatus, Snapshot,
     Status, Timestamp,
@@ -67,6 +70,30 @@ struct TestJobs;
 impl Jobs for TestJobs {
     async fn plan(&self, _: &ApplicationId, generation: Generation) -> Option<String> {
         Some(format!("{{\"generation\":{generation}}}"))
+    }
+
+    /// Refuses what restores state; plans an operator of the runtime's name.
+    async fn check(&self, launch: &Launch) -> Result<CheckReport, String> {
+        if launch.runtime == "FLINK-1_20" {
+            return Err("it is asleep".to_owned());
+        }
+        let operator = |id: &str, name: &str| PlannedOperator {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            ..PlannedOperator::default()
+        };
+        let ok = launch.restore != RestoreFrom::Latest || launch.allow_non_restored_state;
+        Ok(CheckReport {
+            ok,
+            message: if ok { String::new() } else { "Operator agg is dropped: x.".to_owned() },
+            operators: vec![CheckedOperator {
+                name: "agg".to_owned(),
+                verdict: "dropped".to_owned(),
+                ..CheckedOperator::default()
+            }],
+            plan: vec![operator("1", "Source"), operator(&launch.runtime, "Sink")],
+            ..CheckReport::default()
+        })
     }
 }
 

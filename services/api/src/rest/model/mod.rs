@@ -4,6 +4,7 @@
 //! serve both. An answer is made from the domain.
 
 pub mod application;
+pub mod check;
 pub mod configuration;
 pub mod operation;
 pub mod snapshot;
