@@ -1,10 +1,12 @@
 //! What is asked of running jobs, and of those who start them.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use millrace_domain::lifecycle::{CheckReport, Launch};
 use millrace_domain::reading::JobReading;
-use millrace_domain::{ApplicationId, Generation};
+use millrace_domain::{ApplicationId, Generation, Timestamp};
 
 /// The jobs of applications, as far as the API shows them.
 #[async_trait]
@@ -25,6 +27,11 @@ pub trait Jobs: Send + Sync {
         None
     }
 
+    /// What was noted of its job in the last minutes, oldest first.
+    async fn history(&self, _: &ApplicationId) -> Vec<Sample> {
+        Vec::new()
+    }
+
     /// A piece of what the jobs of an application logged; `None` when there is no log.
     ///
     /// # Errors
@@ -38,6 +45,15 @@ pub trait Jobs: Send + Sync {
     fn stopping(&self) -> bool {
         false
     }
+}
+
+/// Metrics at one moment, brought together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    pub at: Timestamp,
+    pub generation: Generation,
+    /// The job's, and those of its vertices added up, by Flink's names.
+    pub values: BTreeMap<String, f64>,
 }
 
 /// A place in the log of one generation.

@@ -28,7 +28,7 @@ mod snapshots;
 mod state;
 
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
-pub use jobs::{Jobs, LogChunk, LogFrom, LogPlace, NoJobs};
+pub use jobs::{Jobs, LogChunk, LogFrom, LogPlace, NoJobs, Sample};
 pub use rest::document as openapi_document;
 pub use serve::{router, serve, serve_until};
 pub use state::{ApiConfig, ApiState, Clock, Ids, Wake};

@@ -329,3 +329,83 @@ async fn a_check_tells_what_an_update_would_do_and_does_nothing() {
     let none = api.rest("POST", path, asleep).await;
     problem(&none, 503, "ServiceUnavailableException", "it is asleep");
 }
+
+#[tokio::test]
+async fn events_are_listed_and_streamed_from_where_the_reader_was() {
+    let api = Api::new().await;
+    api.create("app").await;
+    check(&api.rest("POST", "/v1/applications/app/start", Value::Null).await, 202);
+    let path = "/v1/applications/app/events";
+    let list = api.rest("GET", &format!("{path}?limit=2"), Value::Null).await.body;
+    let kinds = [&list["events"][0]["kind"], &list["events"][1]["kind"]];
+    assert_eq!(kinds, ["StatusChanged", "OperationBegan"]);
+    assert_eq!(list["events"][0]["message"], "READY became STARTING");
+    let token = list["nextToken"].as_str().unwrap();
+    let more = api.rest("GET", &format!("{path}?nextToken={token}"), Value::Null).await.body;
+    assert_eq!(more["events"][0]["kind"], "ApplicationCreated");
+    assert_eq!(more.get("nextToken"), None);
+    let stream = async |headers: &[(&str, &str)]| {
+        let reply = api.rest_with("GET", path, headers, Value::Null).await;
+        check(&reply, 200);
+        assert_eq!(reply.headers["content-type"], "text/event-stream");
+        reply.body.as_str().unwrap_or_default().to_owned()
+    };
+    let accept = ("accept", "text/event-stream");
+    let all = stream(&[accept, ("last-event-id", "0")]).await;
+    let ids: Vec<&str> = all.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids.len(), 3, "{all}");
+    assert!(all.starts_with("retry: 1000\n\n"), "{all}");
+    let rest = stream(&[accept, ("last-event-id", ids[1])]).await;
+    assert!(rest.contains("event: StatusChanged\ndata: {\"sequence\":"), "{rest}");
+    assert!(!rest.contains("OperationBegan"), "{rest}");
+    assert_eq!(stream(&[accept]).await, "retry: 1000\n\n");
+    let bad = api.rest_with("GET", path, &[accept, ("last-event-id", "x")], Value::Null).await;
+    problem(&bad, 400, "InvalidArgumentException", "Last-Event-ID");
+    let bad = api.rest("GET", &format!("{path}?limit=51"), Value::Null).await;
+    problem(&bad, 400, "InvalidArgumentException", "1 to 50");
+}
+
+#[tokio::test]
+async fn logs_are_cut_and_searched_by_the_line() {
+    let api = Api::new().await;
+    api.create("app").await;
+    let read = async |query: &str| {
+        let path = format!("/v1/applications/app/logs{query}");
+        let reply = api.rest("GET", &path, Value::Null).await;
+        check(&reply, 200);
+        assert_eq!(reply.headers["content-type"], "text/plain; charset=utf-8");
+        reply.body.as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(read("").await, "one\nTwo\nthree\n");
+    assert_eq!(read("?tail=2").await, "Two\nthree\n");
+    assert_eq!(read("?search=TW").await, "Two\n");
+    assert_eq!(read("?search=t&tail=1&follow=true").await, "three\n");
+    for (query, part) in [("tail=0", "10000"), ("search=", "256"), ("follow=maybe", "query")] {
+        let path = format!("/v1/applications/app/logs?{query}");
+        let reply = api.rest("GET", &path, Value::Null).await;
+        problem(&reply, 400, "InvalidArgumentException", part);
+    }
+    let none = api.rest("GET", "/v1/applications/no/logs", Value::Null).await;
+    problem(&none, 404, "ResourceNotFoundException", "no application");
+}
+
+#[tokio::test]
+async fn metrics_are_those_of_the_job_there_is() {
+    let api = Api::new().await;
+    api.create("app").await;
+    let path = "/v1/applications/app/metrics";
+    let stopped = api.rest("GET", path, Value::Null).await;
+    assert_eq!((stopped.status, &stopped.body), (200, &json!({ "history": [] })));
+    api.edit("app", |application, _| {
+        application.job = Some(millrace_domain::Job {
+            generation: millrace_domain::Generation(4),
+            version: millrace_domain::VersionId(1),
+            run: Default::default(),
+            started_at: millrace_domain::Timestamp(1),
+            restarts: 0,
+        });
+    })
+    .await;
+    let current = api.rest("GET", path, Value::Null).await.body["current"].clone();
+    assert_eq!((&current["generation"], &current["job"]["uptime"]), (&json!(4), &json!(5.0)));
+}

@@ -12,6 +12,7 @@ pub mod change;
 pub mod commands;
 pub mod configuration;
 pub mod enhanced;
+pub mod event;
 pub mod ids;
 pub mod lifecycle;
 pub mod maintenance;

@@ -28,6 +28,7 @@ pub struct Asked {
     pub call: Call,
     /// `If-Match`.
     pub condition: Option<Condition>,
+    headers: HeaderMap,
     path: Vec<(String, String)>,
     uri: Uri,
     body: Bytes,
@@ -59,7 +60,7 @@ impl FromRequest<ApiState> for Asked {
             digest: digest(&parts, &body),
             state: state.clone(),
         };
-        Ok(Asked { call, condition, path, uri: parts.uri, body })
+        Ok(Asked { call, condition, headers: parts.headers, path, uri: parts.uri, body })
     }
 }
 
@@ -74,6 +75,11 @@ impl Asked {
     pub fn number(&self, name: &'static str) -> Result<u64, Problem> {
         let text = self.path(name);
         text.parse().map_err(|_| Problem::invalid(format!("{name} must be a whole number from 1")))
+    }
+
+    /// The header's text; of one that is not text, none.
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {

@@ -39,6 +39,9 @@ pub fn errors(of: Described<'_>) -> BTreeMap<u16, Vec<Kind>> {
     if of.id == "checkUpdate" {
         kinds.push(updates_check::UNAVAILABLE);
     }
+    if matches!(of.id, "listEvents" | "readLogs") {
+        kinds.push(of_code(ErrorCode::LimitExceeded));
+    }
     if of.has_path {
         kinds.push(of_code(ErrorCode::ResourceNotFound));
     }

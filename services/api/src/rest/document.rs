@@ -29,6 +29,7 @@ use super::reply;
         (name = "operations", description = "What was asked for, and how it came out."),
         (name = "snapshots", description = "Copies of an application's state."),
         (name = "account snapshots", description = "Copies of state that outlive their application."),
+        (name = "observability", description = "Events, logs and metrics."),
         (name = "options", description = "Networks and log streams."),
         (name = "tags", description = "Keys and values of one's own."),
     ),

@@ -10,8 +10,11 @@ mod applications;
 mod asked;
 mod catalogue;
 mod document;
+mod events;
 mod lifecycle;
+mod logs;
 mod maintenance;
+mod metrics;
 mod model;
 mod names;
 mod operations;
@@ -20,6 +23,7 @@ mod params;
 mod problem;
 mod reply;
 mod snapshots;
+mod streams;
 mod tags;
 mod updates_check;
 mod versions;
@@ -76,6 +80,9 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(operations::describe))
         .routes(routes!(snapshots::list, snapshots::create))
         .routes(routes!(snapshots::describe, snapshots::delete))
+        .routes(routes!(events::list))
+        .routes(routes!(logs::read))
+        .routes(routes!(metrics::read))
         .routes(routes!(tags::list, tags::add, tags::remove))
         .routes(routes!(maintenance::set))
         .routes(routes!(options::add_vpc))
@@ -94,6 +101,14 @@ fn checks() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(updates_check::check))
         .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_CHECKS))
+}
+
+/// What the AWS surface's validation says of a part of a list.
+fn check_list(query: &model::ListQuery) -> Result<(), Problem> {
+    if query.limit.is_some_and(|limit| !(1..=50).contains(&limit)) {
+        return Err(Problem::invalid("limit must be from 1 to 50"));
+    }
+    Ok(())
 }
 
 /// Gives each request an id, under which its lines are in the log.

@@ -13,12 +13,14 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use millrace_api::{
-    ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, LocalArtifacts, S3Object, router,
+    ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, LocalArtifacts, LogChunk, LogFrom,
+    LogPlace, S3Object, router,
 };
 use millrace_domain::change::{ApplicationWrite, Change};
 use millrace_domain::lifecycle::{
     CheckReport, CheckedOperator, Launch, PlannedOperator, RestoreFrom,
 };
+use millrace_domain::reading::JobReading;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, ArtifactId, Generation, OperationStatus, Snapshot,
     Status, Timestamp,
@@ -70,6 +72,29 @@ struct TestJobs;
 impl Jobs for TestJobs {
     async fn plan(&self, _: &ApplicationId, generation: Generation) -> Option<String> {
         Some(format!("{{\"generation\":{generation}}}"))
+    }
+
+    async fn reading(&self, _: &ApplicationId, generation: Generation) -> Option<JobReading> {
+        let job = std::collections::BTreeMap::from([("uptime".to_owned(), 5.0)]);
+        Some(JobReading { at: Timestamp(0), generation, job, vertices: Vec::new() })
+    }
+
+    /// Three lines in the second generation.
+    async fn log(&self, _: &ApplicationId, from: LogFrom) -> std::io::Result<Option<LogChunk>> {
+        const LOG: &[u8] = b"one\nTwo\nthree";
+        let place = match from {
+            LogFrom::Tail { .. } => LogPlace { generation: Generation(2), offset: 0 },
+            LogFrom::Place(place) => place,
+        };
+        let offset = usize::try_from(place.offset).expect("it is small").min(LOG.len());
+        let bytes = Bytes::from_static(&LOG[offset..]);
+        let next = LogPlace { offset: LOG.len() as u64, ..place };
+        Ok(Some(LogChunk { bytes, place, next }))
+    }
+
+    /// So that what is followed ends.
+    fn stopping(&self) -> bool {
+        true
     }
 
     /// Refuses what restores state; plans an operator of the runtime's name.

@@ -102,8 +102,10 @@ impl Client {
 }
 
 fn refused(body: &Value) -> Refused {
-    let code = body["__type"].as_str().unwrap_or("Error");
-    let message = body["Message"].as_str().or(body["message"].as_str()).unwrap_or_default();
+    // Of the AWS surface, or a problem of the REST surface: the codes are the same.
+    let code = body["__type"].as_str().or(body["code"].as_str()).unwrap_or("Error");
+    let texts = ["Message", "message", "detail"].map(|name| body[name].as_str());
+    let message = texts.into_iter().flatten().next().unwrap_or_default();
     Refused {
         code: code.rsplit('#').next().unwrap_or(code).to_owned(),
         message: message.to_owned(),

@@ -6,6 +6,7 @@
 pub mod application;
 pub mod check;
 pub mod configuration;
+pub mod observe;
 pub mod operation;
 pub mod snapshot;
 pub mod words;
@@ -15,6 +16,7 @@ use millrace_domain::Timestamp;
 
 pub use application::*;
 pub use configuration::*;
+pub use observe::*;
 pub use operation::*;
 pub use snapshot::*;
 

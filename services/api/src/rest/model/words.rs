@@ -33,6 +33,19 @@ words! {
     SnapshotInitiator { User, System }
 }
 
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum EventKind {
+    ApplicationCreated,
+    StatusChanged,
+    VersionChanged,
+    OperationBegan,
+    OperationEnded,
+    JobStarted,
+    JobStopped,
+    SnapshotChanged,
+}
+
 /// What runs the job. `auto` chooses by the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +84,9 @@ mod tests {
         }
         for status in millrace_domain::OperationStatus::ALL {
             assert_eq!(text(&of_domain::<OperationStatus>(status.name())), status.name());
+        }
+        for kind in millrace_domain::event::EventKind::ALL {
+            assert_eq!(text(&of_domain::<EventKind>(kind.name())), kind.name());
         }
         for name in ["CREATING", "READY", "DELETING", "FAILED"] {
             assert!(millrace_domain::SnapshotStatus::named(name).is_some());
