@@ -207,8 +207,9 @@ async fn tags_options_and_the_window_are_set_and_removed() {
     assert_eq!(api.rest("GET", path, Value::Null).await.body, json!({ "b": "2" }));
     let bad = api.rest("DELETE", &format!("{path}?tag=a"), Value::Null).await;
     problem(&bad, 400, "InvalidArgumentException", "give key");
-    let empty = api.rest("PUT", path, json!({})).await;
-    problem(&empty, 400, "InvalidArgumentException", "tags");
+    check(&api.rest("PUT", path, json!({})).await, 204);
+    let none = api.rest("PUT", "/v1/applications/no/tags", json!({})).await;
+    problem(&none, 404, "ResourceNotFoundException", "no application");
 
     let window = json!({ "windowStart": "05:30" });
     let set = api.rest("PUT", "/v1/applications/app/maintenance", window).await;

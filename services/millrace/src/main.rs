@@ -31,6 +31,10 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Create, run, change and look at applications
     App(app::AppArguments),
+    /// Print what happened to an application, or what happens
+    Events(app::Shortcut<app::EventArguments>),
+    /// Print what the job of an application logs
+    Logs(app::Shortcut<app::LogArguments>),
     /// Check or run a SQL script, without a server
     Sql(sql::SqlArguments),
     /// Run one job; started by the server
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::App(arguments) => app::run(arguments),
+        Command::Events(events) => app::run(events.of_app(app::AppCommand::Events)),
+        Command::Logs(logs) => app::run(logs.of_app(app::AppCommand::Logs)),
         Command::Sql(arguments) => sql::run(arguments),
         Command::Engine { arguments } => sql::engine(arguments),
     };

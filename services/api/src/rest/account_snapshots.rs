@@ -11,10 +11,10 @@ use super::applications::time;
 use super::asked::Asked;
 use super::model::words::text;
 use super::model::{
-    self, ChangedSnapshot, CreateSnapshot, ListQuery, Snapshot, SnapshotDeletion, SnapshotList,
-    SnapshotOperation, SnapshotOperationList, SnapshotsQuery,
+    ChangedSnapshot, CreateSnapshot, ListQuery, Snapshot, SnapshotDeletion, SnapshotList,
+    SnapshotOperation, SnapshotOperationList, SnapshotsQuery, Tags,
 };
-use super::params::{OfOperation, OfSnapshot, Once};
+use super::params::{OfAccountSnapshot, OfOperation, Once};
 use super::problem::Problem;
 use super::reply::{self, Answer};
 use crate::calls::Changed;
@@ -58,7 +58,7 @@ pub async fn create(asked: Asked) -> Answer {
         application_name: body.application_name,
         snapshot_name: body.name,
         snapshot_description: body.description,
-        tags: body.tags.filter(|tags| !tags.is_empty()).map(model::tags),
+        tags: body.tags.filter(|tags| !tags.0.is_empty()).map(Tags::into_wire),
     };
     asked.check("CreateSnapshot", &request)?;
     let create = create_snapshot::perform(&asked.call, request, made);
@@ -72,7 +72,7 @@ fn made(changed: &Changed<'_>) -> ChangedSnapshot {
 /// Describe a snapshot of the account.
 #[utoipa::path(
     get, path = "/v1/snapshots/{snapshot}", operation_id = "describeSnapshot",
-    tag = "account snapshots", params(OfSnapshot),
+    tag = "account snapshots", params(OfAccountSnapshot),
     responses((status = 200, description = "The snapshot.", body = Snapshot))
 )]
 pub async fn describe(asked: Asked) -> Answer {
@@ -88,7 +88,7 @@ async fn find(asked: &Asked) -> Result<EnhancedSnapshot, Problem> {
 /// Delete a snapshot of the account; its files go in the background.
 #[utoipa::path(
     delete, path = "/v1/snapshots/{snapshot}", operation_id = "deleteSnapshot",
-    tag = "account snapshots", params(OfSnapshot, Once, SnapshotDeletion),
+    tag = "account snapshots", params(OfAccountSnapshot, Once, SnapshotDeletion),
     responses((status = 202, description = "It is being deleted.", body = ChangedSnapshot))
 )]
 pub async fn delete(asked: Asked) -> Answer {
@@ -112,7 +112,7 @@ pub async fn delete(asked: Asked) -> Answer {
 /// List what was done to a snapshot, newest first, also when it is gone.
 #[utoipa::path(
     get, path = "/v1/snapshots/{snapshot}/operations", operation_id = "listSnapshotOperations",
-    tag = "account snapshots", params(OfSnapshot, ListQuery),
+    tag = "account snapshots", params(OfAccountSnapshot, ListQuery),
     responses((status = 200, description = "A part of the list.", body = SnapshotOperationList))
 )]
 pub async fn operations(asked: Asked) -> Answer {
@@ -133,7 +133,7 @@ pub async fn operations(asked: Asked) -> Answer {
 #[utoipa::path(
     get, path = "/v1/snapshots/{snapshot}/operations/{operation}",
     operation_id = "describeSnapshotOperation", tag = "account snapshots",
-    params(OfSnapshot, OfOperation),
+    params(OfAccountSnapshot, OfOperation),
     responses((status = 200, description = "The operation.", body = SnapshotOperation))
 )]
 pub async fn operation(asked: Asked) -> Answer {

@@ -10,8 +10,8 @@ use utoipa::IntoParams;
 
 use super::asked::Asked;
 use super::model::{
-    Application, ApplicationList, ApplicationSummary, ChangedApplication, CreateApplication,
-    ListQuery, parse_time,
+    Application, ApplicationList, ApplicationSummary, ApplicationsQuery, ChangedApplication,
+    CreateApplication, parse_time,
 };
 use super::params::{OfApplication, Once};
 use super::problem::Problem;
@@ -22,11 +22,11 @@ use crate::operations::{create_application, delete_application, list_application
 /// List the applications, by name.
 #[utoipa::path(
     get, path = "/v1/applications", operation_id = "listApplications", tag = "applications",
-    params(ListQuery),
+    params(ApplicationsQuery),
     responses((status = 200, description = "A part of the list.", body = ApplicationList))
 )]
 pub async fn list(asked: Asked) -> Answer {
-    let query: ListQuery = asked.query()?;
+    let query: ApplicationsQuery = asked.query()?;
     let request = ListApplicationsRequest { limit: query.limit, next_token: query.next_token };
     asked.check("ListApplications", &request)?;
     let (found, next_token) = list_applications::find(&asked.call, request).await?;

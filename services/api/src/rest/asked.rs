@@ -99,7 +99,8 @@ impl Asked {
     pub fn body_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
         match self.body.trim_ascii().is_empty() {
             true => Ok(T::default()),
-            false => self.body(),
+            // `null` is none, too.
+            false => Ok(self.body::<Option<T>>()?.unwrap_or_default()),
         }
     }
 

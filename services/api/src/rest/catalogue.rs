@@ -42,7 +42,7 @@ pub fn errors(of: Described<'_>) -> BTreeMap<u16, Vec<Kind>> {
     if matches!(of.id, "listEvents" | "readLogs") {
         kinds.push(of_code(ErrorCode::LimitExceeded));
     }
-    if of.has_path {
+    if of.has_path || of.id == "createSnapshot" {
         kinds.push(of_code(ErrorCode::ResourceNotFound));
     }
     if of.has_condition {

@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 
 use super::catalogue::{self, Described};
 use super::problem::{Kind, MEDIA_TYPE, Problem};
-use super::reply;
+use super::{params, reply};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,7 +33,7 @@ use super::reply;
         (name = "options", description = "Networks and log streams."),
         (name = "tags", description = "Keys and values of one's own."),
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, params::TagKey))
 )]
 struct Head;
 

@@ -27,7 +27,9 @@ pub struct AddVpcConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 999_999_999)]
     pub current_version_id: Option<u64>,
+    #[schema(min_items = 1, max_items = 16)]
     pub subnet_ids: Vec<String>,
+    #[schema(min_items = 1, max_items = 5)]
     pub security_group_ids: Vec<String>,
 }
 
@@ -39,6 +41,7 @@ pub struct AddLoggingOption {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 999_999_999)]
     pub current_version_id: Option<u64>,
+    #[schema(min_length = 1, max_length = 2048, pattern = "^arn:")]
     pub log_stream_arn: String,
 }
 

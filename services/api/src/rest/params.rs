@@ -2,7 +2,7 @@
 //! reads them.
 #![allow(dead_code, reason = "these describe what Asked reads")]
 
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -19,6 +19,26 @@ pub struct OfSnapshot {
     #[param(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9_.-]+$")]
     snapshot: String,
 }
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct OfAccountSnapshot {
+    /// The snapshot's name.
+    #[param(min_length = 1, max_length = 100, pattern = "^[a-zA-Z0-9_.-]+$")]
+    snapshot: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TagKeys {
+    /// A key; give one or more.
+    #[param(min_items = 1, max_items = 200)]
+    key: Vec<TagKey>,
+}
+
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 128)]
+pub struct TagKey(String);
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -58,6 +78,6 @@ pub struct Once {
 pub struct IfMatch {
     /// The entity tag that describing the application showed, in quotes; `*` is any. Answers
     /// 412 when the application has another by now.
-    #[param(rename = "If-Match")]
+    #[param(rename = "If-Match", pattern = r#"^(\*|"[^"]+")$"#)]
     if_match: Option<String>,
 }

@@ -1,26 +1,21 @@
 //! Tags of applications and of the account's snapshots.
 
-use std::collections::BTreeMap;
-
 use millrace_api_spec::wire::{
     ListTagsForResourceRequest, TagResourceRequest, UntagResourceRequest,
 };
 
 use super::asked::Asked;
-use super::model;
-use super::params::{OfApplication, OfSnapshot, Once};
+use super::model::Tags;
+use super::params::{OfAccountSnapshot, OfApplication, Once, TagKeys};
 use super::problem::Problem;
 use super::reply::{self, Answer};
-use crate::operations::{tag_resource, untag_resource};
-
-/// Tags, by key.
-type Tags = BTreeMap<String, String>;
+use crate::operations::{list_tags_for_resource, tag_resource, untag_resource};
 
 /// List the tags of an application.
 #[utoipa::path(
     get, path = "/v1/applications/{name}/tags", operation_id = "listApplicationTags",
     tag = "tags", params(OfApplication),
-    responses((status = 200, description = "Key to value.", body = BTreeMap<String, String>))
+    responses((status = 200, description = "Key to value.", body = Tags))
 )]
 pub async fn list(asked: Asked) -> Answer {
     let request = ListTagsForResourceRequest { resource_arn: arn(&asked, "application", "name") };
@@ -31,7 +26,7 @@ pub async fn list(asked: Asked) -> Answer {
 /// Add tags to an application, in place of those with the same keys.
 #[utoipa::path(
     put, path = "/v1/applications/{name}/tags", operation_id = "tagApplication", tag = "tags",
-    params(OfApplication, Once), request_body = BTreeMap<String, String>,
+    params(OfApplication, Once), request_body = Tags,
     responses((status = 204, description = "They are added."))
 )]
 pub async fn add(asked: Asked) -> Answer {
@@ -42,7 +37,7 @@ pub async fn add(asked: Asked) -> Answer {
 #[utoipa::path(
     delete, path = "/v1/applications/{name}/tags", operation_id = "untagApplication",
     tag = "tags",
-    params(OfApplication, Once, ("key" = Vec<String>, Query, description = "A key; give one or more.")),
+    params(OfApplication, Once, TagKeys),
     responses((status = 204, description = "They are removed."))
 )]
 pub async fn remove(asked: Asked) -> Answer {
@@ -52,8 +47,8 @@ pub async fn remove(asked: Asked) -> Answer {
 /// List the tags of a snapshot of the account.
 #[utoipa::path(
     get, path = "/v1/snapshots/{snapshot}/tags", operation_id = "listSnapshotTags", tag = "tags",
-    params(OfSnapshot),
-    responses((status = 200, description = "Key to value.", body = BTreeMap<String, String>))
+    params(OfAccountSnapshot),
+    responses((status = 200, description = "Key to value.", body = Tags))
 )]
 pub async fn list_of_snapshot(asked: Asked) -> Answer {
     let request = ListTagsForResourceRequest { resource_arn: arn(&asked, "snapshot", "snapshot") };
@@ -64,7 +59,7 @@ pub async fn list_of_snapshot(asked: Asked) -> Answer {
 /// Add tags to a snapshot of the account, in place of those with the same keys.
 #[utoipa::path(
     put, path = "/v1/snapshots/{snapshot}/tags", operation_id = "tagSnapshot", tag = "tags",
-    params(OfSnapshot, Once), request_body = BTreeMap<String, String>,
+    params(OfAccountSnapshot, Once), request_body = Tags,
     responses((status = 204, description = "They are added."))
 )]
 pub async fn add_to_snapshot(asked: Asked) -> Answer {
@@ -74,7 +69,7 @@ pub async fn add_to_snapshot(asked: Asked) -> Answer {
 /// Remove tags from a snapshot of the account.
 #[utoipa::path(
     delete, path = "/v1/snapshots/{snapshot}/tags", operation_id = "untagSnapshot", tag = "tags",
-    params(OfSnapshot, Once, ("key" = Vec<String>, Query, description = "A key; give one or more.")),
+    params(OfAccountSnapshot, Once, TagKeys),
     responses((status = 204, description = "They are removed."))
 )]
 pub async fn remove_from_snapshot(asked: Asked) -> Answer {
@@ -83,7 +78,14 @@ pub async fn remove_from_snapshot(asked: Asked) -> Answer {
 
 async fn add_to(asked: &Asked, resource_arn: String) -> Answer {
     let tags: Tags = asked.body()?;
-    let request = TagResourceRequest { resource_arn, tags: model::tags(tags) };
+    if tags.0.is_empty() {
+        // AWS has no empty list here; what is to be tagged must be there all the same.
+        let request = ListTagsForResourceRequest { resource_arn };
+        asked.check("ListTagsForResource", &request)?;
+        list_tags_for_resource::answer(&asked.call, request).await?;
+        return reply::no_content();
+    }
+    let request = TagResourceRequest { resource_arn, tags: tags.into_wire() };
     asked.check("TagResource", &request)?;
     asked.once(tag_resource::answer(&asked.call, request)).await?;
     reply::no_content()

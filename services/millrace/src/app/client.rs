@@ -71,8 +71,15 @@ impl Client {
     ///
     /// # Errors
     /// [`Refused`] for an error answer; otherwise what went wrong on the way.
-    pub async fn get(&self, path: &str) -> anyhow::Result<reqwest::Response> {
-        let request = self.http.get(format!("{}{path}", self.endpoint));
+    pub async fn get(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> anyhow::Result<reqwest::Response> {
+        let mut request = self.http.get(format!("{}{path}", self.endpoint));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let request = request.header("authorization", self.credential_scope());
         let answer = request.send().await.with_context(|| self.unreachable())?;
         if answer.status().is_success() {
@@ -80,6 +87,30 @@ impl Client {
         }
         let text = answer.text().await.with_context(|| self.unreachable())?;
         Err(refused(&serde_json::from_str(&text).unwrap_or(Value::String(text))).into())
+    }
+
+    /// A call of the REST surface.
+    ///
+    /// # Errors
+    /// [`Refused`] for an error answer; otherwise what went wrong on the way.
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.http.post(format!("{}{path}", self.endpoint)).timeout(PATIENCE);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("authorization", self.credential_scope());
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let answer = request.send().await.with_context(|| self.unreachable())?;
+        let accepted = answer.status().is_success();
+        let text = answer.text().await.with_context(|| self.unreachable())?;
+        let body: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not a Millrace server: {text:.100}", self.endpoint))?;
+        if accepted { Ok(body) } else { Err(refused(&body).into()) }
     }
 
     /// Names the Region as a signature would; nothing is signed: the server listens on

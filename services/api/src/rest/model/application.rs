@@ -1,16 +1,16 @@
 //! Applications and their versions.
 
-use std::collections::BTreeMap;
-
 use millrace_api_spec::wire;
 use millrace_domain::configuration::{Restore as DomainRestore, RunConfiguration};
+use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{self as domain, Version as DomainVersion};
 use millrace_store::Listed;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::words::{ApplicationStatus, RestoreType, of_domain, text};
-use super::{Configuration, ConfigurationPatch, time};
+use super::{Configuration, ConfigurationPatch, Tags, time};
 use crate::calls::Changed;
 
 /// Any ARN serves on one machine.
@@ -22,13 +22,14 @@ const ANY_ROLE: &str = "arn:aws:iam::000000000000:role/millrace";
 pub struct CreateApplication {
     #[schema(min_length = 1, max_length = 128, pattern = "^[a-zA-Z0-9_.-]+$")]
     pub name: String,
-    /// For example `FLINK-1_20`.
+    #[schema(schema_with = runtimes)]
     pub runtime_environment: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 1024)]
     pub description: Option<String>,
     /// An ARN; where the service runs without AWS it names nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 2048, pattern = "^arn:")]
     pub service_execution_role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationPatch>,
@@ -37,19 +38,22 @@ pub struct CreateApplication {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logging_options: Option<Vec<NewLoggingOption>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<BTreeMap<String, String>>,
+    pub tags: Option<Tags>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewVpcConfiguration {
+    #[schema(min_items = 1, max_items = 16)]
     pub subnet_ids: Vec<String>,
+    #[schema(min_items = 1, max_items = 5)]
     pub security_group_ids: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewLoggingOption {
+    #[schema(min_length = 1, max_length = 2048, pattern = "^arn:")]
     pub log_stream_arn: String,
 }
 
@@ -62,8 +66,10 @@ pub struct UpdateApplication {
     #[schema(minimum = 1, maximum = 999_999_999)]
     pub current_version_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = runtimes)]
     pub runtime_environment: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 2048, pattern = "^arn:")]
     pub service_execution_role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationPatch>,
@@ -143,8 +149,31 @@ pub struct ListQuery {
     #[param(minimum = 1, maximum = 50)]
     pub limit: Option<u32>,
     /// Of the answer before.
-    #[param(min_length = 1)]
+    #[param(pattern = "^[0-9]{1,18}$")]
     pub next_token: Option<String>,
+}
+
+/// Which part of the applications.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ApplicationsQuery {
+    /// How many at most; 50 when left out.
+    #[param(minimum = 1, maximum = 50)]
+    pub limit: Option<u32>,
+    /// Of the answer before.
+    #[param(min_length = 1, max_length = 128, pattern = "^[a-zA-Z0-9_.-]+$")]
+    pub next_token: Option<String>,
+}
+
+/// The names of the runtimes that are offered.
+fn runtimes() -> Object {
+    let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(offered.map(|runtime| runtime.name)))
+        .description(Some("The Flink version whose dialect and state format it uses."))
+        .build()
 }
 
 impl CreateApplication {
@@ -166,7 +195,7 @@ impl CreateApplication {
                 .logging_options
                 .map(|options| options.into_iter().map(NewLoggingOption::into_wire).collect()),
             // An empty map asks for none; AWS has no empty list here.
-            tags: self.tags.filter(|tags| !tags.is_empty()).map(tags),
+            tags: self.tags.filter(|tags| !tags.0.is_empty()).map(Tags::into_wire),
             application_mode: None,
         }
     }
@@ -267,10 +296,6 @@ impl Restore {
     }
 }
 
-pub fn tags(tags: BTreeMap<String, String>) -> Vec<wire::Tag> {
-    tags.into_iter().map(|(key, value)| wire::Tag { key, value: Some(value) }).collect()
-}
-
 /// An application as of its current version.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -302,7 +327,7 @@ pub struct Application {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
     pub maintenance_window: MaintenanceWindow,
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
 }
 
 /// The job that exists or is meant to.
@@ -407,7 +432,7 @@ impl Application {
             open_operation_id: application.open_operation.as_ref().map(ToString::to_string),
             job: application.job.as_ref().map(job),
             maintenance_window: MaintenanceWindow { start: window.start(), end: window.end() },
-            tags: application.tags.clone(),
+            tags: Tags(application.tags.clone()),
         }
     }
 }

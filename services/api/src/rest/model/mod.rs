@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod observe;
 pub mod operation;
 pub mod snapshot;
+pub mod tags;
 pub mod words;
 
 use chrono::{DateTime, SecondsFormat};
@@ -19,6 +20,7 @@ pub use configuration::*;
 pub use observe::*;
 pub use operation::*;
 pub use snapshot::*;
+pub use tags::Tags;
 
 /// A time of RFC 3339 in UTC, to the millisecond.
 pub fn time(at: Timestamp) -> String {

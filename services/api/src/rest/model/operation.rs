@@ -84,7 +84,7 @@ pub struct OperationsQuery {
     #[param(minimum = 1, maximum = 50)]
     pub limit: Option<u32>,
     /// Of the answer before.
-    #[param(min_length = 1)]
+    #[param(pattern = "^[0-9]{1,18}$")]
     pub next_token: Option<String>,
     /// Only those of this name.
     #[param(min_length = 1, max_length = 64)]

@@ -1,14 +1,12 @@
 //! Snapshots of applications, and those of the account.
 
-use std::collections::BTreeMap;
-
 use millrace_domain as domain;
 use millrace_domain::enhanced::{EnhancedRequest, EnhancedSnapshot};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::time;
 use super::words::{OperationStatus, SnapshotInitiator, SnapshotStatus, of_domain};
+use super::{Tags, time};
 use crate::calls::Changed;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -59,9 +57,10 @@ pub struct CreateSnapshot {
     #[schema(min_length = 1, max_length = 100, pattern = "^[a-zA-Z0-9_.-]+$")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 256)]
     pub description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<BTreeMap<String, String>>,
+    pub tags: Option<Tags>,
 }
 
 /// A snapshot of the account, which outlives its application.
@@ -77,7 +76,7 @@ pub struct Snapshot {
     pub initiator: SnapshotInitiator,
     pub initiator_operation: String,
     pub source: SnapshotSource,
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
 }
 
 /// What it was taken from, as it was then.
@@ -146,9 +145,10 @@ pub struct SnapshotsQuery {
     #[param(minimum = 1, maximum = 50)]
     pub limit: Option<u32>,
     /// Of the answer before.
-    #[param(min_length = 1)]
+    #[param(pattern = "^[0-9]{1,18}$")]
     pub next_token: Option<String>,
     /// Only those taken from this application.
+    #[param(min_length = 1, max_length = 128, pattern = "^[a-zA-Z0-9_.-]+$")]
     pub application_name: Option<String>,
     pub initiator: Option<SnapshotInitiator>,
     pub status: Option<SnapshotStatus>,
@@ -202,7 +202,7 @@ impl Snapshot {
                 version_id: snapshot.source.version.0,
                 runtime_environment: snapshot.source.runtime_environment.clone(),
             },
-            tags: snapshot.tags.clone(),
+            tags: Tags(snapshot.tags.clone()),
         }
     }
 }
