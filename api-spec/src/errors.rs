@@ -37,7 +37,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// The `__type` of the error body, which is where clients read it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             ErrorCode::CodeValidation => "CodeValidationException",
             ErrorCode::ConcurrentModification => "ConcurrentModificationException",

@@ -59,6 +59,11 @@ fn walk(shape: &Shape, path: &str, value: &Value, out: &mut Vec<Violation>) -> R
             let shown = if *secret { hidden() } else { quoted(text) };
             let length = text.chars().count();
             check_range(path, &shown, length as i64, *min as i64, *max as i64, LENGTH, out);
+            if text.contains('\0') {
+                // No text of a database holds it.
+                let rule = "must not contain the character U+0000".to_owned();
+                out.push(Violation { path: path.to_owned(), value: hidden(), rule });
+            }
             if let Some(pattern) = pattern.filter(|pattern| !pattern.matches(text)) {
                 let rule = format!("must satisfy regular expression pattern: {}", pattern.text);
                 out.push(Violation { path: path.to_owned(), value: shown, rule });

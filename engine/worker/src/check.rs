@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use millrace_connectors::Connectors;
+use millrace_dataflow::graph::Node;
 use millrace_dataflow::{JobGraph, RuntimeLevel};
 use millrace_plan::Diagnostic;
 use millrace_runtime::RuntimeSettings;
@@ -24,6 +25,8 @@ pub struct Verdict {
     pub operators: Vec<serde_json::Value>,
     /// The checkpoint it would restore now.
     pub restored_checkpoint: Option<u64>,
+    /// The operators of the job, in the order of the data, as far as there is a plan.
+    pub plan: Vec<serde_json::Value>,
 }
 
 /// Prints the verdict; exit code 0 when the job could run, 1 when not.
@@ -65,7 +68,26 @@ async fn try_judge(description: &JobDescription) -> Result<Verdict, Vec<Diagnost
         diagnostics,
         operators: verdicts.iter().map(operator_json).collect(),
         restored_checkpoint: manifest.map(|manifest| manifest.checkpoint.0),
+        plan: plan_json(graph),
     })
+}
+
+/// What a plan is compared by: its operators, where their rows come from, what they keep.
+fn plan_json(graph: &JobGraph) -> Vec<serde_json::Value> {
+    let inputs = |to: usize| -> Vec<&str> {
+        let edges = graph.edges.iter().filter(|edge| edge.to == to);
+        edges.map(|edge| graph.nodes[edge.from].id.0.as_str()).collect()
+    };
+    let operator = |(index, node): (usize, &Node)| {
+        json!({
+            "id": node.id,
+            "name": node.name,
+            "parallelism": node.parallelism,
+            "inputs": inputs(index),
+            "state": node.state.as_ref().map(|state| &state.kind),
+        })
+    };
+    graph.nodes.iter().enumerate().map(operator).collect()
 }
 
 fn key_groups(

@@ -8,6 +8,7 @@
 //! Who asks is proven by a signature ([`access`]); every operation is asked for by its
 //! action on its resources, and one that changes something is in the audit log before it
 //! does.
+//! Below `/v1` is the REST surface ([`rest`]): the same operations, and more.
 //!
 //! The world comes in through [`ApiState`]: store, artifacts, clock, ids, and the
 //! callback that wakes the controller.
@@ -25,6 +26,7 @@ mod jobs;
 mod operations;
 mod pagination;
 mod protocol;
+mod rest;
 mod s3_locations;
 mod serve;
 mod snapshots;
@@ -33,7 +35,8 @@ mod state;
 pub use access::{Caller, Limits};
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
 pub use error::ApiError;
-pub use jobs::{Jobs, NoJobs};
+pub use jobs::{Jobs, LogChunk, LogFrom, LogPlace, NoJobs, Sample};
+pub use rest::document as openapi_document;
 pub use s3_locations::{S3Location, S3Locations};
 pub use serve::{router, serve, serve_until};
 pub use state::{ApiConfig, ApiState, Clock, Ids, Wake};

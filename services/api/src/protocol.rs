@@ -21,9 +21,9 @@ use crate::state::ApiState;
 
 /// Room for the largest ZipFileContent (50 MiB) in base64, and the rest of the request:
 /// for the operations that take code.
-const CODE_LIMIT: usize = 72 * 1024 * 1024;
+pub const CODE_LIMIT: usize = 72 * 1024 * 1024;
 /// For all others.
-const BODY_LIMIT: usize = 1024 * 1024;
+pub const BODY_LIMIT: usize = 1024 * 1024;
 /// A client that sends slower than this holds a place that others wait for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// SDKs send a UUID; what is longer is not one of theirs.
@@ -144,7 +144,7 @@ fn operation(headers: &HeaderMap) -> Result<&'static OperationSpec, ApiError> {
     })
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+pub async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let late = |_| ApiError::new(ErrorCode::Serialization, "the request's body came too slowly");
     let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await;
     read.map_err(late)?.map_err(|_| {

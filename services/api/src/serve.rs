@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::error::ApiError;
 use crate::protocol;
+use crate::rest;
 use crate::state::ApiState;
 
 /// Calls worked on at once; the others wait. A call may hold a body of 72 MiB.
@@ -24,12 +25,14 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The API's routes.
 pub fn router(state: ApiState) -> Router {
+    let limit = GlobalConcurrencyLimitLayer::new(CONCURRENT_CALLS);
     Router::new()
         .route("/", post(protocol::call))
-        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_CALLS))
+        .layer(limit.clone())
         .route("/healthz", get(health))
         .layer(CatchPanicLayer::custom(panicked))
-        .with_state(state)
+        .with_state(state.clone())
+        .merge(rest::router(state).layer(limit))
 }
 
 /// Serves the API on `listener` for ever.

@@ -80,6 +80,11 @@ impl FlinkRest {
         Ok(value["plan"].take())
     }
 
+    /// `/jobs/:id`: the vertices with what they have done.
+    pub async fn details(&self, address: &str, job: &str) -> Result<Value, LauncherError> {
+        self.get(address, &format!("/jobs/{job}")).await
+    }
+
     pub async fn checkpoints(
         &self,
         address: &str,

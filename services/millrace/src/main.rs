@@ -40,6 +40,10 @@ enum Command {
     Policy(access::PolicyArguments),
     /// Show who changed what
     Audit(access::AuditArguments),
+    /// Print what happened to an application, or what happens
+    Events(app::Shortcut<app::EventArguments>),
+    /// Print what the job of an application logs
+    Logs(app::Shortcut<app::LogArguments>),
     /// Check or run a SQL script, without a server
     Sql(sql::SqlArguments),
     /// Run one job; started by the server
@@ -57,6 +61,8 @@ fn main() -> ExitCode {
         Command::Keys(arguments) => access::keys(arguments),
         Command::Policy(arguments) => access::policy(arguments),
         Command::Audit(arguments) => access::audit(arguments),
+        Command::Events(events) => app::run(events.of_app(app::AppCommand::Events)),
+        Command::Logs(logs) => app::run(logs.of_app(app::AppCommand::Logs)),
         Command::Sql(arguments) => sql::run(arguments),
         Command::Engine { arguments } => sql::engine(arguments),
     };

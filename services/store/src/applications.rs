@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_domain::{
-    Application, ApplicationId, ApplicationName, Generation, OperationId, Revision, VersionId,
+    Application, ApplicationId, ApplicationName, Generation, Job, OperationId, Revision, VersionId,
     quota,
 };
 use sqlx::AnyConnection;
@@ -70,6 +70,23 @@ impl Store {
     /// The database does not answer.
     pub async fn count_applications(&self, account: &str, region: &str) -> Result<u64, StoreError> {
         count_of(&mut *self.reader.acquire().await?, account, region).await
+    }
+
+    /// The applications that have a job, or are meant to, with its generation.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn jobs(&self) -> Result<Vec<(ApplicationId, Generation)>, StoreError> {
+        let rows =
+            sqlx::query("SELECT id, job FROM applications WHERE job IS NOT NULL ORDER BY id")
+                .fetch_all(&self.reader)
+                .await?;
+        let job = |row| {
+            let row = Reader { table: "applications", row };
+            let job: Job = row.json("job")?;
+            Ok((row.id("id", ApplicationId::new)?, job.generation))
+        };
+        rows.iter().map(job).collect()
     }
 
     /// Every application there is, of every account.

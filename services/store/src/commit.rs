@@ -6,7 +6,9 @@ use sqlx::AnyConnection;
 
 use crate::error::CommitError;
 use crate::open::Store;
-use crate::{applications, enhanced, idempotency, operations, snapshots, tags, versions, wake_ups};
+use crate::{
+    applications, enhanced, events, idempotency, operations, snapshots, tags, versions, wake_ups,
+};
 
 impl Store {
     /// Writes all of `change`, or nothing. Answers the application's new revision.
@@ -73,6 +75,10 @@ async fn put(
     application: &Application,
     now: Timestamp,
 ) -> Result<Revision, CommitError> {
+    let before = match change.expected {
+        None => None,
+        Some(_) => applications::by_id(connection, &application.id).await?,
+    };
     let revision = match change.expected {
         None => applications::insert(connection, application).await?,
         Some(expected) => applications::replace(connection, application, expected).await?,
@@ -93,6 +99,7 @@ async fn put(
     for request in &change.enhanced {
         enhanced::put(connection, request, now).await?;
     }
+    events::tell(connection, before.as_ref(), &application.id, change, now).await?;
     wake_ups::put(connection, &application.id, change.wake_at).await?;
     Ok(revision)
 }

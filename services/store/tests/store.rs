@@ -479,6 +479,7 @@ async fn an_enhanced_snapshot_outlives_its_application_and_goes_once(fixture: Fi
 }
 
 on_both! {
+    events_are_told_with_the_changes_and_the_last_ones_kept,
     an_enhanced_snapshot_outlives_its_application_and_goes_once,
     what_is_committed_is_loaded_again,
     a_change_from_an_older_revision_is_stale_and_writes_nothing,
@@ -494,4 +495,44 @@ on_both! {
     snapshots_are_replaced_by_name_and_deleted,
     a_store_opened_again_has_everything,
     a_row_that_is_not_ours_is_named,
+}
+
+async fn events_are_told_with_the_changes_and_the_last_ones_kept(fixture: Fixture) {
+    let told = async |after: u64| -> Vec<(u64, String)> {
+        let events = fixture.store.events_after(&id("a"), after, 5000).await.unwrap();
+        events.into_iter().map(|it| (it.sequence, it.event.detail.message)).collect()
+    };
+    let loaded = fixture.create("a").await;
+    fixture.create("b").await;
+    let change = fixture.begin(&loaded, "op-1").await;
+    fixture.store.commit(&change, NOW).await.unwrap();
+    // Stale: nothing is told of what was not done.
+    fixture.store.commit(&change, NOW).await.unwrap_err();
+    let events = told(0).await;
+    let messages: Vec<&str> = events.iter().map(|(_, message)| message.as_str()).collect();
+    assert_eq!(
+        messages,
+        ["The application a was created", "StopApplication began", "READY became STOPPING"]
+    );
+    assert_eq!(told(events[1].0).await, events[2..]);
+    let page = fixture.store.events(&id("a"), None, 2).await.unwrap();
+    let newest: Vec<u64> = page.items.iter().map(|it| it.sequence).collect();
+    assert_eq!((newest, page.next), (vec![events[2].0, events[1].0], Some(events[1].0)));
+
+    for round in 0..1010 {
+        let mut application = fixture.load("a").await.application;
+        let revision = application.revision;
+        application.status = if round % 2 == 0 { Status::Running } else { Status::Stopping };
+        fixture.store.commit(&put(application, revision), NOW).await.unwrap();
+    }
+    assert_eq!(told(0).await.len(), 1000);
+    let other = fixture.store.events_after(&id("b"), 0, 10).await.unwrap();
+    assert_eq!(other.len(), 1);
+    let revision = fixture.load("a").await.application.revision;
+    let gone = Change {
+        application: ApplicationWrite::Delete(id("a")),
+        ..put(fixture.load("a").await.application, revision)
+    };
+    fixture.store.commit(&gone, NOW).await.unwrap();
+    assert_eq!(told(0).await, []);
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use millrace_domain::Timestamp;
-use millrace_store::AuditEntry;
+use millrace_store::{AuditEntry, AuditId};
 use tracing::Instrument;
 
 use super::{Caller, Wanted};
@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::state::ApiState;
 
 /// How the log names the end of a call that was not refused.
-const SUCCESS: &str = "Success";
+pub const SUCCESS: &str = "Success";
 
 /// What is written down of a call. Nothing of its body: that may hold secrets.
 #[derive(Clone, Debug)]
@@ -32,15 +32,12 @@ pub async fn audited<T: Send + 'static>(
     call: &Audited,
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let id = state.store.begin_audit(&entry(call, (state.clock)())).await?;
-    let store = state.store.clone();
+    let id = begin(state, call).await?;
+    let state = state.clone();
     let done = async move {
         let outcome = work.await;
         let said = outcome.as_ref().map_or_else(|error| error.code.name(), |_| SUCCESS);
-        // The call has happened: it must not fail for this.
-        if let Err(error) = store.end_audit(id, said).await {
-            tracing::error!(%error, outcome = said, "the audit log lacks the end of a call");
-        }
+        end(&state, id, said).await;
         outcome
     };
     match tokio::spawn(done.in_current_span()).await {
@@ -50,6 +47,31 @@ pub async fn audited<T: Send + 'static>(
             Err(stopped) => Err(ApiError::internal(&stopped)),
         },
     }
+}
+
+/// Writes the call down, before it is done.
+///
+/// # Errors
+/// It cannot be written down: then it must not be done.
+pub async fn begin(state: &ApiState, call: &Audited) -> Result<AuditId, ApiError> {
+    Ok(state.store.begin_audit(&entry(call, (state.clock)())).await?)
+}
+
+/// Writes down how it ended. The call has happened: it must not fail for this.
+pub async fn end(state: &ApiState, id: AuditId, said: &str) {
+    if let Err(error) = state.store.end_audit(id, said).await {
+        tracing::error!(%error, outcome = said, "the audit log lacks the end of a call");
+    }
+}
+
+/// Writes down a call that was refused.
+///
+/// # Errors
+/// It cannot be written down.
+pub async fn note(state: &ApiState, call: &Audited, said: &str) -> Result<(), ApiError> {
+    let id = begin(state, call).await?;
+    end(state, id, said).await;
+    Ok(())
 }
 
 fn entry(call: &Audited, at: Timestamp) -> AuditEntry {

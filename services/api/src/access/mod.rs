@@ -14,7 +14,7 @@ mod authorize;
 mod limits;
 mod resources;
 
-pub use audit::{Audited, audited};
+pub use audit::{Audited, SUCCESS, audited, begin, end, note};
 pub use authenticate::{Claimed, claimed, require_signature};
 pub use authorize::{Wanted, authorize};
 pub use limits::{Limits, Place};

@@ -5,6 +5,7 @@ use millrace_api_spec::wire::{
 };
 use millrace_domain::commands::{ChangeOptions, ExpectedVersion, Facts, OptionsPatch};
 use millrace_domain::{OperationKind, VersionId};
+use serde::Serialize;
 
 use crate::calls::{Call, Changed};
 use crate::describe;
@@ -13,6 +14,15 @@ use crate::error::ApiError;
 pub async fn answer(
     call: &Call,
     request: AddApplicationCloudWatchLoggingOptionRequest,
+) -> Result<String, ApiError> {
+    perform(call, request, response).await
+}
+
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: AddApplicationCloudWatchLoggingOptionRequest,
+    respond: impl Fn(&Changed<'_>) -> R,
 ) -> Result<String, ApiError> {
     let command = ChangeOptions {
         kind: OperationKind::AddApplicationCloudWatchLoggingOption,
@@ -27,7 +37,7 @@ pub async fn answer(
     };
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &issue);
-    call.change(&request.application_name, decide, response).await
+    call.change(&request.application_name, decide, respond).await
 }
 
 fn response(changed: &Changed<'_>) -> CloudWatchLoggingOptionResponse {

@@ -3,6 +3,7 @@
 use millrace_api_spec::wire::{AddApplicationVpcConfigurationRequest, VpcConfigurationResponse};
 use millrace_domain::commands::{ChangeOptions, ExpectedVersion, Facts, OptionsPatch};
 use millrace_domain::{OperationKind, VersionId};
+use serde::Serialize;
 
 use crate::calls::{Call, Changed};
 use crate::error::ApiError;
@@ -11,6 +12,15 @@ use crate::{convert, describe};
 pub async fn answer(
     call: &Call,
     request: AddApplicationVpcConfigurationRequest,
+) -> Result<String, ApiError> {
+    perform(call, request, response).await
+}
+
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: AddApplicationVpcConfigurationRequest,
+    respond: impl Fn(&Changed<'_>) -> R,
 ) -> Result<String, ApiError> {
     let command = ChangeOptions {
         kind: OperationKind::AddApplicationVpcConfiguration,
@@ -25,7 +35,7 @@ pub async fn answer(
     };
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &issue);
-    call.change(&request.application_name, decide, response).await
+    call.change(&request.application_name, decide, respond).await
 }
 
 fn response(changed: &Changed<'_>) -> VpcConfigurationResponse {

@@ -3,13 +3,26 @@
 use millrace_api_spec::wire::{ApplicationDetailResponse, CreateApplicationRequest};
 use millrace_domain::change::{ApplicationWrite, Change};
 use millrace_domain::commands::{ConfigurationPatch, CreateApplication};
-use millrace_domain::{ApplicationId, ApplicationName, Reject};
+use millrace_domain::{Application, ApplicationId, ApplicationName, Reject, Version};
+use serde::Serialize;
 
 use crate::calls::{Call, Uncommitted, encode};
 use crate::error::ApiError;
 use crate::{code, convert, describe};
 
 pub async fn answer(call: &Call, request: CreateApplicationRequest) -> Result<String, ApiError> {
+    perform(call, request, |application, version| ApplicationDetailResponse {
+        application_detail: describe::application(application, version),
+    })
+    .await
+}
+
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: CreateApplicationRequest,
+    respond: impl Fn(&Application, &Version) -> R,
+) -> Result<String, ApiError> {
     let name = ApplicationName::new(request.application_name.as_str())?;
     convert::refuse_interactive(request.application_mode.as_deref())?;
     // Before the code is fetched: decided once more with it.
@@ -18,7 +31,7 @@ pub async fn answer(call: &Call, request: CreateApplicationRequest) -> Result<St
     decide(call, command.clone(), existing)?;
     let configuration = with_code(call, command.configuration, &request).await?;
     let mut change = decide(call, CreateApplication { configuration, ..command }, existing)?;
-    let response = describe_new(&change);
+    let response = encode(&describe_new(&change, respond));
     match call.commit(&mut change, response).await {
         Ok(response) => Ok(response),
         Err(Uncommitted::Failed(error)) => Err(error),
@@ -68,12 +81,11 @@ async fn with_code(
     Ok(configuration)
 }
 
-fn describe_new(change: &Change) -> String {
+fn describe_new<R>(change: &Change, respond: impl Fn(&Application, &Version) -> R) -> R {
     let (ApplicationWrite::Put(application), Some(version)) =
         (&change.application, &change.new_version)
     else {
         unreachable!("a creation writes an application and its first version");
     };
-    let application_detail = describe::application(application, version);
-    encode(&ApplicationDetailResponse { application_detail })
+    respond(application, version)
 }

@@ -3,12 +3,22 @@
 use millrace_api_spec::wire::{CreateSnapshotRequest, SnapshotOperationResponse};
 use millrace_domain::EnhancedSnapshotName;
 use millrace_domain::commands::{CreateSnapshot, Facts};
+use serde::Serialize;
 
 use crate::calls::{Call, Changed};
 use crate::error::ApiError;
 use crate::{convert, snapshots};
 
 pub async fn answer(call: &Call, request: CreateSnapshotRequest) -> Result<String, ApiError> {
+    perform(call, request, response).await
+}
+
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: CreateSnapshotRequest,
+    respond: impl Fn(&Changed<'_>) -> R,
+) -> Result<String, ApiError> {
     let command = CreateSnapshot {
         name: EnhancedSnapshotName::new(request.snapshot_name)?,
         description: request.snapshot_description.unwrap_or_default(),
@@ -16,7 +26,7 @@ pub async fn answer(call: &Call, request: CreateSnapshotRequest) -> Result<Strin
     };
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &issue);
-    call.change(&request.application_name, decide, response).await
+    call.change(&request.application_name, decide, respond).await
 }
 
 fn response(changed: &Changed<'_>) -> SnapshotOperationResponse {

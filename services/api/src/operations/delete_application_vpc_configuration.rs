@@ -3,6 +3,7 @@
 use millrace_api_spec::wire::{DeleteApplicationVpcConfigurationRequest, VpcConfigurationResponse};
 use millrace_domain::commands::{ChangeOptions, ExpectedVersion, Facts, OptionsPatch};
 use millrace_domain::{OperationKind, VersionId};
+use serde::Serialize;
 
 use crate::calls::{Call, Changed};
 use crate::error::ApiError;
@@ -10,6 +11,15 @@ use crate::error::ApiError;
 pub async fn answer(
     call: &Call,
     request: DeleteApplicationVpcConfigurationRequest,
+) -> Result<String, ApiError> {
+    perform(call, request, response).await
+}
+
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: DeleteApplicationVpcConfigurationRequest,
+    respond: impl Fn(&Changed<'_>) -> R,
 ) -> Result<String, ApiError> {
     let command = ChangeOptions {
         kind: OperationKind::DeleteApplicationVpcConfiguration,
@@ -24,7 +34,7 @@ pub async fn answer(
     };
     let issue = call.issue();
     let decide = |facts: &Facts<'_>| command.clone().decide(facts, &issue);
-    call.change(&request.application_name, decide, response).await
+    call.change(&request.application_name, decide, respond).await
 }
 
 fn response(changed: &Changed<'_>) -> VpcConfigurationResponse {

@@ -20,6 +20,16 @@ pub async fn answer(
     call: &Call,
     request: DescribeApplicationOperationRequest,
 ) -> Result<String, ApiError> {
+    let operation = find(call, request).await?;
+    let application_operation_info_details = details(&operation);
+    Ok(encode(&DescribeApplicationOperationResponse { application_operation_info_details }))
+}
+
+/// The operation asked for.
+pub async fn find(
+    call: &Call,
+    request: DescribeApplicationOperationRequest,
+) -> Result<Operation, ApiError> {
     let application = call.application(&request.application_name).await?;
     let missing = || {
         let message =
@@ -28,9 +38,7 @@ pub async fn answer(
     };
     // The API constrains an OperationId by length alone: one not of our form is none of ours.
     let id = OperationId::new(request.operation_id).map_err(|_| missing())?;
-    let operation = call.state.store.operation(&application.id, &id).await?.ok_or_else(missing)?;
-    let application_operation_info_details = details(&operation);
-    Ok(encode(&DescribeApplicationOperationResponse { application_operation_info_details }))
+    call.state.store.operation(&application.id, &id).await?.ok_or_else(missing)
 }
 
 fn details(operation: &Operation) -> ApplicationOperationInfoDetails {

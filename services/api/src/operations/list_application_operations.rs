@@ -15,17 +15,27 @@ pub async fn answer(
     call: &Call,
     request: ListApplicationOperationsRequest,
 ) -> Result<String, ApiError> {
-    let before = pagination::place(request.next_token.as_deref())?;
-    let limit = pagination::limit(request.limit);
-    let application = call.application(&request.application_name).await?;
-    let page = match filter(&request) {
-        Some(filter) => call.state.store.operations(&application.id, filter, before, limit).await?,
-        None => Page { items: Vec::new(), next: None },
-    };
+    let page = find(call, &request).await?;
     Ok(encode(&ListApplicationOperationsResponse {
         application_operation_info_list: page.items.iter().map(info).collect(),
         next_token: pagination::token(&page),
     }))
+}
+
+/// The operations asked for.
+pub async fn find(
+    call: &Call,
+    request: &ListApplicationOperationsRequest,
+) -> Result<Page<Operation>, ApiError> {
+    let before = pagination::place(request.next_token.as_deref())?;
+    let limit = pagination::limit(request.limit);
+    let application = call.application(&request.application_name).await?;
+    match filter(request) {
+        Some(filter) => {
+            Ok(call.state.store.operations(&application.id, filter, before, limit).await?)
+        }
+        None => Ok(Page { items: Vec::new(), next: None }),
+    }
 }
 
 /// `None` when no operation can match: AWS leaves the names of operations open, so one

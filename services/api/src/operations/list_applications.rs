@@ -12,6 +12,18 @@ use crate::error::ApiError;
 use crate::pagination;
 
 pub async fn answer(call: &Call, request: ListApplicationsRequest) -> Result<String, ApiError> {
+    let (found, next_token) = find(call, request).await?;
+    Ok(encode(&ListApplicationsResponse {
+        application_summaries: found.iter().map(summary).collect(),
+        next_token,
+    }))
+}
+
+/// The applications asked for, and the token for what follows them.
+pub async fn find(
+    call: &Call,
+    request: ListApplicationsRequest,
+) -> Result<(Vec<Listed>, Option<String>), ApiError> {
     let after = request.next_token.map(ApplicationName::new).transpose()?;
     let limit = pagination::limit(request.limit);
     let store = &call.state.store;
@@ -21,10 +33,7 @@ pub async fn answer(call: &Call, request: ListApplicationsRequest) -> Result<Str
     let goes_on = found.len() > limit as usize;
     found.truncate(limit as usize);
     let last = found.last().map(|listed| listed.application.name.to_string());
-    Ok(encode(&ListApplicationsResponse {
-        application_summaries: found.iter().map(summary).collect(),
-        next_token: last.filter(|_| goes_on),
-    }))
+    Ok((found, last.filter(|_| goes_on)))
 }
 
 fn summary(listed: &Listed) -> ApplicationSummary {

@@ -3,6 +3,8 @@
 use millrace_api_spec::ErrorCode;
 use millrace_api_spec::wire::{ListSnapshotOperationsRequest, ListSnapshotOperationsResponse};
 use millrace_domain::EnhancedSnapshotName;
+use millrace_domain::enhanced::SnapshotOperation;
+use millrace_store::Page;
 
 use crate::calls::{Call, encode};
 use crate::error::ApiError;
@@ -12,6 +14,18 @@ pub async fn answer(
     call: &Call,
     request: ListSnapshotOperationsRequest,
 ) -> Result<String, ApiError> {
+    let page = find(call, request).await?;
+    Ok(encode(&ListSnapshotOperationsResponse {
+        snapshot_operation_info_list: page.items.iter().map(snapshots::operation).collect(),
+        next_token: pagination::token(&page),
+    }))
+}
+
+/// The operations asked for.
+pub async fn find(
+    call: &Call,
+    request: ListSnapshotOperationsRequest,
+) -> Result<Page<SnapshotOperation>, ApiError> {
     let filter =
         (request.snapshot_operation.as_deref(), request.snapshot_operation_status.as_deref());
     if let (Some(_), Some(_)) = filter {
@@ -29,8 +43,5 @@ pub async fn answer(
             return Err(snapshots::no_snapshot(&name));
         }
     }
-    Ok(encode(&ListSnapshotOperationsResponse {
-        snapshot_operation_info_list: page.items.iter().map(snapshots::operation).collect(),
-        next_token: pagination::token(&page),
-    }))
+    Ok(page)
 }

@@ -3,22 +3,31 @@
 use millrace_api_spec::ErrorCode;
 use millrace_api_spec::wire::{ListSnapshotsRequest, ListSnapshotsResponse};
 use millrace_domain::SnapshotStatus;
-use millrace_store::SnapshotFilter;
+use millrace_domain::enhanced::EnhancedSnapshot;
+use millrace_store::{Page, SnapshotFilter};
 
 use crate::calls::{Call, encode};
 use crate::error::ApiError;
 use crate::{pagination, snapshots};
 
 pub async fn answer(call: &Call, request: ListSnapshotsRequest) -> Result<String, ApiError> {
-    let filter = filter(&request)?;
-    let before = pagination::place(request.next_token.as_deref())?;
-    let limit = pagination::limit(request.limit);
-    let store = &call.state.store;
-    let page = store.enhanced_snapshots(call.owner(), &filter, before, limit).await?;
+    let page = find(call, &request).await?;
     Ok(encode(&ListSnapshotsResponse {
         snapshot_info_list: page.items.iter().map(snapshots::info).collect(),
         next_token: pagination::token(&page),
     }))
+}
+
+/// The snapshots asked for.
+pub async fn find(
+    call: &Call,
+    request: &ListSnapshotsRequest,
+) -> Result<Page<EnhancedSnapshot>, ApiError> {
+    let filter = filter(request)?;
+    let before = pagination::place(request.next_token.as_deref())?;
+    let limit = pagination::limit(request.limit);
+    let store = &call.state.store;
+    Ok(store.enhanced_snapshots(call.owner(), &filter, before, limit).await?)
 }
 
 fn filter(request: &ListSnapshotsRequest) -> Result<SnapshotFilter, ApiError> {

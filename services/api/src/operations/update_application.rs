@@ -5,22 +5,41 @@ use millrace_api_spec::wire::{ChangedApplicationResponse, UpdateApplicationReque
 use millrace_domain::VersionId;
 use millrace_domain::commands::{ConfigurationPatch, ExpectedVersion, Facts, UpdateApplication};
 use millrace_domain::configuration::Code;
+use serde::Serialize;
 
 use crate::calls::{Call, Changed, facts};
 use crate::error::ApiError;
 use crate::{code, convert, describe};
 
 pub async fn answer(call: &Call, request: UpdateApplicationRequest) -> Result<String, ApiError> {
-    let mut command = command(&request)?;
-    check_asks(&request)?;
-    call.resolve(&mut command.run).await?;
-    command.configuration.code = new_code(call, &command, &request).await?;
-    let issue = call.issue();
-    let decide = |facts: &Facts<'_>| command.clone().decide(facts, &call.runtimes(), &issue);
-    call.change(&request.application_name, decide, response).await
+    perform(call, request, response).await
 }
 
-fn command(request: &UpdateApplicationRequest) -> Result<UpdateApplication, ApiError> {
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: UpdateApplicationRequest,
+    respond: impl Fn(&Changed<'_>) -> R,
+) -> Result<String, ApiError> {
+    let command = command(call, &request).await?;
+    let issue = call.issue();
+    let decide = |facts: &Facts<'_>| command.clone().decide(facts, &call.runtimes(), &issue);
+    call.change(&request.application_name, decide, respond).await
+}
+
+/// The update with its code, to be decided.
+pub async fn command(
+    call: &Call,
+    request: &UpdateApplicationRequest,
+) -> Result<UpdateApplication, ApiError> {
+    let mut command = without_code(request)?;
+    check_asks(request)?;
+    call.resolve(&mut command.run).await?;
+    command.configuration.code = new_code(call, &command, request).await?;
+    Ok(command)
+}
+
+fn without_code(request: &UpdateApplicationRequest) -> Result<UpdateApplication, ApiError> {
     let mut configuration = match &request.application_configuration_update {
         Some(update) => convert::configuration_update(update)?,
         None => ConfigurationPatch::default(),

@@ -6,6 +6,7 @@ use millrace_api_spec::wire::{
 };
 use millrace_domain::commands::Facts;
 use millrace_domain::maintenance::WindowStart;
+use serde::Serialize;
 
 use crate::calls::{Call, Changed};
 use crate::describe;
@@ -15,11 +16,20 @@ pub async fn answer(
     call: &Call,
     request: UpdateApplicationMaintenanceConfigurationRequest,
 ) -> Result<String, ApiError> {
+    perform(call, request, response).await
+}
+
+/// The same for either surface: `respond` says what its answer shows.
+pub async fn perform<R: Serialize>(
+    call: &Call,
+    request: UpdateApplicationMaintenanceConfigurationRequest,
+    respond: impl Fn(&Changed<'_>) -> R,
+) -> Result<String, ApiError> {
     let update = request.application_maintenance_configuration_update;
     let start = WindowStart::parse(&update.application_maintenance_window_start_time_update)?;
     let now = (call.state.clock)();
     let decide = |facts: &Facts<'_>| facts.set_maintenance(start, now);
-    call.change(&request.application_name, decide, response).await
+    call.change(&request.application_name, decide, respond).await
 }
 
 fn response(changed: &Changed<'_>) -> UpdateApplicationMaintenanceConfigurationResponse {

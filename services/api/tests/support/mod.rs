@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod random;
+pub mod schema;
+
 use std::io::{Cursor, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -13,12 +16,17 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use millrace_api::{
-    ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, Limits, LocalArtifacts, S3Object, router,
+    ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, Limits, LocalArtifacts, LogChunk, LogFrom,
+    LogPlace, S3Object, router,
 };
 use millrace_auth::signature::Signer;
 use millrace_auth::throttle::Rate;
 use millrace_auth::{KeyStatus, NewAccessKey, Principal, SERVICE, SealingKey};
 use millrace_domain::change::{ApplicationWrite, Change};
+use millrace_domain::lifecycle::{
+    CheckReport, CheckedOperator, Launch, PlannedOperator, RestoreFrom,
+};
+use millrace_domain::reading::JobReading;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, ArtifactId, Generation, OperationStatus, Snapshot,
     Status, Timestamp,
@@ -76,6 +84,53 @@ struct TestJobs;
 impl Jobs for TestJobs {
     async fn plan(&self, _: &ApplicationId, generation: Generation) -> Option<String> {
         Some(format!("{{\"generation\":{generation}}}"))
+    }
+
+    async fn reading(&self, _: &ApplicationId, generation: Generation) -> Option<JobReading> {
+        let job = std::collections::BTreeMap::from([("uptime".to_owned(), 5.0)]);
+        Some(JobReading { at: Timestamp(0), generation, job, vertices: Vec::new() })
+    }
+
+    /// Three lines in the second generation.
+    async fn log(&self, _: &ApplicationId, from: LogFrom) -> std::io::Result<Option<LogChunk>> {
+        const LOG: &[u8] = b"one\nTwo\nthree";
+        let place = match from {
+            LogFrom::Tail { .. } => LogPlace { generation: Generation(2), offset: 0 },
+            LogFrom::Place(place) => place,
+        };
+        let offset = usize::try_from(place.offset).expect("it is small").min(LOG.len());
+        let bytes = Bytes::from_static(&LOG[offset..]);
+        let next = LogPlace { offset: LOG.len() as u64, ..place };
+        Ok(Some(LogChunk { bytes, place, next }))
+    }
+
+    /// So that what is followed ends.
+    fn stopping(&self) -> bool {
+        true
+    }
+
+    /// Refuses what restores state; plans an operator of the runtime's name.
+    async fn check(&self, launch: &Launch) -> Result<CheckReport, String> {
+        if launch.runtime == "FLINK-1_20" {
+            return Err("it is asleep".to_owned());
+        }
+        let operator = |id: &str, name: &str| PlannedOperator {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            ..PlannedOperator::default()
+        };
+        let ok = launch.restore != RestoreFrom::Latest || launch.allow_non_restored_state;
+        Ok(CheckReport {
+            ok,
+            message: if ok { String::new() } else { "Operator agg is dropped: x.".to_owned() },
+            operators: vec![CheckedOperator {
+                name: "agg".to_owned(),
+                verdict: "dropped".to_owned(),
+                ..CheckedOperator::default()
+            }],
+            plan: vec![operator("1", "Source"), operator(&launch.runtime, "Sink")],
+            ..CheckReport::default()
+        })
     }
 }
 
@@ -183,6 +238,32 @@ impl Api {
     pub async fn retryable(&self, operation: &str, invocation: &str, body: &Value) -> Reply {
         let request = request(operation).header("amz-sdk-invocation-id", invocation);
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// A request of the REST surface; a `null` body is none.
+    pub async fn rest(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.rest_with(method, path, &[], body).await
+    }
+
+    pub async fn rest_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Value::Null => Body::empty(),
+            body => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        self.send(request.body(body).unwrap()).await
     }
 
     /// The reply's body.

@@ -45,6 +45,7 @@ mod evidence;
 mod facts;
 mod launch;
 mod plan;
+mod report;
 mod step;
 
 pub use apply::apply;
@@ -54,4 +55,5 @@ pub use evidence::{
 pub use facts::{Facts, Health, Observed, Settings};
 pub use launch::{Launch, RestoreFrom};
 pub use plan::plan;
+pub use report::{CheckDiagnostic, CheckReport, CheckedOperator, PlannedOperator};
 pub use step::{CheckVerdict, Ending, Outcome, SnapshotRequest, Start, StartSlot, Step};

@@ -2,47 +2,18 @@
 
 use std::process::Stdio;
 
-use millrace_domain::lifecycle::CheckVerdict;
-use serde::Deserialize;
+use millrace_domain::lifecycle::{CheckDiagnostic, CheckReport, CheckedOperator};
+use serde_json::Value;
 
 use super::LocalSettings;
 use super::files::RunDirectory;
 use super::process;
 use crate::error::LauncherError;
 
-/// What `check` prints on stdout.
-#[derive(Debug, Deserialize)]
-struct Report {
-    ok: bool,
-    #[serde(default)]
-    diagnostics: Vec<Diagnostic>,
-    #[serde(default)]
-    operators: Vec<Operator>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Diagnostic {
-    #[serde(default)]
-    severity: String,
-    line: Option<u64>,
-    column: Option<u64>,
-    message: String,
-    hint: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Operator {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    verdict: String,
-    reason: Option<String>,
-}
-
 pub(super) async fn run(
     settings: &LocalSettings,
     directory: &RunDirectory,
-) -> Result<CheckVerdict, LauncherError> {
+) -> Result<CheckReport, LauncherError> {
     let mut command = process::command(settings, "check", directory);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let output = match tokio::time::timeout(settings.check_timeout, command.output()).await {
@@ -55,7 +26,7 @@ pub(super) async fn run(
             source,
         })?,
     };
-    verdict(&output.stdout).ok_or_else(|| LauncherError::CheckFailed {
+    report(&output.stdout).ok_or_else(|| LauncherError::CheckFailed {
         problem: String::from_utf8_lossy(&output.stderr)
             .lines()
             .rfind(|line| !line.trim().is_empty())
@@ -65,14 +36,17 @@ pub(super) async fn run(
     })
 }
 
-fn verdict(stdout: &[u8]) -> Option<CheckVerdict> {
-    let report: Report = serde_json::from_slice(stdout).ok()?;
+/// What `check` prints on stdout, with the refusal in words.
+fn report(stdout: &[u8]) -> Option<CheckReport> {
+    let value: Value = serde_json::from_slice(stdout).ok()?;
+    value.get("ok")?.as_bool()?;
+    let report: CheckReport = serde_json::from_value(value).ok()?;
     let message = if report.ok { String::new() } else { message(&report) };
-    Some(CheckVerdict { ok: report.ok, message })
+    Some(CheckReport { message, ..report })
 }
 
 /// The first error first; without one, what does not fit the state.
-fn message(report: &Report) -> String {
+fn message(report: &CheckReport) -> String {
     let errors = report.diagnostics.iter().filter(|d| !d.severity.eq_ignore_ascii_case("warning"));
     let mut texts: Vec<String> = errors.map(diagnostic).collect();
     if texts.is_empty() {
@@ -89,7 +63,7 @@ fn message(report: &Report) -> String {
     }
 }
 
-fn diagnostic(diagnostic: &Diagnostic) -> String {
+fn diagnostic(diagnostic: &CheckDiagnostic) -> String {
     // Line 0: a problem of the whole.
     let place = match (diagnostic.line.filter(|line| *line > 0), diagnostic.column) {
         (Some(line), Some(column)) => format!("Line {line}, column {column}: "),
@@ -100,7 +74,7 @@ fn diagnostic(diagnostic: &Diagnostic) -> String {
     sentence(format!("{place}{}{hint}", diagnostic.message.trim()))
 }
 
-fn misfit(operator: &Operator) -> String {
+fn misfit(operator: &CheckedOperator) -> String {
     let reason = operator.reason.as_deref().unwrap_or("its state does not fit");
     sentence(format!("Operator {} is {}: {reason}", operator.name, operator.verdict))
 }
@@ -114,8 +88,8 @@ mod tests {
     use super::*;
 
     fn check(stdout: &str, ok: bool, message: &str) {
-        let got = verdict(stdout.as_bytes()).expect("a report");
-        assert_eq!(got, CheckVerdict { ok, message: message.to_owned() });
+        let got = report(stdout.as_bytes()).expect("a report");
+        assert_eq!((got.ok, got.message.as_str()), (ok, message));
     }
 
     #[test]
@@ -144,7 +118,8 @@ mod tests {
 
     #[test]
     fn no_report_is_no_verdict() {
-        assert_eq!(verdict(b""), None);
-        assert_eq!(verdict(b"panicked"), None);
+        assert_eq!(report(b""), None);
+        assert_eq!(report(b"panicked"), None);
+        assert_eq!(report(b"{}"), None);
     }
 }

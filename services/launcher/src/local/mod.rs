@@ -9,16 +9,19 @@
 mod check;
 mod files;
 mod process;
+mod reading;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_domain::lifecycle::{
-    CheckVerdict, Health, Launch, Observed, Outcome, RestoreFrom, SnapshotRequest,
+    CheckReport, CheckVerdict, Health, Launch, Observed, Outcome, RestoreFrom, SnapshotRequest,
 };
+use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 
 use crate::error::LauncherError;
@@ -26,6 +29,7 @@ use crate::flink_rest::{FlinkRest, JobOverview, SavepointStatus};
 use crate::job_file::JobFile;
 use crate::launcher::Launcher;
 use files::{Ended, Endpoint, ProcessFile, RunDirectory};
+use reading::JOB_METRICS;
 
 /// Where things are and how long to wait for them.
 #[derive(Clone, Debug)]
@@ -71,8 +75,10 @@ pub struct LocalLauncher {
     children: Mutex<HashMap<Key, tokio::process::Child>>,
     /// Since when a cluster that lives has not answered.
     silent_since: Mutex<HashMap<Key, Timestamp>>,
-    checks: std::sync::atomic::AtomicU64,
 }
+
+/// Checks begun by this process, to name their directories: there are several launchers.
+static CHECKS: AtomicU64 = AtomicU64::new(0);
 
 type Key = (ApplicationId, Generation);
 
@@ -90,7 +96,6 @@ impl LocalLauncher {
             rest,
             children: Mutex::default(),
             silent_since: Mutex::default(),
-            checks: std::sync::atomic::AtomicU64::new(0),
         })
     }
 
@@ -110,6 +115,45 @@ impl LocalLauncher {
     ) -> Result<String, LauncherError> {
         let (address, job) = self.job_of(&(application.clone(), generation)).await?;
         Ok(self.rest.plan(&address, &job.jid).await?.to_string())
+    }
+
+    /// All that the target runtime's planner says of code and state. Touches nothing.
+    ///
+    /// # Errors
+    /// The planner gave no verdict.
+    pub async fn judge(&self, launch: &Launch) -> Result<CheckReport, LauncherError> {
+        let number = CHECKS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("check-{}-{number}", std::process::id());
+        let directory = RunDirectory::new(
+            self.application_directory(&launch.application).join("run").join(name),
+        );
+        self.write_job(launch, &directory)?;
+        let report = check::run(&self.settings, &directory).await;
+        directory.remove();
+        report
+    }
+
+    /// What the running job measures of itself.
+    ///
+    /// # Errors
+    /// There is none, or its engine does not answer.
+    pub async fn reading(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Result<JobReading, LauncherError> {
+        let (address, job) = self.job_of(&(application.clone(), generation)).await?;
+        let metrics = self.rest.job_metrics(&address, &job.jid, JOB_METRICS).await?;
+        let named = JOB_METRICS.into_iter().zip(metrics);
+        let job_values = named.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let details = self.rest.details(&address, &job.jid).await?;
+        Ok(JobReading {
+            at: now,
+            generation,
+            job: job_values.collect(),
+            vertices: reading::vertices(&details),
+        })
     }
 
     fn application_directory(&self, application: &ApplicationId) -> PathBuf {
@@ -375,15 +419,8 @@ impl Launcher for LocalLauncher {
     }
 
     async fn check(&self, launch: &Launch) -> Result<CheckVerdict, LauncherError> {
-        let number = self.checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let name = format!("check-{}-{number}", std::process::id());
-        let directory = RunDirectory::new(
-            self.application_directory(&launch.application).join("run").join(name),
-        );
-        self.write_job(launch, &directory)?;
-        let verdict = check::run(&self.settings, &directory).await;
-        directory.remove();
-        verdict
+        let CheckReport { ok, message, .. } = self.judge(launch).await?;
+        Ok(CheckVerdict { ok, message })
     }
 
     async fn start(&self, launch: &Launch, now: Timestamp) -> Result<(), LauncherError> {

@@ -51,13 +51,63 @@ pub enum AppCommand {
     Operations { name: String, id: Option<String> },
     /// Show the versions of an application, or one of them
     Versions { name: String, id: Option<u64> },
+    /// Print what happened to an application, or what happens
+    Events(EventArguments),
     /// Print what the job of an application logs
-    Logs {
-        name: String,
-        /// Go on as more is logged
-        #[arg(short, long)]
-        follow: bool,
-    },
+    Logs(LogArguments),
+}
+
+#[derive(Args)]
+pub struct EventArguments {
+    pub name: String,
+    /// Go on as more happens
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+#[derive(Args)]
+pub struct LogArguments {
+    pub name: String,
+    /// Go on as more is logged
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many of the last lines
+    #[arg(long, value_name = "LINES", default_value_t = 1000)]
+    pub tail: u32,
+    /// Only lines with this text, in upper or lower case
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Of an earlier generation of the job
+    #[arg(long)]
+    pub generation: Option<u64>,
+}
+
+/// A command of `millrace app` that may be given without `app`.
+#[derive(Args)]
+pub struct Shortcut<A: Args> {
+    /// Where the server is
+    #[arg(long, env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:8181")]
+    endpoint: String,
+    /// The Region to speak to
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    region: String,
+    /// The data directory of the server, for its access key
+    #[arg(long, env = "MILLRACE_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Sign with this profile of AWS's shared credentials file
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    output: Format,
+    #[command(flatten)]
+    arguments: A,
+}
+
+impl<A: Args> Shortcut<A> {
+    pub fn of_app(self, command: impl FnOnce(A) -> AppCommand) -> AppArguments {
+        let Shortcut { endpoint, region, data_dir, profile, output, arguments } = self;
+        AppArguments { endpoint, region, data_dir, profile, output, command: command(arguments) }
+    }
 }
 
 #[derive(Args)]
@@ -167,6 +217,9 @@ pub struct StopArguments {
 pub struct UpdateArguments {
     #[command(flatten)]
     pub target: Target,
+    /// Only say what the update would do and whether it can
+    #[arg(long)]
+    pub check: bool,
     #[command(flatten)]
     pub code: CodeArguments,
     /// The runtime to change to

@@ -83,14 +83,40 @@ impl Client {
     ///
     /// # Errors
     /// [`Refused`] for an error answer; otherwise what went wrong on the way.
-    pub async fn get(&self, path: &str) -> anyhow::Result<reqwest::Response> {
-        let request = self.signed(Method::GET, path, Vec::new(), String::new())?;
+    pub async fn get(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> anyhow::Result<reqwest::Response> {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let request = self.signed(Method::GET, path, headers, String::new())?;
         let answer = request.send().await.with_context(|| self.unreachable())?;
         if answer.status().is_success() {
             return Ok(answer);
         }
         let text = answer.text().await.with_context(|| self.unreachable())?;
         Err(refused(&serde_json::from_str(&text).unwrap_or(Value::String(text))).into())
+    }
+
+    /// A call of the REST surface.
+    ///
+    /// # Errors
+    /// [`Refused`] for an error answer; otherwise what went wrong on the way.
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let headers = headers.chain([("content-type", "application/json".to_owned())]).collect();
+        let request = self.signed(Method::POST, path, headers, body.to_string())?;
+        let answer = request.timeout(PATIENCE).send().await.with_context(|| self.unreachable())?;
+        let accepted = answer.status().is_success();
+        let text = answer.text().await.with_context(|| self.unreachable())?;
+        let body: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not a Millrace server: {text:.100}", self.endpoint))?;
+        if accepted { Ok(body) } else { Err(refused(&body).into()) }
     }
 
     /// Signs all of `headers`, where the request goes, and when.
@@ -129,8 +155,10 @@ impl Client {
 }
 
 fn refused(body: &Value) -> Refused {
-    let code = body["__type"].as_str().unwrap_or("Error");
-    let message = body["Message"].as_str().or(body["message"].as_str()).unwrap_or_default();
+    // Of the AWS surface, or a problem of the REST surface: the codes are the same.
+    let code = body["__type"].as_str().or(body["code"].as_str()).unwrap_or("Error");
+    let texts = ["Message", "message", "detail"].map(|name| body[name].as_str());
+    let message = texts.into_iter().flatten().next().unwrap_or_default();
     Refused {
         code: code.rsplit('#').next().unwrap_or(code).to_owned(),
         message: message.to_owned(),

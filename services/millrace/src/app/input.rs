@@ -12,7 +12,7 @@ use super::args::{
 };
 
 /// Where the bytes of the code are, before they are named as create or update does.
-enum Code {
+pub enum Code {
     Text(String),
     Zip(String),
     S3 { bucket: String, key: String },
@@ -123,11 +123,16 @@ fn checkpointing(interval_ms: u64, name: &dyn Fn(&str) -> String) -> Value {
         name("ConfigurationType"): "CUSTOM",
         name("CheckpointingEnabled"): true,
         name("CheckpointInterval"): interval_ms,
-        name("MinPauseBetweenCheckpoints"): interval_ms.min(5_000) / 2,
+        name("MinPauseBetweenCheckpoints"): min_pause_ms(interval_ms),
     })
 }
 
-fn property_groups(properties: &[String]) -> anyhow::Result<Value> {
+pub fn min_pause_ms(interval_ms: u64) -> u64 {
+    interval_ms.min(5_000) / 2
+}
+
+/// Group to key to value, in the order given.
+pub fn groups(properties: &[String]) -> anyhow::Result<Vec<(String, Map<String, Value>)>> {
     let mut groups: Vec<(String, Map<String, Value>)> = Vec::new();
     for property in properties {
         let (name, value) = split_pair(property, "--property GROUP.KEY=VALUE")?;
@@ -140,7 +145,11 @@ fn property_groups(properties: &[String]) -> anyhow::Result<Value> {
         let (_, map) = groups.iter_mut().find(|(id, _)| id == group).expect("put there if absent");
         map.insert(key.to_owned(), json!(value));
     }
-    let groups: Vec<Value> = groups
+    Ok(groups)
+}
+
+fn property_groups(properties: &[String]) -> anyhow::Result<Value> {
+    let groups: Vec<Value> = groups(properties)?
         .into_iter()
         .map(|(id, map)| json!({"PropertyGroupId": id, "PropertyMap": map}))
         .collect();
@@ -156,7 +165,7 @@ fn split_pair<'a>(text: &'a str, form: &str) -> anyhow::Result<(&'a str, &'a str
     text.split_once('=').with_context(|| format!("{text:?} is not of the form {form}"))
 }
 
-fn read_code(arguments: &CodeArguments) -> anyhow::Result<Option<Code>> {
+pub fn read_code(arguments: &CodeArguments) -> anyhow::Result<Option<Code>> {
     if let Some(path) = &arguments.sql {
         let text = String::from_utf8(read(path)?).with_context(|| {
             format!("{} is not UTF-8 text; for a zip use --zip", path.display())

@@ -4,8 +4,10 @@
 //! may be another machine's.
 
 mod args;
+mod check;
 mod client;
 mod credentials;
+mod events;
 mod input;
 mod logs;
 mod operate;
@@ -14,8 +16,7 @@ mod wait;
 
 use std::process::ExitCode;
 
-pub use args::AppArguments;
-use args::AppCommand;
+pub use args::{AppArguments, AppCommand, EventArguments, LogArguments, Shortcut};
 use client::Client;
 
 pub fn run(arguments: AppArguments) -> anyhow::Result<ExitCode> {
@@ -31,6 +32,7 @@ async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
         AppCommand::Create(create) => operate::create(&client, format, create).await,
         AppCommand::Start(start) => operate::start(&client, format, start).await,
         AppCommand::Stop(stop) => operate::stop(&client, format, stop).await,
+        AppCommand::Update(update) if update.check => check::check(&client, format, &update).await,
         AppCommand::Update(update) => operate::update(&client, format, update).await,
         AppCommand::Rollback(target) => operate::rollback(&client, format, target).await,
         AppCommand::Delete(target) => operate::delete(&client, format, target).await,
@@ -41,6 +43,9 @@ async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
             show::operations(&client, format, &name, id.as_deref()).await
         }
         AppCommand::Versions { name, id } => show::versions(&client, format, &name, id).await,
-        AppCommand::Logs { name, follow } => logs::print(&client, &name, follow).await,
+        AppCommand::Events(events) => {
+            events::print(&client, format, &events.name, events.follow).await
+        }
+        AppCommand::Logs(arguments) => logs::print(&client, &arguments).await,
     }
 }

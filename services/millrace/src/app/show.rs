@@ -208,7 +208,7 @@ fn rows(
 }
 
 /// A value as a person reads it; what is absent is a dash.
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

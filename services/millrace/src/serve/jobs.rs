@@ -1,22 +1,85 @@
 //! The running jobs, for the API.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
-use millrace_api::Jobs;
-use millrace_domain::{ApplicationId, Generation};
+use millrace_api::{Jobs, LogChunk, LogFrom, Sample};
+use millrace_domain::lifecycle::{CheckReport, Launch};
+use millrace_domain::reading::JobReading;
+use millrace_domain::{ApplicationId, Generation, Timestamp};
 use millrace_launcher::LocalLauncher;
+use tokio::sync::watch;
+
+use super::history::History;
+use super::logs;
+use crate::edge;
 
 /// Asks the engines that the launcher's files name.
-pub struct LocalJobs(pub LocalLauncher);
+pub struct LocalJobs {
+    launcher: LocalLauncher,
+    /// Where the applications' directories are.
+    applications: PathBuf,
+    pub history: History,
+    /// Turns true when the server stops.
+    stopping: watch::Receiver<bool>,
+}
+
+impl LocalJobs {
+    pub fn new(
+        launcher: LocalLauncher,
+        applications: PathBuf,
+        stopping: watch::Receiver<bool>,
+    ) -> LocalJobs {
+        LocalJobs { launcher, applications, history: History::default(), stopping }
+    }
+}
 
 #[async_trait]
 impl Jobs for LocalJobs {
     async fn plan(&self, application: &ApplicationId, generation: Generation) -> Option<String> {
-        match self.0.plan(application, generation).await {
+        match self.launcher.plan(application, generation).await {
             Ok(plan) => Some(plan),
             Err(error) => {
                 tracing::debug!(application.id = %application, error = %error.chain(), "no plan");
                 None
             }
         }
+    }
+
+    async fn check(&self, launch: &Launch) -> Result<CheckReport, String> {
+        self.launcher.judge(launch).await.map_err(|error| error.chain())
+    }
+
+    async fn reading(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+    ) -> Option<JobReading> {
+        let now = Timestamp(edge::now_ms());
+        match self.launcher.reading(application, generation, now).await {
+            Ok(reading) => Some(reading),
+            Err(error) => {
+                tracing::debug!(application.id = %application, error = %error.chain(), "no metrics");
+                None
+            }
+        }
+    }
+
+    async fn history(&self, application: &ApplicationId) -> Vec<Sample> {
+        self.history.of(application)
+    }
+
+    async fn log(
+        &self,
+        application: &ApplicationId,
+        from: LogFrom,
+    ) -> std::io::Result<Option<LogChunk>> {
+        let run = self.applications.join(application.as_str()).join("run");
+        let read = tokio::task::spawn_blocking(move || logs::read(&run, from));
+        read.await.map_err(std::io::Error::other)?
+    }
+
+    fn stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 }

@@ -7,6 +7,7 @@
 mod arguments;
 mod artifacts;
 mod data_dir;
+mod history;
 mod jobs;
 mod logs;
 mod root_key;
@@ -49,9 +50,18 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
     let deletions = wiring::deletions(&data_dir, store.clone())?;
-    let api = wiring::api(&arguments, &data_dir, store.clone(), sealing, controller.wake())?;
-    let logs = wiring::logs(&api, &data_dir, stopping.clone());
-    let router = millrace_api::router(api).merge(logs::router(logs));
+    let jobs = wiring::jobs(&data_dir, stopping.clone())?;
+    let api = wiring::api(
+        &arguments,
+        &data_dir,
+        store.clone(),
+        (sealing, controller.wake(), jobs.clone()),
+    )?;
+    let router = millrace_api::router(api);
+    let sampling = tokio::spawn({
+        let (store, stopping) = (store.clone(), stopping.clone());
+        async move { history::sample(&store, &jobs, shutdown::asked(stopping)).await }
+    });
     let controlling = tokio::spawn({
         let stopping = stopping.clone();
         async move { controller.run(shutdown::asked(stopping)).await }
@@ -67,6 +77,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
     deleting.await.context("the deletion of snapshots failed")?;
+    sampling.await.context("the noting of metrics failed")?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,6 @@ use super::arguments::ServeArguments;
 use super::artifacts::ServedArtifacts;
 use super::data_dir::DataDir;
 use super::jobs::LocalJobs;
-use super::logs::Logs;
 use crate::edge;
 
 /// Much longer than a step takes, and than clocks of replicas differ.
@@ -66,20 +65,18 @@ fn launcher(data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
     Ok(LocalLauncher::new(LocalSettings::new(data_dir.path().to_owned(), program))?)
 }
 
-/// Its launcher starts nothing either: it asks running jobs.
 pub fn api(
     arguments: &ServeArguments,
     data_dir: &DataDir,
     store: Store,
-    sealing: SealingKey,
-    wake: Wake,
+    (sealing, wake, jobs): (SealingKey, Wake, Arc<LocalJobs>),
 ) -> anyhow::Result<ApiState> {
     let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
     let local = LocalArtifacts::new(data_dir.path().join("artifacts"));
     let endpoint = arguments.s3_endpoint.as_deref();
     Ok(ApiState {
         store,
-        jobs: Arc::new(LocalJobs(launcher(data_dir)?)),
+        jobs,
         artifacts: Arc::new(ServedArtifacts::new(local, endpoint, &arguments.region)),
         wake: Arc::new(move |id: &ApplicationId| wake.application(id)),
         clock: clock(),
@@ -97,8 +94,10 @@ pub fn api(
     })
 }
 
-pub fn logs(api: &ApiState, data_dir: &DataDir, stopping: watch::Receiver<bool>) -> Logs {
-    Logs { api: api.clone(), applications: data_dir.path().join("applications"), stopping }
+/// Its launcher starts nothing either: it asks running jobs, and the planner.
+pub fn jobs(data_dir: &DataDir, stopping: watch::Receiver<bool>) -> anyhow::Result<Arc<LocalJobs>> {
+    let applications = data_dir.path().join("applications");
+    Ok(Arc::new(LocalJobs::new(launcher(data_dir)?, applications, stopping)))
 }
 
 fn rate(arguments: &ServeArguments) -> Rate {

@@ -1,0 +1,147 @@
+//! `/v1/snapshots`: those of the account, which outlive their application.
+
+use millrace_api_spec::EpochSeconds;
+use millrace_api_spec::wire::{
+    CreateSnapshotRequest, DeleteSnapshotRequest, DescribeSnapshotOperationRequest,
+    DescribeSnapshotRequest, ListSnapshotOperationsRequest, ListSnapshotsRequest,
+};
+use millrace_domain::enhanced::EnhancedSnapshot;
+
+use super::applications::time;
+use super::asked::Asked;
+use super::model::words::text;
+use super::model::{
+    ChangedSnapshot, CreateSnapshot, ListQuery, Snapshot, SnapshotDeletion, SnapshotList,
+    SnapshotOperation, SnapshotOperationList, SnapshotsQuery, Tags,
+};
+use super::params::{OfAccountSnapshot, OfOperation, Once};
+use super::problem::Problem;
+use super::reply::{self, Answer};
+use crate::calls::Changed;
+use crate::operations::{
+    create_snapshot, delete_snapshot, describe_snapshot_operation, list_snapshot_operations,
+    list_snapshots,
+};
+use crate::pagination;
+
+/// List the snapshots of the account, newest first, by one filter at most.
+#[utoipa::path(
+    get, path = "/v1/snapshots", operation_id = "listSnapshots", tag = "account snapshots",
+    params(SnapshotsQuery),
+    responses((status = 200, description = "A part of the list.", body = SnapshotList))
+)]
+pub async fn list(asked: Asked) -> Answer {
+    let query: SnapshotsQuery = asked.query()?;
+    let request = ListSnapshotsRequest {
+        source_application_name: query.application_name,
+        snapshot_initiator: query.initiator.as_ref().map(text),
+        snapshot_initiator_operation: None,
+        snapshot_status: query.status.as_ref().map(text),
+        limit: query.limit,
+        next_token: query.next_token,
+    };
+    asked.check("ListSnapshots", &request).await?;
+    let page = list_snapshots::find(&asked.call, &request).await?;
+    let snapshots = page.items.iter().map(Snapshot::of).collect();
+    reply::ok(&SnapshotList { snapshots, next_token: pagination::token(&page) })
+}
+
+/// Take a snapshot of a running application whose SnapshotMode is ENHANCED_SNAPSHOTS.
+#[utoipa::path(
+    post, path = "/v1/snapshots", operation_id = "createSnapshot", tag = "account snapshots",
+    params(Once), request_body = CreateSnapshot,
+    responses((status = 202, description = "It is being taken.", body = ChangedSnapshot))
+)]
+pub async fn create(asked: Asked) -> Answer {
+    let body: CreateSnapshot = asked.body()?;
+    let request = CreateSnapshotRequest {
+        application_name: body.application_name,
+        snapshot_name: body.name,
+        snapshot_description: body.description,
+        tags: body.tags.filter(|tags| !tags.0.is_empty()).map(Tags::into_wire),
+    };
+    asked.check("CreateSnapshot", &request).await?;
+    let create = create_snapshot::perform(&asked.call, request, made);
+    reply::accepted(asked.once("CreateSnapshot", create).await?)
+}
+
+fn made(changed: &Changed<'_>) -> ChangedSnapshot {
+    ChangedSnapshot::of(changed.enhanced.expect("CreateSnapshot writes a snapshot"))
+}
+
+/// Describe a snapshot of the account.
+#[utoipa::path(
+    get, path = "/v1/snapshots/{snapshot}", operation_id = "describeSnapshot",
+    tag = "account snapshots", params(OfAccountSnapshot),
+    responses((status = 200, description = "The snapshot.", body = Snapshot))
+)]
+pub async fn describe(asked: Asked) -> Answer {
+    reply::ok(&Snapshot::of(&find(&asked).await?))
+}
+
+async fn find(asked: &Asked) -> Result<EnhancedSnapshot, Problem> {
+    let request = DescribeSnapshotRequest { snapshot_name: asked.path("snapshot") };
+    asked.check("DescribeSnapshot", &request).await?;
+    Ok(asked.call.enhanced_snapshot(&request.snapshot_name).await?)
+}
+
+/// Delete a snapshot of the account; its files go in the background.
+#[utoipa::path(
+    delete, path = "/v1/snapshots/{snapshot}", operation_id = "deleteSnapshot",
+    tag = "account snapshots", params(OfAccountSnapshot, Once, SnapshotDeletion),
+    responses((status = 202, description = "It is being deleted.", body = ChangedSnapshot))
+)]
+pub async fn delete(asked: Asked) -> Answer {
+    let query: SnapshotDeletion = asked.query()?;
+    let delete = async {
+        let created_at = match &query.created_at {
+            Some(text) => time(text)?,
+            None => find(&asked).await?.created_at,
+        };
+        let request = DeleteSnapshotRequest {
+            snapshot_name: asked.path("snapshot"),
+            snapshot_creation_timestamp: EpochSeconds(created_at.seconds()),
+        };
+        asked.check("DeleteSnapshot", &request).await?;
+        let perform = delete_snapshot::perform(&asked.call, request, ChangedSnapshot::of);
+        perform.await.map_err(Problem::from)
+    };
+    reply::accepted(asked.once("DeleteSnapshot", delete).await?)
+}
+
+/// List what was done to a snapshot, newest first, also when it is gone.
+#[utoipa::path(
+    get, path = "/v1/snapshots/{snapshot}/operations", operation_id = "listSnapshotOperations",
+    tag = "account snapshots", params(OfAccountSnapshot, ListQuery),
+    responses((status = 200, description = "A part of the list.", body = SnapshotOperationList))
+)]
+pub async fn operations(asked: Asked) -> Answer {
+    let query: ListQuery = asked.query()?;
+    let request = ListSnapshotOperationsRequest {
+        snapshot_name: asked.path("snapshot"),
+        limit: query.limit,
+        next_token: query.next_token,
+        ..ListSnapshotOperationsRequest::default()
+    };
+    asked.check("ListSnapshotOperations", &request).await?;
+    let page = list_snapshot_operations::find(&asked.call, request).await?;
+    let operations = page.items.iter().map(SnapshotOperation::of).collect();
+    reply::ok(&SnapshotOperationList { operations, next_token: pagination::token(&page) })
+}
+
+/// Describe one thing done to a snapshot.
+#[utoipa::path(
+    get, path = "/v1/snapshots/{snapshot}/operations/{operation}",
+    operation_id = "describeSnapshotOperation", tag = "account snapshots",
+    params(OfAccountSnapshot, OfOperation),
+    responses((status = 200, description = "The operation.", body = SnapshotOperation))
+)]
+pub async fn operation(asked: Asked) -> Answer {
+    let request = DescribeSnapshotOperationRequest {
+        snapshot_name: asked.path("snapshot"),
+        snapshot_operation_id: asked.path("operation"),
+    };
+    asked.check("DescribeSnapshotOperation", &request).await?;
+    let operation = describe_snapshot_operation::find(&asked.call, request).await?;
+    reply::ok(&SnapshotOperation::of(&operation))
+}
