@@ -48,7 +48,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let stopping = shutdown::listen()?;
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
-    let deletions = wiring::deletions(&data_dir, store.clone())?;
+    let deletions = wiring::deletions(&arguments, &data_dir, store.clone())?;
     let api = wiring::api(&arguments, &data_dir, store.clone(), sealing, controller.wake())?;
     let logs = wiring::logs(&api, &data_dir, stopping.clone());
     let router = millrace_api::router(api).merge(logs::router(logs));

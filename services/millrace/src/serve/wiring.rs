@@ -31,7 +31,7 @@ pub fn controller(
     data_dir: &DataDir,
     store: Store,
 ) -> anyhow::Result<Controller> {
-    let launcher = launcher(data_dir)?;
+    let launcher = launcher(arguments, data_dir)?;
     let stability_ms = i64::try_from(arguments.stability_window.as_millis())
         .context("a stability window is not as long as that")?;
     let looker = Looker {
@@ -57,13 +57,20 @@ fn controller_settings(arguments: &ServeArguments) -> ControllerSettings {
 }
 
 /// Its launcher starts nothing: it removes files of snapshots.
-pub fn deletions(data_dir: &DataDir, store: Store) -> anyhow::Result<Deletions> {
-    Ok(Deletions { store, launcher: Arc::new(launcher(data_dir)?), clock: clock() })
+pub fn deletions(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+) -> anyhow::Result<Deletions> {
+    let launcher = Arc::new(launcher(arguments, data_dir)?);
+    Ok(Deletions { store, launcher, clock: clock() })
 }
 
-fn launcher(data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
+fn launcher(arguments: &ServeArguments, data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
     let program = std::env::current_exe().context("cannot tell which program this is")?;
-    Ok(LocalLauncher::new(LocalSettings::new(data_dir.path().to_owned(), program))?)
+    let mut settings = LocalSettings::new(data_dir.path().to_owned(), program);
+    settings.private.extend(arguments.key_file.clone());
+    Ok(LocalLauncher::new(settings)?)
 }
 
 /// Its launcher starts nothing either: it asks running jobs.
@@ -79,7 +86,7 @@ pub fn api(
     let endpoint = arguments.s3_endpoint.as_deref();
     Ok(ApiState {
         store,
-        jobs: Arc::new(LocalJobs(launcher(data_dir)?)),
+        jobs: Arc::new(LocalJobs(launcher(arguments, data_dir)?)),
         artifacts: Arc::new(ServedArtifacts::new(local, endpoint, &arguments.region)),
         wake: Arc::new(move |id: &ApplicationId| wake.application(id)),
         clock: clock(),
