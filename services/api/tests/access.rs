@@ -267,6 +267,27 @@ async fn a_snapshot_is_made_by_who_may_on_both_of_its_resources() {
 }
 
 #[tokio::test]
+async fn an_application_begins_from_a_snapshot_by_who_may_on_it() {
+    let api = Api::new().await;
+    let alice = api.key(ACCOUNT, Some("alice"), 2).await;
+    api.create("orders").await;
+    let snapshot = arn("s1").replace("application/", "snapshot/");
+    let restore = json!({"ApplicationRestoreConfiguration": {
+        "ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", "SnapshotArn": snapshot}});
+    let start = json!({"ApplicationName": "orders", "RunConfiguration": restore});
+    let on = |resource: &str| json!({"Effect": "Allow", "Action": "*", "Resource": resource});
+    put(&api, ACCOUNT, "alice", json!([on(&arn("orders"))])).await;
+    check(
+        &api.call_as(&alice, "StartApplication", start.clone()).await,
+        "AccessDeniedException",
+        "snapshot/s1",
+    );
+    put(&api, ACCOUNT, "alice", json!([on(&arn("orders")), on(&snapshot)])).await;
+    let reply = api.call_as(&alice, "StartApplication", start).await;
+    assert_ne!(reply.body["__type"], "AccessDeniedException", "{}", reply.body);
+}
+
+#[tokio::test]
 async fn a_stored_policy_that_cannot_be_read_allows_nothing() {
     let api = Api::new().await;
     let alice = api.key(ACCOUNT, Some("alice"), 2).await;
