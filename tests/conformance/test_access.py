@@ -18,7 +18,8 @@ OTHER = "111111111111"
 
 
 class Access(ServerTest):
-    options = ("--more-regions", "eu-west-1")
+    # What is logged at all must hold no secret.
+    options = ("--more-regions", "eu-west-1", "--log-level", "trace")
 
     def refusal(self, client, operation="list_applications", **arguments):
         with self.assertRaises(ClientError) as caught:

@@ -21,5 +21,6 @@ mod testing;
 mod world;
 
 pub use connectors::Connectors;
+pub use filesystem::keep_out_of;
 pub use print::{Console, RowText};
 pub use world::{ConnectorsBuilder, World};

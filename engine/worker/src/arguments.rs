@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use millrace_connectors::keep_out_of;
 
 use crate::description::JobDescription;
 use crate::{check, run};
+
+/// Paths, as in `PATH`, that no table may read or write.
+const PRIVATE_DIRECTORIES: &str = "MILLRACE_PRIVATE_DIRECTORIES";
 
 #[derive(Parser)]
 #[command(name = "millrace-engine", version, about = "Runs one streaming job")]
@@ -54,6 +58,8 @@ where
             return ExitCode::from(2);
         }
     };
+    let private = std::env::var_os(PRIVATE_DIRECTORIES).unwrap_or_default();
+    keep_out_of(std::env::split_paths(&private).filter(|path| path.is_absolute()));
     match arguments.command {
         Command::Run(_) => run::run(description).await,
         Command::Check(_) => check::check(&description).await,

@@ -60,7 +60,11 @@ async fn answer(
     let _place = state.limits.enter(claimed.account())?;
     let body = read(body, limit(operation)).await?;
     let caller = claimed.verify(&state, &parts, &body)?;
-    state.limits.count(&caller.principal, (state.clock)().0)?;
+    let now_ms = (state.clock)().0;
+    state.limits.count(&caller.principal, now_ms)?;
+    if operation.mutates {
+        state.limits.count_change(&caller.principal, now_ms)?;
+    }
     let asked = Asked { caller, request_id, operation };
     answer_operation(state, asked, &parts, &body).await.map_err(|error| {
         let error = ApiError { code: operation.declared(error.code), ..error };

@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
+
 use axum::body::Body;
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
 use http::Request;
 use millrace_api::Caller;
 use millrace_auth::policy::Policy;
-use millrace_auth::{KeyStatus, NewAccessKey, Principal, SecretKey};
+use millrace_auth::signature::Signer;
+use millrace_auth::{KeyStatus, NewAccessKey, Principal, SERVICE, SecretKey};
 use millrace_domain::Timestamp;
 use millrace_store::StoredPolicy;
 use serde_json::{Value, json};
@@ -43,7 +46,7 @@ async fn put(api: &Api, account: &str, user: &str, statements: Value) {
 #[tokio::test]
 async fn who_does_not_prove_who_they_are_gets_nothing() {
     let api = Api::new().await;
-    let now_ms = api.now.load(std::sync::atomic::Ordering::SeqCst);
+    let now_ms = api.now.load(Ordering::SeqCst);
     check(&api.send_as_is(list()).await, "MissingAuthenticationTokenException", "missing");
 
     let unknown = NewAccessKey::generate(&[9; 40]);
@@ -78,6 +81,37 @@ async fn who_does_not_prove_who_they_are_gets_nothing() {
         "InvalidSignatureException",
         "not 'mars-1': this service serves us-east-1, eu-west-1",
     );
+}
+
+#[tokio::test]
+async fn a_presigned_call_holds_for_as_long_as_it_says() {
+    let api = Api::new().await;
+    let now_ms = api.now.load(Ordering::SeqCst);
+    let (host, target) = ("millrace.test", "KinesisAnalytics_20180523.ListApplications");
+    let headers: [(&str, &[u8]); 2] =
+        [("host", host.as_bytes()), ("x-amz-target", target.as_bytes())];
+    let signed = millrace_auth::signature::Request {
+        method: "POST",
+        path: "/",
+        query: "",
+        headers: &headers,
+    };
+    let (key, region) = (api.root.clone(), "us-east-1".to_owned());
+    let signer = Signer { key, region, service: SERVICE.to_owned() };
+    let query = signer.presigned_query(&signed, b"{}", 60, now_ms);
+    let presigned = |body: &'static str| {
+        Request::post(format!("/?{query}"))
+            .header("host", host)
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(Body::from(body))
+            .unwrap()
+    };
+    assert_eq!(api.send_as_is(presigned("{}")).await.status, 200);
+    let changed = api.send_as_is(presigned("{ }")).await;
+    check(&changed, "InvalidSignatureException", "does not match");
+    api.now.fetch_add(61_000, Ordering::SeqCst);
+    check(&api.send_as_is(presigned("{}")).await, "InvalidSignatureException", "expired");
 }
 
 #[tokio::test]
@@ -233,6 +267,27 @@ async fn a_snapshot_is_made_by_who_may_on_both_of_its_resources() {
 }
 
 #[tokio::test]
+async fn an_application_begins_from_a_snapshot_by_who_may_on_it() {
+    let api = Api::new().await;
+    let alice = api.key(ACCOUNT, Some("alice"), 2).await;
+    api.create("orders").await;
+    let snapshot = arn("s1").replace("application/", "snapshot/");
+    let restore = json!({"ApplicationRestoreConfiguration": {
+        "ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", "SnapshotArn": snapshot}});
+    let start = json!({"ApplicationName": "orders", "RunConfiguration": restore});
+    let on = |resource: &str| json!({"Effect": "Allow", "Action": "*", "Resource": resource});
+    put(&api, ACCOUNT, "alice", json!([on(&arn("orders"))])).await;
+    check(
+        &api.call_as(&alice, "StartApplication", start.clone()).await,
+        "AccessDeniedException",
+        "snapshot/s1",
+    );
+    put(&api, ACCOUNT, "alice", json!([on(&arn("orders")), on(&snapshot)])).await;
+    let reply = api.call_as(&alice, "StartApplication", start).await;
+    assert_ne!(reply.body["__type"], "AccessDeniedException", "{}", reply.body);
+}
+
+#[tokio::test]
 async fn a_stored_policy_that_cannot_be_read_allows_nothing() {
     let api = Api::new().await;
     let alice = api.key(ACCOUNT, Some("alice"), 2).await;
@@ -273,7 +328,7 @@ async fn calling_too_often_slows_down_nobody_else() {
     for _ in 0..10 {
         api.call_as(&wrong, "ListApplications", json!({})).await;
     }
-    api.now.fetch_add(1_000, std::sync::atomic::Ordering::SeqCst);
+    api.now.fetch_add(1_000, Ordering::SeqCst);
     assert_eq!(api.call_as(&alice, "ListApplications", json!({})).await.status, 200);
 }
 

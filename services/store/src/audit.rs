@@ -13,7 +13,9 @@ use crate::row::{Reader, count};
 
 /// AWS: the event history of CloudTrail goes back as far.
 const KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
-/// Rows past their time go with one of so many new ones.
+/// Calls of one account that are kept: nobody fills the database of all.
+const MOST: u32 = 1_000_000;
+/// Rows past their time, or too many, go with one of so many new ones.
 const FORGET_EVERY: u64 = 256;
 
 /// One call.
@@ -66,6 +68,7 @@ impl Store {
         let sequence = Reader { table: "audit", row: &row }.count("sequence")?;
         if sequence.is_multiple_of(FORGET_EVERY) {
             self.forget_old_entries(entry.at).await?;
+            self.forget_entries_beyond(&entry.account, MOST).await?;
         }
         Ok(AuditId(sequence))
     }
@@ -107,6 +110,21 @@ impl Store {
         page(&rows, limit, "audit", "sequence", entry)
     }
 
+    /// Keeps the newest `most` entries of an account.
+    async fn forget_entries_beyond(&self, account: &str, most: u32) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM audit
+             WHERE account = $1 AND sequence <= (
+                 SELECT sequence FROM audit WHERE account = $1
+                 ORDER BY sequence DESC LIMIT 1 OFFSET $2)",
+        )
+        .bind(account)
+        .bind(i64::from(most))
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
     async fn forget_old_entries(&self, now: Timestamp) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM audit WHERE at < $1")
             .bind(now.0 - KEPT_MS)
@@ -129,4 +147,38 @@ fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
         resource: row.text("resource")?,
         outcome: row.text("outcome")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_account_keeps_its_newest_entries_and_takes_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("millrace.db")).await.unwrap();
+        for number in 0..20 {
+            let account = if number % 2 == 0 { "even" } else { "odd" };
+            let entry = AuditEntry {
+                at: Timestamp(number),
+                account: account.to_owned(),
+                region: String::new(),
+                principal: String::new(),
+                credential: String::new(),
+                request: String::new(),
+                action: String::new(),
+                resource: String::new(),
+                outcome: String::new(),
+            };
+            let _ = store.begin_audit(&entry).await.unwrap();
+        }
+        store.forget_entries_beyond("even", 3).await.unwrap();
+        store.forget_entries_beyond("odd", 10).await.unwrap();
+        let left = async |account| {
+            let page = store.audit(Some(account), None, 100).await.unwrap();
+            page.items.iter().map(|entry| entry.at.0).collect::<Vec<_>>()
+        };
+        assert_eq!(left("even").await, [18, 16, 14]);
+        assert_eq!(left("odd").await.len(), 10);
+    }
 }

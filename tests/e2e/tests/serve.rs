@@ -161,3 +161,24 @@ fn logs_can_be_read_and_an_unknown_name_is_an_error() -> anyhow::Result<()> {
     assert!(text.lines().count() > 0);
     Ok(())
 }
+
+/// What a tenant writes may read files: those of the server are none of its business.
+#[test]
+fn a_script_cannot_read_the_servers_own_files() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let work = directory.path();
+    let server = Server::start(&work.join("data"), &ServerOptions::default())?;
+    std::os::unix::fs::symlink(&server.data_dir, work.join("link"))?;
+    for (name, path) in [("plain", "data/credentials"), ("link", "link"), ("above", "")] {
+        let path = work.join(path).display().to_string();
+        let sql = doubling(work).replace(&work.join("in").display().to_string(), &path);
+        assert!(sql.contains(&format!("'{path}'")), "{sql}");
+        server.aws().call("CreateApplication", create(name, &sql))?;
+        let answer = server.aws().call("StartApplication", json!({"ApplicationName": name}))?;
+        let id = answer["OperationId"].as_str().unwrap_or_default().to_owned();
+        let details = server.aws().settled(name, &id, PATIENCE)?;
+        assert_eq!(details["OperationStatus"], "FAILED", "{name}: {details}");
+        assert!(details.to_string().contains("the service's own directory"), "{name}: {details}");
+    }
+    Ok(())
+}

@@ -6,6 +6,7 @@
 //! nothing but a seed: it mutates a corpus of real texts and files ([`mutate`]), and makes
 //! an input that fails smaller before it shows it ([`drive`]).
 
+pub mod access;
 pub mod corpus;
 pub mod drive;
 pub mod mutate;

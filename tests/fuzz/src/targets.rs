@@ -14,7 +14,7 @@ use millrace_plan::{PlanOptions, plan_script};
 use millrace_state::read::Share;
 use millrace_state::{LoadedSnapshot, block, manifest, row};
 
-use crate::corpus;
+use crate::{access, corpus};
 
 /// Something that reads bytes.
 pub struct Target {
@@ -32,6 +32,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "manifest", corpus: corpus::manifests, run: snapshot_manifest },
     Target { name: "blocks", corpus: corpus::state_files, run: blocks },
     Target { name: "rows", corpus: encoded_rows, run: rows },
+    Target { name: "policy", corpus: access::policies, run: access::policy },
+    Target { name: "authorization", corpus: access::authorizations, run: access::authorization },
 ];
 
 /// A script is planned, or refused with problems that lie within its text; the same text

@@ -57,3 +57,13 @@ fn blocks() {
 fn rows() {
     check("rows");
 }
+
+#[test]
+fn policy() {
+    check("policy");
+}
+
+#[test]
+fn authorization() {
+    check("authorization");
+}

@@ -7,6 +7,7 @@ mod listing;
 mod names;
 mod partition;
 mod path;
+mod private;
 mod reader;
 mod records;
 mod sink;
@@ -20,6 +21,7 @@ use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::types::{Schema, TypeRoot};
 use millrace_formats::Format;
 use millrace_formats::options::{OptionKind, OptionSpec};
+pub use private::keep_out_of;
 
 use crate::options::{TableOptions, bad_value, format_of, format_options};
 use crate::registry::{Connector, descriptor};
@@ -81,7 +83,9 @@ fn metadata_keys() -> Vec<MetadataKey> {
 fn check(table: &TableSpec, usage: TableUsage) -> Result<(), OptionError> {
     let options = TableOptions::new(&table.options, OPTIONS);
     let refuse = |key: &str, message: String| OptionError { key: Some(key.to_owned()), message };
-    path::of_option(options.text("path").unwrap_or("")).map_err(|m| refuse("path", m))?;
+    let path =
+        path::of_option(options.text("path").unwrap_or("")).map_err(|m| refuse("path", m))?;
+    private::check(&path, usage).map_err(|m| refuse("path", m))?;
     let format = format_of(table)?;
     (format.create)(&format_options(table, format), &file_schema(table))
         .map_err(|error| refuse("format", error.message))?;

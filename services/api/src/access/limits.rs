@@ -13,11 +13,16 @@ use crate::error::ApiError;
 /// or much leaves room for the others.
 const AT_ONCE: usize = 16;
 
+/// One of so many calls may change something.
+const CHANGES: u32 = 10;
+
 /// Counts calls: how often each principal calls, and how many calls of an account are in
 /// the works.
 #[derive(Debug)]
 pub struct Limits {
     calls: Mutex<Throttle<Principal>>,
+    /// Of those, the calls that change something.
+    changes: Mutex<Throttle<Principal>>,
     in_work: Mutex<HashMap<String, usize>>,
 }
 
@@ -30,9 +35,16 @@ pub struct Place {
 }
 
 impl Limits {
-    /// `rate` holds for each principal by itself.
+    /// `rate` holds for each principal by itself; for calls that change something a tenth
+    /// of it: they write, and are kept in the audit log.
     pub fn new(rate: Rate) -> Limits {
-        Limits { calls: Mutex::new(Throttle::new(rate)), in_work: Mutex::default() }
+        let tenth = |number: u32| (number / CHANGES).max(1);
+        let changes = Rate { per_second: tenth(rate.per_second), burst: tenth(rate.burst) };
+        Limits {
+            calls: Mutex::new(Throttle::new(rate)),
+            changes: Mutex::new(Throttle::new(changes)),
+            in_work: Mutex::default(),
+        }
     }
 
     /// Counts a call of a principal that is proven: nobody can use up another's calls.
@@ -40,12 +52,15 @@ impl Limits {
     /// # Errors
     /// It calls too often.
     pub fn count(&self, principal: &Principal, now_ms: i64) -> Result<(), ApiError> {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        if calls.allows(principal.clone(), now_ms) {
-            Ok(())
-        } else {
-            Err(throttled("Rate exceeded"))
-        }
+        count(&self.calls, principal, now_ms)
+    }
+
+    /// Counts a call that changes something, beside [`Limits::count`].
+    ///
+    /// # Errors
+    /// The principal makes too many of them.
+    pub fn count_change(&self, principal: &Principal, now_ms: i64) -> Result<(), ApiError> {
+        count(&self.changes, principal, now_ms)
     }
 
     /// A place for a call of `account`.
@@ -75,6 +90,15 @@ impl Drop for Place {
     }
 }
 
+fn count(
+    calls: &Mutex<Throttle<Principal>>,
+    principal: &Principal,
+    now_ms: i64,
+) -> Result<(), ApiError> {
+    let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+    if calls.allows(principal.clone(), now_ms) { Ok(()) } else { Err(throttled("Rate exceeded")) }
+}
+
 fn throttled(message: &str) -> ApiError {
     ApiError::new(ErrorCode::Throttling, message)
 }
@@ -82,6 +106,18 @@ fn throttled(message: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_are_a_tenth_of_all_calls() {
+        let limits = Limits::new(Rate { per_second: 10, burst: 30 });
+        let root = Principal::root("000000000000").unwrap();
+        let left =
+            |count: &dyn Fn() -> Result<(), ApiError>| (0..100).filter(|_| count().is_ok()).count();
+        assert_eq!(left(&|| limits.count_change(&root, 0)), 3);
+        assert_eq!(left(&|| limits.count(&root, 0)), 30);
+        assert_eq!(left(&|| limits.count_change(&root, 1_000)), 1);
+        assert_eq!(left(&|| limits.count(&root, 1_000)), 10);
+    }
 
     #[test]
     fn an_account_has_its_places_and_takes_nobody_elses() {

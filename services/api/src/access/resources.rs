@@ -60,16 +60,23 @@ fn named<'a>(call: &Call, on: On, request: &'a Value) -> Vec<(String, Option<Res
     let own = |resource: Resource<'a>| (arn(call, resource), Some(resource));
     let application = || own(("application", member("ApplicationName")));
     let snapshot = || own(("snapshot", member("SnapshotName")));
-    match on {
+    let given = |arn: &'a str| (arn.to_owned(), own_resource(call, arn));
+    let mut named = match on {
         On::Application => vec![application()],
         On::Snapshot => vec![snapshot()],
         On::ApplicationAndSnapshot => vec![application(), snapshot()],
         On::Everything => Vec::new(),
-        On::Named => {
-            let given = member("ResourceARN");
-            vec![(given.to_owned(), own_resource(call, given))]
-        }
-    }
+        On::Named => vec![given(member("ResourceARN"))],
+    };
+    named.extend(restored(request).map(given));
+    named
+}
+
+/// The snapshot that an application is to begin from: its state is read.
+fn restored(request: &Value) -> Option<&str> {
+    ["RunConfiguration", "RunConfigurationUpdate"]
+        .into_iter()
+        .find_map(|run| request[run]["ApplicationRestoreConfiguration"]["SnapshotArn"].as_str())
 }
 
 /// A resource of another account or Region is nobody's here, and is not looked up.

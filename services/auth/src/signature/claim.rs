@@ -23,10 +23,10 @@ pub struct Claim {
 
 /// The proof that the owner of the access key's secret made this request.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Verified {
     /// The Region that the request is for.
     pub region: String,
-    _made_here: (),
 }
 
 impl Claim {
@@ -74,7 +74,7 @@ impl Claim {
         let Claim { scope, signed_headers, signature, signed_at, .. } = self;
         let mac = mac(request, &signed_headers, body, &scope, &signed_at.text, secret);
         mac.verify_slice(&signature).map_err(|_| SignatureError::mismatch())?;
-        Ok(Verified { region: scope.region, _made_here: () })
+        Ok(Verified { region: scope.region })
     }
 
     fn check_scope(&self, service: &str) -> Result<(), SignatureError> {

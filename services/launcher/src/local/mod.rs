@@ -40,6 +40,9 @@ pub struct LocalSettings {
     pub arguments: Vec<String>,
     /// Environment variables handed on to engines; nothing else is.
     pub environment: Vec<String>,
+    /// Paths that no table of a job may read or write: the service's secrets and the files
+    /// of all applications are there.
+    pub private: Vec<PathBuf>,
     pub check_timeout: Duration,
     pub rest_timeout: Duration,
     /// How long one call of `take_snapshot` waits before it answers `SnapshotPending`.
@@ -52,6 +55,7 @@ impl LocalSettings {
     /// `program engine run|check --job FILE`.
     pub fn new(data_directory: PathBuf, program: PathBuf) -> LocalSettings {
         LocalSettings {
+            private: vec![data_directory.clone()],
             data_directory,
             program,
             arguments: vec!["engine".to_owned()],

@@ -12,6 +12,9 @@ use super::LocalSettings;
 use super::files::{ProcessFile, RunDirectory};
 use crate::error::LauncherError;
 
+/// Where an engine finds the paths that its tables must stay out of.
+const PRIVATE_DIRECTORIES: &str = "MILLRACE_PRIVATE_DIRECTORIES";
+
 /// How a child of this process stands.
 pub(super) enum Own {
     Alive,
@@ -35,6 +38,9 @@ pub(super) fn command(settings: &LocalSettings, verb: &str, directory: &RunDirec
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
+    }
+    if let Ok(private) = std::env::join_paths(&settings.private) {
+        command.env(PRIVATE_DIRECTORIES, private);
     }
     command
 }

@@ -206,6 +206,8 @@ async fn an_engine_gets_no_variable_that_is_not_listed() {
         "TZ",
         "RUST_LOG",
         "RUST_BACKTRACE",
+        // Names directories to stay out of, and nothing in them.
+        "MILLRACE_PRIVATE_DIRECTORIES",
         "PWD",
         "OLDPWD",
         "SHLVL",

@@ -86,7 +86,7 @@ pub fn greet(address: SocketAddr, data_dir: &Path, region: &str, root_key: &Root
     let key = match root_key {
         RootKey::Made => "The root access key was made now: it is in",
         RootKey::There => "The root access key is in",
-        RootKey::Gone => "Make an access key with `millrace keys create`, and put it into",
+        RootKey::Gone => "An access key is made with `millrace keys create`; tools look for one in",
     };
     eprintln!(
         "Millrace listens on http://{address}, data in {directory}

@@ -1,7 +1,8 @@
 //! The data directory: one server at a time, or several replicas with one database server.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -29,7 +30,11 @@ impl DataDir {
     /// # Errors
     /// It cannot be made or written, or another server holds it otherwise.
     pub fn take(path: &Path, holding: Holding) -> anyhow::Result<DataDir> {
-        std::fs::create_dir_all(path)
+        // Code, properties and state of all tenants: for the server's user alone.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
             .with_context(|| format!("cannot make the data directory {}", path.display()))?;
         let path = path
             .canonicalize()

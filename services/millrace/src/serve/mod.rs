@@ -49,8 +49,8 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let stopping = shutdown::listen()?;
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
-    let deletions = wiring::deletions(&data_dir, store.clone())?;
-    let jobs = wiring::jobs(&data_dir, stopping.clone())?;
+    let deletions = wiring::deletions(&arguments, &data_dir, store.clone())?;
+    let jobs = wiring::jobs(&arguments, &data_dir, stopping.clone())?;
     let api = wiring::api(
         &arguments,
         &data_dir,

@@ -51,8 +51,15 @@ pub async fn ensure(
     let key = credentials::read(&text, DEFAULT_PROFILE)
         .with_context(|| format!("{} holds no access key: move it away", path.display()))?;
     let owner = Principal::root(account)?;
-    store.add_access_key(&sealed(sealing, &key, owner)?).await?;
-    Ok(RootKey::Made)
+    let stored = sealed(sealing, &key, owner.clone())?;
+    let added = store.add_access_key(&stored).await?;
+    // Another replica may have added it; or the file has the key of another account.
+    let known = store.access_key(&key.id).await?;
+    Ok(if added || known.is_some_and(|known| known.owner == owner) {
+        RootKey::Made
+    } else {
+        RootKey::Gone
+    })
 }
 
 /// A new key as it is stored.
@@ -108,6 +115,12 @@ mod tests {
         secrets::write_new(&data.join("credentials"), &text).expect("written");
         ensure(&store, &sealing, "000000000000", data).await.expect("done");
         assert!(store.access_key(&written.id).await.expect("read").is_some());
+
+        // The file has one account's key: it becomes no other's.
+        let another = ensure(&store, &sealing, "111111111111", data).await.expect("done");
+        assert_eq!(another, RootKey::Gone);
+        let stored = store.access_key(&written.id).await.expect("read").expect("there");
+        assert_eq!(stored.owner.account(), "000000000000");
 
         let other = SealingKey::new(&[9; 32]);
         let refusal = ensure(&store, &other, "000000000000", data).await.unwrap_err();

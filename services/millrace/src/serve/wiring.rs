@@ -30,7 +30,7 @@ pub fn controller(
     data_dir: &DataDir,
     store: Store,
 ) -> anyhow::Result<Controller> {
-    let launcher = launcher(data_dir)?;
+    let launcher = launcher(arguments, data_dir)?;
     let stability_ms = i64::try_from(arguments.stability_window.as_millis())
         .context("a stability window is not as long as that")?;
     let looker = Looker {
@@ -56,13 +56,20 @@ fn controller_settings(arguments: &ServeArguments) -> ControllerSettings {
 }
 
 /// Its launcher starts nothing: it removes files of snapshots.
-pub fn deletions(data_dir: &DataDir, store: Store) -> anyhow::Result<Deletions> {
-    Ok(Deletions { store, launcher: Arc::new(launcher(data_dir)?), clock: clock() })
+pub fn deletions(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+) -> anyhow::Result<Deletions> {
+    let launcher = Arc::new(launcher(arguments, data_dir)?);
+    Ok(Deletions { store, launcher, clock: clock() })
 }
 
-fn launcher(data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
+fn launcher(arguments: &ServeArguments, data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
     let program = std::env::current_exe().context("cannot tell which program this is")?;
-    Ok(LocalLauncher::new(LocalSettings::new(data_dir.path().to_owned(), program))?)
+    let mut settings = LocalSettings::new(data_dir.path().to_owned(), program);
+    settings.private.extend(arguments.key_file.clone());
+    Ok(LocalLauncher::new(settings)?)
 }
 
 pub fn api(
@@ -95,9 +102,13 @@ pub fn api(
 }
 
 /// Its launcher starts nothing either: it asks running jobs, and the planner.
-pub fn jobs(data_dir: &DataDir, stopping: watch::Receiver<bool>) -> anyhow::Result<Arc<LocalJobs>> {
+pub fn jobs(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<Arc<LocalJobs>> {
     let applications = data_dir.path().join("applications");
-    Ok(Arc::new(LocalJobs::new(launcher(data_dir)?, applications, stopping)))
+    Ok(Arc::new(LocalJobs::new(launcher(arguments, data_dir)?, applications, stopping)))
 }
 
 fn rate(arguments: &ServeArguments) -> Rate {
