@@ -36,3 +36,8 @@ fn test_snapshots() -> anyhow::Result<()> {
 fn test_model() -> anyhow::Result<()> {
     run_suite("test_model")
 }
+
+#[test]
+fn test_rest() -> anyhow::Result<()> {
+    run_suite("test_rest")
+}
