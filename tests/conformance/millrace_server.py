@@ -100,13 +100,16 @@ class Server:
 
     def signed(self, operation, body):
         """A request that is signed, whatever its body is."""
-        keys = self.keys()
-        request = AWSRequest("POST", self.url + "/", data=body, headers={
+        return self.sign("POST", "/", body, {
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": f"KinesisAnalytics_20180523.{operation}"})
+
+    def sign(self, method, path, body, headers):
+        keys = self.keys()
+        request = AWSRequest(method, self.url + path, data=body, headers=headers)
         credentials = Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
         SigV4Auth(credentials, "kinesisanalytics", REGION).add_auth(request)
-        return urllib.request.Request(request.url, data=body, method="POST",
+        return urllib.request.Request(request.url, data=body, method=method,
                                       headers=dict(request.headers))
 
     def kill(self):

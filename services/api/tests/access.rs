@@ -398,3 +398,115 @@ async fn any_route_can_be_put_behind_a_signature() {
     assert_eq!(reply.body, "arn:aws:iam::000000000000:root in eu-west-1");
     check(&api.send_as_is(ask()).await, "MissingAuthenticationTokenException", "missing");
 }
+
+/// Method and path of every operation of the REST surface, with a name in each place.
+fn rest_operations() -> Vec<(String, String)> {
+    let document = millrace_api::openapi_document();
+    let paths = document["paths"].as_object().expect("it has paths");
+    let named = |path: &str| {
+        let parts = path.split('/').map(|part| match part.split_once('}') {
+            Some((name, rest)) if name.starts_with('{') => {
+                let number = matches!(&name[1..], "version" | "versionId");
+                format!("{}{rest}", if number { "1" } else { "orders" })
+            }
+            _ => part.to_owned(),
+        });
+        parts.collect::<Vec<_>>().join("/")
+    };
+    let methods = |item: &Value| item.as_object().expect("an item").keys().cloned().collect();
+    let each = paths.iter().flat_map(|(path, item)| {
+        let methods: Vec<String> = methods(item);
+        methods.into_iter().map(move |method| (method.to_uppercase(), named(path)))
+    });
+    each.collect()
+}
+
+/// A body that fits where one is needed: what is refused is the caller.
+fn rest_body(method: &str, path: &str) -> Value {
+    let snapshot = json!({"name": "s1", "applicationName": "orders"});
+    match (method, path.rsplit('/').next().unwrap_or_default()) {
+        ("POST", "applications") => json!({
+            "name": "orders", "runtimeEnvironment": "FLINK-1_18",
+            "serviceExecutionRole": "arn:aws:iam::000000000000:role/any",
+        }),
+        ("POST", "snapshots") if path == "/v1/snapshots" => snapshot,
+        ("POST", "snapshots") => json!({"name": "s1"}),
+        ("POST", "updates" | "updates:check") => {
+            json!({"currentVersionId": 1, "runtimeEnvironment": "FLINK-1_19"})
+        }
+        ("POST", "rollback") => json!({"currentVersionId": 1}),
+        ("PUT", "tags") => json!({"a": "b"}),
+        ("POST", "vpc-configurations") => json!({
+            "currentVersionId": 1, "subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"],
+        }),
+        ("POST", "logging-options") => json!({
+            "currentVersionId": 1,
+            "logStreamArn": "arn:aws:logs:us-east-1:000000000000:log-group:g:log-stream:s",
+        }),
+        ("PUT", _) => json!({"windowStart": "06:00"}),
+        _ => Value::Null,
+    }
+}
+
+#[tokio::test]
+async fn the_rest_surface_serves_nobody_who_may_not() {
+    let api = Api::new().await;
+    let alice = api.key(ACCOUNT, Some("alice"), 2).await;
+    api.create("orders").await;
+    let operations = rest_operations();
+    assert!(operations.len() > 25, "{operations:?}");
+    for (method, path) in operations {
+        let request = || {
+            let body = match rest_body(&method, &path) {
+                Value::Null => Body::empty(),
+                body => Body::from(body.to_string()),
+            };
+            let uri = if path.ends_with("/tags") && method == "DELETE" {
+                format!("{path}?key=a")
+            } else {
+                path.clone()
+            };
+            let request = Request::builder().method(method.as_str()).uri(uri);
+            request.header("content-type", "application/json").body(body).unwrap()
+        };
+        let unsigned = api.send_as_is(request()).await;
+        let code = unsigned.body["code"].as_str().unwrap_or_default();
+        assert_eq!((unsigned.status, code), (401, "MissingAuthenticationTokenException"), "{path}");
+        let denied = api.send_as(&alice, "us-east-1", request()).await;
+        let code = denied.body["code"].as_str().unwrap_or_default();
+        let told = &denied.body;
+        assert_eq!(
+            (denied.status, code),
+            (403, "AccessDeniedException"),
+            "{method} {path}: {told}"
+        );
+        let detail = denied.body["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("user/alice is not authorized to perform: kinesisanalytics:"));
+    }
+}
+
+#[tokio::test]
+async fn a_change_by_rest_is_in_the_audit_log_with_its_end() {
+    let api = Api::new().await;
+    api.create("orders").await;
+    let alice = api.key(ACCOUNT, Some("alice"), 2).await;
+    let start = || Request::post("/v1/applications/orders/start").body(Body::empty()).unwrap();
+    assert_eq!(api.send_as(&alice, "us-east-1", start()).await.status, 403);
+    assert_eq!(api.send(start()).await.status, 202);
+    assert_eq!(api.send(start()).await.status, 409);
+    let listed = api.store.audit(None, None, 50).await.unwrap();
+    let found: Vec<(&str, &str)> = listed
+        .items
+        .iter()
+        .filter(|entry| entry.action == "kinesisanalytics:StartApplication")
+        .map(|entry| {
+            (entry.principal.rsplit(':').next().unwrap_or_default(), entry.outcome.as_str())
+        })
+        .collect();
+    let want = [
+        ("root", "ResourceInUseException"),
+        ("root", "Success"),
+        ("user/alice", "AccessDeniedException"),
+    ];
+    assert_eq!(found, want);
+}

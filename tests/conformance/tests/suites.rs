@@ -41,3 +41,8 @@ fn test_model() -> anyhow::Result<()> {
 fn test_access() -> anyhow::Result<()> {
     run_suite("test_access")
 }
+
+#[test]
+fn test_rest() -> anyhow::Result<()> {
+    run_suite("test_rest")
+}

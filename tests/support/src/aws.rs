@@ -63,7 +63,7 @@ impl Aws {
             ("x-amz-target", target.as_str()),
         ];
         let body = input.to_string();
-        let signed = self.signed(&headers, &body);
+        let signed = self.signed(("POST", "/"), &headers, &body);
         let headers: Vec<(&str, &str)> =
             signed.iter().map(|(name, value)| (*name, value.as_str())).chain(headers).collect();
         let answer = http::request(&self.address, "POST", "/", &headers, &body)?;
@@ -78,14 +78,34 @@ impl Aws {
         Err(AwsError { status: answer.status, code, message: message.to_owned() }.into())
     }
 
+    /// A call of the REST surface: its status and its body. `null` is no body.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub fn rest(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        let json = [("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let signed = self.signed((method, path), &json, &body);
+        let headers: Vec<(&str, &str)> =
+            signed.iter().map(|(name, value)| (*name, value.as_str())).chain(json).collect();
+        let answer = http::request(&self.address, method, path, &headers, &body)?;
+        Ok((answer.status, serde_json::from_str(&answer.body).unwrap_or(Value::Null)))
+    }
+
     /// The headers that a signature adds.
-    fn signed(&self, headers: &[(&str, &str)], body: &str) -> [(&'static str, String); 2] {
+    fn signed(
+        &self,
+        (method, target): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> [(&'static str, String); 2] {
         let (now_ms, address) = (wall_ms(), self.address.as_str());
         let date = Signer::date(now_ms);
         let added = [("host", address), ("x-amz-date", date.as_str())];
         let headers: Vec<(&str, &[u8])> =
             headers.iter().chain(&added).map(|(name, value)| (*name, value.as_bytes())).collect();
-        let request = Request { method: "POST", path: "/", query: "", headers: &headers };
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request = Request { method, path, query, headers: &headers };
         let (key, region) = (self.key.clone(), "us-east-1".to_owned());
         let signer = Signer { key, region, service: SERVICE.to_owned() };
         let authorization = signer.authorization(&request, body.as_bytes(), now_ms);

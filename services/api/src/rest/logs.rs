@@ -84,7 +84,8 @@ impl Wanted {
             let message = format!("search must have 1 to {MOST_SEARCHED} characters");
             return Err(Problem::invalid(message));
         }
-        if query.generation == Some(0) {
+        // As far as a database counts.
+        if query.generation.is_some_and(|it| it == 0 || i64::try_from(it).is_err()) {
             return Err(Problem::invalid("generation must be a whole number from 1"));
         }
         Ok(Wanted { tail: tail as usize, search })
