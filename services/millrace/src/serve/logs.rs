@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
-use millrace_api::access::{self, Wanted};
+use millrace_api::access::{self, Place, Wanted};
 use millrace_api::{ApiState, Caller};
 use millrace_auth::{SERVICE, actions};
 use millrace_domain::{ApplicationId, ApplicationName};
@@ -61,9 +61,13 @@ async fn serve(
         Ok(id) => id,
         Err(refusal) => return refusal,
     };
+    let place = match logs.api.limits.enter_stream(caller.account()) {
+        Ok(place) => place,
+        Err(refusal) => return refusal.into_response(),
+    };
     let run = logs.applications.join(id.as_str()).join("run");
     let following = ask.follow.then(|| logs.stopping.clone());
-    let reading = Reading { run, following, open: None };
+    let reading = Reading { run, following, open: None, _place: Some(place) };
     let body = futures::stream::unfold(reading, async |mut reading| {
         let chunk = reading.next().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(chunk), reading))
@@ -110,6 +114,8 @@ struct Reading {
     /// `None`: ends at the end of the log. Otherwise turns true when the server stops.
     following: Option<watch::Receiver<bool>>,
     open: Option<(PathBuf, File)>,
+    /// Held, never read: given back when the reader goes.
+    _place: Option<Place>,
 }
 
 impl Reading {
@@ -198,8 +204,12 @@ mod tests {
         let run = tempfile::tempdir().expect("a temporary directory");
         write_log(run.path(), 1, "one");
         let (stop, stopping) = watch::channel(false);
-        let mut reading =
-            Reading { run: run.path().to_owned(), following: Some(stopping), open: None };
+        let mut reading = Reading {
+            run: run.path().to_owned(),
+            following: Some(stopping),
+            open: None,
+            _place: None,
+        };
         assert_eq!(reading.next().await.as_deref(), Some(b"one".as_slice()));
         write_log(run.path(), 2, "two");
         assert_eq!(reading.next().await.as_deref(), Some(b"two".as_slice()));
@@ -210,7 +220,8 @@ mod tests {
     #[tokio::test]
     async fn without_following_it_ends_at_the_end() {
         let run = tempfile::tempdir().expect("a temporary directory");
-        let mut reading = Reading { run: run.path().to_owned(), following: None, open: None };
+        let mut reading =
+            Reading { run: run.path().to_owned(), following: None, open: None, _place: None };
         assert_eq!(reading.next().await, None);
         write_log(run.path(), 1, "one");
         assert_eq!(reading.next().await.as_deref(), Some(b"one".as_slice()));
