@@ -13,6 +13,8 @@ use crate::error::ApiError;
 /// or much leaves room for the others.
 const AT_ONCE: usize = 16;
 
+/// Of those, calls with code in their bodies: each takes several times 72 MiB of memory.
+const UPLOADS: usize = 2;
 /// Answers of one account that go on and on, as a log that is followed.
 const STREAMS: usize = 32;
 /// One of so many calls may change something.
@@ -32,6 +34,7 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Work {
     Call,
+    Upload,
     Stream,
 }
 
@@ -78,6 +81,14 @@ impl Limits {
     /// All of its places are taken.
     pub fn enter(self: &Arc<Self>, account: &str) -> Result<Place, ApiError> {
         self.take(Work::Call, account, AT_ONCE)
+    }
+
+    /// A place for a body of `account`'s that is large.
+    ///
+    /// # Errors
+    /// All of its places are taken.
+    pub fn enter_upload(self: &Arc<Self>, account: &str) -> Result<Place, ApiError> {
+        self.take(Work::Upload, account, UPLOADS)
     }
 
     /// A place for an answer to `account` that goes on and on.
