@@ -21,7 +21,7 @@ use crate::state::ApiState;
 
 /// Room for the largest ZipFileContent (50 MiB) in base64, and the rest of the request:
 /// for the operations that take code.
-pub const CODE_LIMIT: usize = 72 * 1024 * 1024;
+const CODE_LIMIT: usize = 72 * 1024 * 1024;
 /// For all others.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 /// A client that sends slower than this holds a place that others wait for.
@@ -58,7 +58,10 @@ async fn answer(
     let operation = operation(&parts.headers)?;
     let claimed = access::claimed(&state, &parts).await?;
     let _place = state.limits.enter(claimed.account())?;
-    let body = read(body, limit(operation)).await?;
+    let limit = limit(operation, &parts.headers);
+    let upload = (limit > BODY_LIMIT).then(|| state.limits.enter_upload(claimed.account()));
+    let _upload = upload.transpose()?;
+    let body = read(body, limit).await?;
     let caller = claimed.verify(&state, &parts, &body)?;
     let now_ms = (state.clock)().0;
     state.limits.count(&caller.principal, now_ms)?;
@@ -125,12 +128,17 @@ async fn answer_allowed(
     }
 }
 
-/// How large a body an operation may have.
-fn limit(operation: &OperationSpec) -> usize {
-    match operation.name {
-        "CreateApplication" | "UpdateApplication" => CODE_LIMIT,
-        _ => BODY_LIMIT,
-    }
+/// How large a body may be: of an operation that takes code, one that says to be small is.
+fn limit(operation: &OperationSpec, headers: &HeaderMap) -> usize {
+    limit_of(matches!(operation.name, "CreateApplication" | "UpdateApplication"), headers)
+}
+
+/// The same, of any surface.
+pub fn limit_of(takes_code: bool, headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    let small = length.is_some_and(|length| length <= BODY_LIMIT);
+    if takes_code && !small { CODE_LIMIT } else { BODY_LIMIT }
 }
 
 /// The name after the prefix.
@@ -207,6 +215,21 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_str(value).unwrap());
         headers
+    }
+
+    #[test]
+    fn only_code_may_be_large_and_says_so() {
+        let check = |operation: &str, length: Option<&str>, expected: usize| {
+            let headers = length.map(|length| with("content-length", length)).unwrap_or_default();
+            let operation = OperationSpec::named(operation).expect("in the table");
+            assert_eq!(limit(operation, &headers), expected, "{length:?}");
+        };
+        check("CreateApplication", Some("70000000"), CODE_LIMIT);
+        check("UpdateApplication", None, CODE_LIMIT);
+        check("UpdateApplication", Some("x"), CODE_LIMIT);
+        check("CreateApplication", Some("1048576"), BODY_LIMIT);
+        check("StartApplication", Some("70000000"), BODY_LIMIT);
+        check("StartApplication", None, BODY_LIMIT);
     }
 
     #[test]

@@ -181,3 +181,24 @@ async fn the_audit_log_is_read_in_parts_by_account_and_forgets(store: &Store) {
     let left = store.audit(Some(ONE), None, 10).await.unwrap();
     assert_eq!(left.items.iter().map(|entry| entry.at.0).collect::<Vec<_>>(), [5, 4]);
 }
+
+/// The tables came after those of a later number: a database that has these gets them too.
+#[tokio::test]
+async fn a_database_of_the_release_before_gets_the_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("millrace.db");
+    Store::open(&file).await.unwrap().close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    for statement in [
+        "DROP TABLE access_keys",
+        "DROP TABLE policies",
+        "DROP TABLE audit",
+        "DELETE FROM _sqlx_migrations WHERE version = 4",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    let store = Store::open(&file).await.unwrap();
+    assert!(store.add_access_key(&key(ONE, "", 1)).await.unwrap());
+}

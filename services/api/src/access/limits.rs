@@ -13,6 +13,10 @@ use crate::error::ApiError;
 /// or much leaves room for the others.
 const AT_ONCE: usize = 16;
 
+/// Of those, calls with code in their bodies: each takes several times 72 MiB of memory.
+const UPLOADS: usize = 2;
+/// Answers of one account that go on and on, as a log that is followed.
+const STREAMS: usize = 32;
 /// One of so many calls may change something.
 const CHANGES: u32 = 10;
 
@@ -23,7 +27,15 @@ pub struct Limits {
     calls: Mutex<Throttle<Principal>>,
     /// Of those, the calls that change something.
     changes: Mutex<Throttle<Principal>>,
-    in_work: Mutex<HashMap<String, usize>>,
+    in_work: Mutex<HashMap<(Work, String), usize>>,
+}
+
+/// What takes a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Work {
+    Call,
+    Upload,
+    Stream,
 }
 
 /// A call's place among those of its account, given back when dropped.
@@ -31,7 +43,7 @@ pub struct Limits {
 #[must_use]
 pub struct Place {
     limits: Arc<Limits>,
-    account: String,
+    of: (Work, String),
 }
 
 impl Limits {
@@ -68,23 +80,44 @@ impl Limits {
     /// # Errors
     /// All of its places are taken.
     pub fn enter(self: &Arc<Self>, account: &str) -> Result<Place, ApiError> {
+        self.take(Work::Call, account, AT_ONCE)
+    }
+
+    /// A place for a body of `account`'s that is large.
+    ///
+    /// # Errors
+    /// All of its places are taken.
+    pub fn enter_upload(self: &Arc<Self>, account: &str) -> Result<Place, ApiError> {
+        self.take(Work::Upload, account, UPLOADS)
+    }
+
+    /// A place for an answer to `account` that goes on and on.
+    ///
+    /// # Errors
+    /// All of its places are taken.
+    pub fn enter_stream(self: &Arc<Self>, account: &str) -> Result<Place, ApiError> {
+        self.take(Work::Stream, account, STREAMS)
+    }
+
+    fn take(self: &Arc<Self>, work: Work, account: &str, most: usize) -> Result<Place, ApiError> {
+        let of = (work, account.to_owned());
         let mut in_work = self.in_work.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = in_work.entry(account.to_owned()).or_default();
-        if *count >= AT_ONCE {
+        let count = in_work.entry(of.clone()).or_default();
+        if *count >= most {
             return Err(throttled("Rate exceeded: too many calls of this account at once"));
         }
         *count += 1;
-        Ok(Place { limits: self.clone(), account: account.to_owned() })
+        Ok(Place { limits: self.clone(), of })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut in_work = self.limits.in_work.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = in_work.get_mut(&self.account) {
+        if let Some(count) = in_work.get_mut(&self.of) {
             *count -= 1;
             if *count == 0 {
-                in_work.remove(&self.account);
+                in_work.remove(&self.of);
             }
         }
     }
@@ -124,7 +157,7 @@ mod tests {
         let limits = Arc::new(Limits::new(Rate { per_second: 1, burst: 1 }));
         let mut places: Vec<Place> = (0..AT_ONCE).map(|_| limits.enter("a").unwrap()).collect();
         assert_eq!(limits.enter("a").unwrap_err().code, ErrorCode::Throttling);
-        let other = limits.enter("b").unwrap();
+        let other = (limits.enter("b").unwrap(), limits.enter_stream("a").unwrap());
         places.pop();
         places.push(limits.enter("a").unwrap());
         assert!(limits.enter("a").is_err());

@@ -3,6 +3,7 @@
 use std::io::{Cursor, Read};
 
 use bytes::Bytes;
+use memchr::memmem;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
@@ -11,17 +12,32 @@ use super::{CodeError, SCRIPT_BYTES};
 /// What is run.
 const SCRIPT: &str = "main.sql";
 const ENTRIES: usize = 10_000;
+/// What each entry of a zip's directory begins with. It may come in contents too, as in an
+/// archive within the archive.
+const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
+const DIRECTORY_ENTRIES: usize = 10 * ENTRIES;
 /// All entries, as they say of themselves.
 const UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The text of `main.sql`. Every entry's name is checked, also of those not read, as
 /// later code may unpack them; nothing but the script is inflated.
 pub fn script(bytes: &[u8]) -> Result<Bytes, CodeError> {
+    check_directory(bytes)?;
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
     check_entries(&mut archive)?;
     let index = find(&archive)?;
     let entry = archive.by_index(index).map_err(unreadable)?;
     read(entry)
+}
+
+/// Opening an archive takes memory for each entry of its directory, many times what the
+/// entry takes on the wire: they are counted before.
+fn check_directory(bytes: &[u8]) -> Result<(), CodeError> {
+    let entries = memmem::find_iter(bytes, DIRECTORY_ENTRY).take(DIRECTORY_ENTRIES + 1);
+    if entries.count() > DIRECTORY_ENTRIES {
+        return Err(CodeError::Zip(format!("it has more than {ENTRIES} entries")));
+    }
+    Ok(())
 }
 
 fn check_entries(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<(), CodeError> {
@@ -131,6 +147,14 @@ mod tests {
         let bomb = zipped(&[("main.sql", &vec![b' '; SCRIPT_BYTES as usize + 1])]);
         assert!(bomb.len() < 100_000, "it is small while packed: {}", bomb.len());
         check_refused(&bomb, "main.sql is larger than 4194304 bytes");
+    }
+
+    #[test]
+    fn a_directory_that_would_fill_the_memory_is_not_opened() {
+        let whole = zipped(&[("main.sql", b"SELECT 1")]);
+        let before = |count: usize| [DIRECTORY_ENTRY.repeat(count), whole.clone()].concat();
+        assert_eq!(script(&before(100)).unwrap(), "SELECT 1");
+        check_refused(&before(DIRECTORY_ENTRIES), "more than 10000 entries");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Asked {
     request_id: String,
     /// What the caller was last found to be allowed.
     allowed: Mutex<Vec<Wanted>>,
-    _place: Place,
+    _places: (Place, Option<Place>),
 }
 
 /// What the caller believes the application to be at.
@@ -60,7 +60,11 @@ impl FromRequest<ApiState> for Asked {
         let path = path(&mut parts, state).await?;
         let claimed = access::claimed(state, &parts).await?;
         let place = state.limits.enter(claimed.account())?;
-        let body = protocol::read(body, limit(parts.uri.path())).await?;
+        let limit = limit(parts.uri.path(), &parts.headers);
+        let upload = (limit > protocol::BODY_LIMIT)
+            .then(|| state.limits.enter_upload(claimed.account()))
+            .transpose()?;
+        let body = protocol::read(body, limit).await?;
         let caller = claimed.verify(state, &parts, &body)?;
         state.limits.count(&caller.principal, (state.clock)().0)?;
         let condition = condition(&parts.headers)?;
@@ -84,7 +88,7 @@ impl FromRequest<ApiState> for Asked {
             caller,
             request_id: id,
             allowed: Mutex::default(),
-            _place: place,
+            _places: (place, upload),
         })
     }
 }
@@ -190,6 +194,7 @@ impl Asked {
             self.may(operation).await?;
         }
         let (state, audited) = (&self.call.state, self.audited(known(&self.allowed)));
+        state.limits.count_change(&self.caller.principal, (state.clock)().0)?;
         let noted = access::begin(state, &audited).await?;
         let answer = match perform.await.map_err(Into::into) {
             Ok(answer) => Ok(answer),
@@ -207,11 +212,11 @@ impl Asked {
 }
 
 /// How large a body may be: that of a call that takes code may hold it.
-fn limit(path: &str) -> usize {
+fn limit(path: &str, headers: &HeaderMap) -> usize {
     let takes_code = path == "/v1/applications"
         || path.ends_with("/updates")
         || path.ends_with("/updates:check");
-    if takes_code { protocol::CODE_LIMIT } else { protocol::BODY_LIMIT }
+    protocol::limit_of(takes_code, headers)
 }
 
 async fn path(parts: &mut Parts, state: &ApiState) -> Result<Vec<(String, String)>, Problem> {

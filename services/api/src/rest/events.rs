@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 use millrace_domain::ApplicationId;
 use millrace_store::StoredEvent;
-use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 
 use super::asked::Asked;
@@ -81,7 +80,7 @@ fn wants_stream(asked: &Asked) -> bool {
 }
 
 async fn stream(asked: &Asked, application: ApplicationId) -> Answer {
-    let permit = streams::permit()?;
+    let permit = streams::permit(asked)?;
     let after = match asked.header(&streams::LAST_EVENT_ID) {
         Some(text) => text.parse().map_err(|_| {
             Problem::invalid("Last-Event-ID must be the sequence of an event, a whole number")
@@ -115,7 +114,7 @@ struct Reading {
     quiet: u32,
     ready: VecDeque<StoredEvent>,
     #[allow(dead_code, reason = "held for as long as the stream")]
-    permit: SemaphorePermit<'static>,
+    permit: streams::Permit,
 }
 
 impl Reading {

@@ -11,7 +11,6 @@ use axum::response::IntoResponse;
 use http::header;
 use millrace_auth::actions;
 use millrace_domain::{ApplicationId, Generation};
-use tokio::sync::SemaphorePermit;
 
 use super::asked::Asked;
 use super::model::LogsQuery;
@@ -50,7 +49,7 @@ pub async fn read(asked: Asked) -> Answer {
     let query: LogsQuery = asked.query()?;
     let wanted = Wanted::of(&query)?;
     let application = asked.call.application(&asked.path("name")).await?.id;
-    let permit = streams::permit()?;
+    let permit = streams::permit(&asked)?;
     let state = asked.call.state.clone();
     let (lines, place) = wanted.last_lines(&state, &application, query.generation).await?;
     let first = futures::stream::iter([Ok(Bytes::from(lines))]);
@@ -165,7 +164,7 @@ struct Reading {
     wanted: Wanted,
     partial: Vec<u8>,
     #[allow(dead_code, reason = "held for as long as the reader reads")]
-    permit: SemaphorePermit<'static>,
+    permit: streams::Permit,
 }
 
 impl Reading {

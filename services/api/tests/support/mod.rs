@@ -360,6 +360,7 @@ pub async fn signed(
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     parts.headers.insert("host", "millrace.test".parse().unwrap());
+    parts.headers.insert("content-length", body.len().into());
     parts.headers.insert("x-amz-date", Signer::date(at_ms).parse().unwrap());
     let headers: Vec<(&str, &[u8])> =
         parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();

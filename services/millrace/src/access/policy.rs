@@ -122,7 +122,10 @@ async fn simulate(
         })),
         Format::Text => output::line(&match by {
             None => {
-                format!("{word}: no statement of its {} policies speaks about it", policies.len())
+                format!(
+                    "{word}: no statement of {} policy documents speaks about it",
+                    policies.len()
+                )
             }
             Some((policy, statement)) => format!("{word} by statement {statement} of {policy}"),
         }),

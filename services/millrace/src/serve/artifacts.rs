@@ -8,15 +8,21 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use millrace_api::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
 use millrace_domain::ArtifactId;
+use tokio::sync::Semaphore;
+
+/// Packages held in memory at once: each may have 512 MiB.
+const FETCHES: usize = 4;
 
 pub struct ServedArtifacts {
     local: LocalArtifacts,
     s3: Option<Client>,
+    fetches: Semaphore,
 }
 
 impl ServedArtifacts {
     pub fn new(local: LocalArtifacts, endpoint: Option<&str>, region: &str) -> ServedArtifacts {
-        ServedArtifacts { local, s3: endpoint.map(|endpoint| client(endpoint, region)) }
+        let s3 = endpoint.map(|endpoint| client(endpoint, region));
+        ServedArtifacts { local, s3, fetches: Semaphore::new(FETCHES) }
     }
 }
 
@@ -50,6 +56,7 @@ impl Artifacts for ServedArtifacts {
 
     async fn fetch_s3(&self, object: &S3Object, max_bytes: u64) -> Result<Bytes, ArtifactError> {
         let client = self.s3.as_ref().ok_or(ArtifactError::NoObjectStore)?;
+        let _turn = self.fetches.acquire().await.expect("nobody closes it");
         let request = client.get_object().bucket(&object.bucket).key(&object.key);
         let answer = request.set_version_id(object.version.clone()).send().await;
         let found = answer.map_err(|cause| unreachable_object(object, cause))?;
