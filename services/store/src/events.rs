@@ -63,6 +63,18 @@ impl Store {
         .await?;
         rows.iter().map(event).collect()
     }
+
+    /// Whether the application is there (still).
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn has_application(&self, application: &ApplicationId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM applications WHERE id = $1")
+            .bind(application.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(row.is_some())
+    }
 }
 
 /// Writes what `change` makes happen to the application that was `before`.
