@@ -1,6 +1,6 @@
 //! Events: what happened to applications, written with the changes themselves.
 
-use millrace_domain::event::{Event, KEPT, events};
+use millrace_domain::event::{Event, EventKind, KEPT, events};
 use millrace_domain::{Application, ApplicationId, Change, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
@@ -95,7 +95,9 @@ pub(crate) async fn tell(
             .execute(&mut *connection)
             .await?;
     }
-    if !told.is_empty() {
+    // Nothing goes on for long without one of these.
+    let often = |it: &Event| matches!(it.kind, EventKind::OperationEnded | EventKind::JobStarted);
+    if told.iter().any(often) {
         forget_old(connection, application).await?;
     }
     Ok(())
