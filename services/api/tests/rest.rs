@@ -256,6 +256,8 @@ async fn snapshots_are_taken_listed_and_deleted() {
     let refused = api.rest("POST", "/v1/snapshots", legacy).await;
     assert_eq!(refused.body["code"], "InvalidApplicationConfigurationException");
     assert_eq!(refused.status, 422);
+    let both = api.rest("GET", "/v1/snapshots?status=READY&initiator=USER", Value::Null).await;
+    problem(&both, 400, "InvalidArgumentException", "one filter");
     let all = api.rest("GET", "/v1/snapshots?status=READY", Value::Null).await;
     assert_eq!(all.body, json!({ "snapshots": [] }));
 }
@@ -397,6 +399,8 @@ async fn metrics_are_those_of_the_job_there_is() {
     let path = "/v1/applications/app/metrics";
     let stopped = api.rest("GET", path, Value::Null).await;
     assert_eq!((stopped.status, &stopped.body), (200, &json!({ "history": [] })));
+    let plan = api.rest("GET", "/v1/applications/app/plan", Value::Null).await;
+    problem(&plan, 404, "ResourceNotFoundException", "tells its plan");
     api.edit("app", |application, _| {
         application.job = Some(millrace_domain::Job {
             generation: millrace_domain::Generation(4),
@@ -407,6 +411,8 @@ async fn metrics_are_those_of_the_job_there_is() {
         });
     })
     .await;
+    let plan = api.rest("GET", "/v1/applications/app/plan", Value::Null).await;
+    assert_eq!((plan.status, &plan.body), (200, &json!({ "generation": 4 })));
     let current = api.rest("GET", path, Value::Null).await.body["current"].clone();
     assert_eq!((&current["generation"], &current["job"]["uptime"]), (&json!(4), &json!(5.0)));
 }

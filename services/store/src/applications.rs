@@ -112,6 +112,18 @@ pub(crate) async fn by_id(
     with_tags(connection, row).await
 }
 
+/// As [`by_id`], without its tags: what events are told from.
+pub(crate) async fn without_tags(
+    connection: &mut AnyConnection,
+    id: &ApplicationId,
+) -> Result<Option<Application>, StoreError> {
+    let row = sqlx::query("SELECT * FROM applications WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(application).transpose()
+}
+
 pub(crate) async fn by_name(
     connection: &mut AnyConnection,
     account: &str,

@@ -77,7 +77,7 @@ async fn put(
 ) -> Result<Revision, CommitError> {
     let before = match change.expected {
         None => None,
-        Some(_) => applications::by_id(connection, &application.id).await?,
+        Some(_) => applications::without_tags(connection, &application.id).await?,
     };
     let revision = match change.expected {
         None => applications::insert(connection, application).await?,

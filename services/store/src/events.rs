@@ -1,6 +1,6 @@
 //! Events: what happened to applications, written with the changes themselves.
 
-use millrace_domain::event::{Event, KEPT, events};
+use millrace_domain::event::{Event, EventKind, KEPT, events};
 use millrace_domain::{Application, ApplicationId, Change, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
@@ -63,6 +63,18 @@ impl Store {
         .await?;
         rows.iter().map(event).collect()
     }
+
+    /// Whether the application is there (still).
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn has_application(&self, application: &ApplicationId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM applications WHERE id = $1")
+            .bind(application.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(row.is_some())
+    }
 }
 
 /// Writes what `change` makes happen to the application that was `before`.
@@ -83,7 +95,9 @@ pub(crate) async fn tell(
             .execute(&mut *connection)
             .await?;
     }
-    if !told.is_empty() {
+    // Nothing goes on for long without one of these.
+    let often = |it: &Event| matches!(it.kind, EventKind::OperationEnded | EventKind::JobStarted);
+    if told.iter().any(often) {
         forget_old(connection, application).await?;
     }
     Ok(())

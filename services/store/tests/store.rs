@@ -9,9 +9,9 @@ use millrace_domain::enhanced::{
     EnhancedRequest, EnhancedSnapshot, SnapshotOperation, SnapshotOperationKind, SnapshotSource,
 };
 use millrace_domain::{
-    Application, ApplicationId, ApplicationName, EnhancedSnapshotName, OperationId, OperationKind,
-    OperationStatus, Revision, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp,
-    VersionId,
+    Application, ApplicationId, ApplicationName, EnhancedSnapshotName, Generation, Job,
+    OperationId, OperationKind, OperationStatus, Revision, Snapshot, SnapshotName, SnapshotStatus,
+    Status, Timestamp, VersionId,
 };
 use millrace_store::{CommitError, Loaded, OperationFilter, Owner, Store};
 use millrace_test_support::postgres::Postgres;
@@ -522,7 +522,13 @@ async fn events_are_told_with_the_changes_and_the_last_ones_kept(fixture: Fixtur
     for round in 0..1010 {
         let mut application = fixture.load("a").await.application;
         let revision = application.revision;
-        application.status = if round % 2 == 0 { Status::Running } else { Status::Stopping };
+        application.job = Some(Job {
+            generation: Generation(round + 1),
+            version: VersionId(1),
+            run: RunConfiguration::default(),
+            started_at: NOW,
+            restarts: 0,
+        });
         fixture.store.commit(&put(application, revision), NOW).await.unwrap();
     }
     assert_eq!(told(0).await.len(), 1000);

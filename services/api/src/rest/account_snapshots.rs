@@ -11,8 +11,8 @@ use super::applications::time;
 use super::asked::Asked;
 use super::model::words::text;
 use super::model::{
-    ChangedSnapshot, CreateSnapshot, ListQuery, Snapshot, SnapshotDeletion, SnapshotList,
-    SnapshotOperation, SnapshotOperationList, SnapshotsQuery, Tags,
+    ChangedSnapshot, CreateSnapshot, Snapshot, SnapshotDeletion, SnapshotList, SnapshotOperation,
+    SnapshotOperationList, SnapshotOperationsQuery, SnapshotsQuery, Tags,
 };
 use super::params::{OfAccountSnapshot, OfOperation, Once};
 use super::problem::Problem;
@@ -35,7 +35,7 @@ pub async fn list(asked: Asked) -> Answer {
     let request = ListSnapshotsRequest {
         source_application_name: query.application_name,
         snapshot_initiator: query.initiator.as_ref().map(text),
-        snapshot_initiator_operation: None,
+        snapshot_initiator_operation: query.operation.as_ref().map(text),
         snapshot_status: query.status.as_ref().map(text),
         limit: query.limit,
         next_token: query.next_token,
@@ -112,16 +112,17 @@ pub async fn delete(asked: Asked) -> Answer {
 /// List what was done to a snapshot, newest first, also when it is gone.
 #[utoipa::path(
     get, path = "/v1/snapshots/{snapshot}/operations", operation_id = "listSnapshotOperations",
-    tag = "account snapshots", params(OfAccountSnapshot, ListQuery),
+    tag = "account snapshots", params(OfAccountSnapshot, SnapshotOperationsQuery),
     responses((status = 200, description = "A part of the list.", body = SnapshotOperationList))
 )]
 pub async fn operations(asked: Asked) -> Answer {
-    let query: ListQuery = asked.query()?;
+    let query: SnapshotOperationsQuery = asked.query()?;
     let request = ListSnapshotOperationsRequest {
         snapshot_name: asked.path("snapshot"),
+        snapshot_operation: query.operation.as_ref().map(text),
+        snapshot_operation_status: query.status.as_ref().map(text),
         limit: query.limit,
         next_token: query.next_token,
-        ..ListSnapshotOperationsRequest::default()
     };
     asked.check("ListSnapshotOperations", &request).await?;
     let page = list_snapshot_operations::find(&asked.call, request).await?;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::catalogue::{self, Described};
+use super::model::words::{SnapshotInitiatorOperation, SnapshotOperationName};
 use super::problem::{Kind, MEDIA_TYPE, Problem};
 use super::{params, reply};
 
@@ -35,7 +36,12 @@ use super::{params, reply};
         (name = "options", description = "Networks and log streams."),
         (name = "tags", description = "Keys and values of one's own."),
     ),
-    components(schemas(Problem, params::TagKey))
+    components(schemas(
+        Problem,
+        params::TagKey,
+        SnapshotInitiatorOperation,
+        SnapshotOperationName,
+    ))
 )]
 struct Head;
 

@@ -28,8 +28,10 @@ use crate::state::ApiState;
 
 /// Between two looks at the store.
 const LOOK: Duration = Duration::from_millis(250);
-/// Looks after which a silent stream says that it is alive: 15 seconds.
-const QUIET_LOOKS: u32 = 60;
+/// Looks after which the application is looked up, a second, and a silent stream says that
+/// it is alive, 15 seconds.
+const LOOKS_TO_SEE: u32 = 4;
+const LOOKS_TO_TELL: u32 = 60;
 /// Events read at once.
 const BATCH: u32 = 100;
 
@@ -136,12 +138,15 @@ impl Reading {
             if self.state.jobs.stopping() {
                 return None;
             }
-            if self.quiet == QUIET_LOOKS {
+            self.quiet += 1;
+            if self.quiet.is_multiple_of(LOOKS_TO_SEE) {
+                let there = self.state.store.has_application(&self.application).await;
+                there.ok().filter(|there| *there)?;
+            }
+            if self.quiet == LOOKS_TO_TELL {
                 self.quiet = 0;
-                self.state.store.load(&self.application).await.ok()??;
                 return Some(Bytes::from_static(b": nothing new\n\n"));
             }
-            self.quiet += 1;
             tokio::time::sleep(LOOK).await;
         }
     }

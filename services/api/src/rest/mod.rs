@@ -20,6 +20,7 @@ mod names;
 mod operations;
 mod options;
 mod params;
+mod plan;
 mod problem;
 mod reply;
 mod snapshots;
@@ -87,6 +88,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(events::list))
         .routes(routes!(logs::read))
         .routes(routes!(metrics::read))
+        .routes(routes!(plan::read))
         .routes(routes!(tags::list, tags::add, tags::remove))
         .routes(routes!(maintenance::set))
         .routes(routes!(options::add_vpc))

@@ -30,14 +30,26 @@ pub async fn print(
         show(format, event);
     }
     let mut last = events.first().and_then(|event| event["sequence"].as_u64()).unwrap_or(0);
-    while follow {
-        match stream(client, format, &path, &mut last).await {
+    match follow {
+        true => go_on(client, format, &path, &mut last).await,
+        false => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Prints what follows `last`, until the application is gone.
+async fn go_on(
+    client: &Client,
+    format: Format,
+    path: &str,
+    last: &mut u64,
+) -> anyhow::Result<ExitCode> {
+    loop {
+        match stream(client, format, path, last).await {
             Ok(()) => tokio::time::sleep(PAUSE).await,
-            Err(failure) if is_gone(&failure) => break,
+            Err(failure) if is_gone(&failure) => return Ok(ExitCode::SUCCESS),
             Err(failure) => return Err(failure),
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn is_gone(failure: &anyhow::Error) -> bool {

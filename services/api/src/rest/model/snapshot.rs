@@ -5,7 +5,10 @@ use millrace_domain::enhanced::{EnhancedRequest, EnhancedSnapshot};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::words::{OperationStatus, SnapshotInitiator, SnapshotStatus, of_domain};
+use super::words::{
+    OperationStatus, SnapshotInitiator, SnapshotInitiatorOperation, SnapshotOperationName,
+    SnapshotStatus, of_domain,
+};
 use super::{Tags, time};
 use crate::calls::Changed;
 
@@ -57,7 +60,7 @@ pub struct CreateSnapshot {
     #[schema(min_length = 1, max_length = 100, pattern = "^[a-zA-Z0-9_.-]+$")]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 256)]
+    #[schema(max_length = 1024)]
     pub description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
@@ -151,7 +154,24 @@ pub struct SnapshotsQuery {
     #[param(min_length = 1, max_length = 128, pattern = "^[a-zA-Z0-9_.-]+$")]
     pub application_name: Option<String>,
     pub initiator: Option<SnapshotInitiator>,
+    /// Only those made by this operation.
+    pub operation: Option<SnapshotInitiatorOperation>,
     pub status: Option<SnapshotStatus>,
+}
+
+/// Which operations of a snapshot: by one filter at most.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SnapshotOperationsQuery {
+    /// How many at most; 50 when left out.
+    #[param(minimum = 1, maximum = 50)]
+    pub limit: Option<u32>,
+    /// Of the answer before.
+    #[param(pattern = "^[0-9]{1,18}$")]
+    pub next_token: Option<String>,
+    pub operation: Option<SnapshotOperationName>,
+    pub status: Option<OperationStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]

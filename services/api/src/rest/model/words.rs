@@ -10,6 +10,7 @@ macro_rules! words {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+        #[allow(clippy::enum_variant_names, reason = "the words are AWS's")]
         pub enum $name { $($word),* }
     )*};
 }
@@ -44,6 +45,26 @@ pub enum EventKind {
     JobStarted,
     JobStopped,
     SnapshotChanged,
+}
+
+/// What is done to a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(clippy::enum_variant_names, reason = "the words are AWS's")]
+pub enum SnapshotOperationName {
+    CreateSnapshot,
+    DeleteSnapshot,
+    ImportSnapshot,
+    ExportSnapshot,
+    SystemCreateSnapshot,
+}
+
+/// What a snapshot comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(clippy::enum_variant_names, reason = "the words are AWS's")]
+pub enum SnapshotInitiatorOperation {
+    CreateSnapshot,
+    ImportSnapshot,
+    SystemCreateSnapshot,
 }
 
 /// What runs the job. `auto` chooses by the code.
