@@ -15,6 +15,7 @@ use crate::error::ApiError;
     responses((status = 200, description = "The plan.", body = Object))
 )]
 pub async fn read(asked: Asked) -> Answer {
+    asked.may("DescribeApplication").await?;
     let application = asked.call.application(&asked.path("name")).await?;
     let plan = match &application.job {
         Some(job) => asked.call.state.jobs.plan(&application.id, job.generation).await,
