@@ -162,8 +162,12 @@ class Lifecycle(ServerTest):
         until("snapshot gone", lambda: self.snapshot_gone(taking))
 
     def ready_snapshot(self, taking):
+        """The snapshot once it is READY and the operation that took it has ended."""
         details = self.client.describe_application_snapshot(**taking)["SnapshotDetails"]
-        return details if details["SnapshotStatus"] == "READY" else None
+        operations = self.client.list_application_operations(
+            ApplicationName=taking["ApplicationName"], OperationStatus="IN_PROGRESS")
+        ended = not operations["ApplicationOperationInfoList"]
+        return details if details["SnapshotStatus"] == "READY" and ended else None
 
     def snapshot_gone(self, taking):
         try:
