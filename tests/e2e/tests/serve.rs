@@ -146,7 +146,7 @@ fn logs_can_be_read_and_an_unknown_name_is_an_error() -> anyhow::Result<()> {
     let work = directory.path();
     let server = Server::start(&work.join("data"), &ServerOptions::default())?;
     let unsigned = http::request(&server.address, "GET", "/v1/applications/none/logs", &[], "")?;
-    assert_eq!(unsigned.status, 400);
+    assert_eq!(unsigned.status, 401);
     assert!(unsigned.body.contains("MissingAuthenticationToken"), "{}", unsigned.body);
     let absent = server.millrace(&["app", "logs", "none"])?;
     assert_eq!(absent.code, 1);
