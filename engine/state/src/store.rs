@@ -28,6 +28,8 @@ use crate::write::{self, Encoded, Piece, SnapshotContent, SubtaskBytes};
 const CONCURRENCY: usize = 16;
 /// Files that are checked at once.
 const CHECKS: usize = 4;
+/// Bytes of a file that is checked, read by one request.
+const CHECKED_AT_ONCE: u64 = 8 << 20;
 /// State files that together are larger stay where they are while they are restored.
 const MOST_HELD: u64 = 64 << 20;
 /// How often a create is repeated when its outcome stays open.
@@ -498,17 +500,23 @@ impl CheckpointStore {
     /// Why the file is not the one that was written, if so.
     async fn check_file(&self, path: &Path, meta: &FileMeta) -> Result<Option<String>, StateError> {
         let doing = || format!("read {}", location::display(path));
-        let found = match self.objects.get(path).await {
-            Ok(found) => found,
+        let length = match self.objects.head(path).await {
+            Ok(found) => found.size,
             Err(object_store::Error::NotFound { .. }) => return Ok(Some("it is missing".into())),
             Err(source) => return Err(store_error(&doing(), source)),
         };
-        let (mut stream, mut length) = (found.into_stream(), 0_u64);
         let mut hasher = crc32fast::Hasher::new();
-        while let Some(bytes) = stream.next().await {
-            let bytes = bytes.map_err(|source| store_error(&doing(), source))?;
-            length += bytes.len() as u64;
-            hasher.update(&bytes);
+        // Large pieces: a stream of a local file has a task for every few KiB.
+        for start in (0..length.min(meta.length)).step_by(CHECKED_AT_ONCE as usize) {
+            let end = length.min(meta.length).min(start + CHECKED_AT_ONCE);
+            match self.objects.get_range(path, start..end).await {
+                Ok(bytes) => hasher.update(&bytes),
+                // Whoever writes here has just retired it.
+                Err(object_store::Error::NotFound { .. }) => {
+                    return Ok(Some("it is missing".into()));
+                }
+                Err(source) => return Err(store_error(&doing(), source)),
+            }
         }
         Ok(read::odd_file(meta, length, hasher.finalize()))
     }
