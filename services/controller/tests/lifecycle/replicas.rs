@@ -134,7 +134,7 @@ async fn start_crash_and_stop(replicas: usize) {
     assert_eq!(running.version, VersionId(1));
     // Nobody wakes the controller: it looks by itself.
     service.world.kill(None);
-    for _ in 0..400 {
+    for _ in 0..3_000 {
         if service.world.healthy().is_some() {
             break;
         }
