@@ -39,7 +39,7 @@ impl Start<'_> {
         let settings = RuntimeSettings::parse(&planned.settings, self.level)?;
         let owner = format!("engine {}", self.generation);
         // Every other generation reads its snapshot part by part.
-        let most_held = if self.generation % 2 == 0 { 0 } else { u64::MAX };
+        let most_held = if self.generation.is_multiple_of(2) { 0 } else { u64::MAX };
         let store =
             CheckpointStore::new(self.objects, "/app", "app", owner)?.holding_at_most(most_held);
         Ok(JobHandle::start(JobSpec {
