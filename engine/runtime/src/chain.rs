@@ -243,7 +243,7 @@ impl Chain {
         }
         self.environment.metrics.change_state(node.state, state);
         node.state = state;
-        let counted = node.account.as_ref().map_or(Ok(()), |account| account.set(state.memory));
+        let counted = node.account.as_ref().map_or(Ok(()), |account| account.set(state));
         Ok(counted.map_err(|message| TaskError::new(&node.name, message))?)
     }
 

@@ -88,12 +88,14 @@ pub struct StateBytes {
     pub memory: u64,
     /// Of its page store: keys and values.
     pub stored: u64,
+    /// Of the filters and indexes of its page store, in memory.
+    pub indexes: u64,
 }
 
 impl StateBytes {
     /// Of an operator without pages.
     pub fn in_memory(bytes: usize) -> StateBytes {
-        StateBytes { memory: bytes as u64, stored: 0 }
+        StateBytes { memory: bytes as u64, ..StateBytes::default() }
     }
 }
 
@@ -116,7 +118,11 @@ pub struct Account {
     all: Arc<StateMemory>,
     name: String,
     keeps_pages: bool,
+    /// Of its tables.
     used: AtomicU64,
+    /// Of the filters and indexes of its store: they cannot be dropped, so they count as
+    /// what operators without pages take.
+    indexes: AtomicU64,
 }
 
 impl StateMemory {
@@ -150,6 +156,7 @@ impl StateMemory {
             name: name.to_owned(),
             keeps_pages,
             used: AtomicU64::new(0),
+            indexes: AtomicU64::new(0),
         });
         self.accounts.lock().push(Arc::downgrade(&account));
         account
@@ -159,7 +166,8 @@ impl StateMemory {
     fn greatest(&self) -> (String, u64) {
         let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
         for account in self.accounts.lock().iter().filter_map(Weak::upgrade) {
-            *by_name.entry(account.name.clone()).or_default() += account.used();
+            let bytes = account.used() + account.indexes.load(Ordering::Relaxed);
+            *by_name.entry(account.name.clone()).or_default() += bytes;
         }
         by_name.into_iter().max_by_key(|(_, used)| *used).unwrap_or_default()
     }
@@ -170,19 +178,21 @@ impl Account {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The tables take this much now.
+    /// The tables, and the filters and indexes of the store, take this much now.
     ///
     /// # Errors
     /// All state together is beyond the limit: what to do about it.
-    pub fn set(&self, bytes: u64) -> Result<(), String> {
-        let before = self.used.swap(bytes, Ordering::Relaxed);
+    pub fn set(&self, state: StateBytes) -> Result<(), String> {
         // Differences may be negative: they wrap, and so do the sums.
-        let by = bytes.wrapping_sub(before);
+        let of_tables = state.memory.wrapping_sub(self.used.swap(state.memory, Ordering::Relaxed));
+        let of_indexes =
+            state.indexes.wrapping_sub(self.indexes.swap(state.indexes, Ordering::Relaxed));
         if self.keeps_pages {
-            self.all.paged.fetch_add(by, Ordering::Relaxed);
+            self.all.paged.fetch_add(of_tables, Ordering::Relaxed);
         }
+        let by = of_tables.wrapping_add(of_indexes);
         let used = self.all.used.fetch_add(by, Ordering::Relaxed).wrapping_add(by);
-        if used <= self.all.limits.limit_bytes || bytes <= before {
+        if used <= self.all.limits.limit_bytes || (by as i64) <= 0 {
             return Ok(());
         }
         let (name, greatest) = self.all.greatest();
@@ -215,7 +225,8 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let used = self.used();
-        self.all.used.fetch_sub(used, Ordering::Relaxed);
+        let indexes = self.indexes.load(Ordering::Relaxed);
+        self.all.used.fetch_sub(used + indexes, Ordering::Relaxed);
         if self.keeps_pages {
             self.all.paged.fetch_sub(used, Ordering::Relaxed);
             self.all.pagers.fetch_sub(1, Ordering::Relaxed);
@@ -238,6 +249,10 @@ fn readable(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tables(bytes: usize) -> StateBytes {
+        StateBytes::in_memory(bytes)
+    }
 
     #[test]
     fn the_budget_is_the_managed_memory_of_the_slots_or_a_part_of_the_process() {
@@ -265,14 +280,14 @@ mod tests {
         let limits = MemoryLimits { budget_bytes: 100, limit_bytes: 2 << 20 };
         let all = StateMemory::shared(limits);
         let [a, b, c] = ["Join", "Rank", "Rank"].map(|name| all.open(name, false));
-        a.set(900 << 10).unwrap();
-        b.set(600 << 10).unwrap();
-        let message = c.set(700 << 10).unwrap_err();
+        a.set(tables(900 << 10)).unwrap();
+        b.set(tables(600 << 10)).unwrap();
+        let message = c.set(tables(700 << 10)).unwrap_err();
         for part in ["2.1 MiB", "2.0 MiB", "1.3 MiB, is of Rank", "rocksdb", "Processing Units"] {
             assert!(message.contains(part), "{part}: {message}");
         }
         drop(a);
-        c.set(710 << 10).unwrap();
+        c.set(tables(710 << 10)).unwrap();
     }
 
     #[test]
@@ -294,14 +309,28 @@ mod tests {
         let [a, b] = ["a", "b"].map(|name| all.open(name, true));
         let fixed = all.open("c", false);
         assert_eq!(a.allowance(), 1000, "nobody else uses any");
-        fixed.set(200).unwrap();
-        b.set(100).unwrap();
+        fixed.set(tables(200)).unwrap();
+        b.set(tables(100)).unwrap();
         assert_eq!(a.allowance(), 700);
-        b.set(600).unwrap();
+        b.set(tables(600)).unwrap();
         assert_eq!((a.allowance(), b.allowance()), (400, 800));
-        a.set(400).unwrap();
+        a.set(tables(400)).unwrap();
         assert_eq!((a.allowance(), b.allowance()), (400, 400));
-        fixed.set(5000).unwrap();
+        fixed.set(tables(5000)).unwrap();
         assert_eq!(a.allowance(), 125, "never squeezed to nothing");
+    }
+
+    #[test]
+    fn filters_and_indexes_leave_less_for_tables() {
+        let limits = MemoryLimits { budget_bytes: 1000, limit_bytes: 1500 };
+        let all = StateMemory::shared(limits);
+        let [a, b] = ["a", "b"].map(|name| all.open(name, true));
+        a.set(StateBytes { memory: 100, indexes: 300, ..StateBytes::default() }).unwrap();
+        assert_eq!(b.allowance(), 600, "300 are taken for good, 100 by tables");
+        assert_eq!(a.allowance(), 700);
+        let message = b.set(StateBytes { indexes: 1200, ..StateBytes::default() }).unwrap_err();
+        assert!(message.contains("1.2 KiB, is of b"), "{message}");
+        drop(b);
+        assert_eq!(a.allowance(), 700);
     }
 }

@@ -178,15 +178,17 @@ impl SubtaskMetrics {
         let change = |counter: &AtomicU64, before: u64, after: u64| {
             counter.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
         };
-        change(&self.state_memory, before.memory, after.memory);
+        let in_memory = |state: StateBytes| state.memory + state.indexes;
+        change(&self.state_memory, in_memory(before), in_memory(after));
         change(&self.state_stored, before.stored, after.stored);
     }
 
-    /// Of all operators of the subtask.
+    /// Of all operators of the subtask; filters and indexes are part of `memory`.
     pub fn state_bytes(&self) -> StateBytes {
         StateBytes {
             memory: self.state_memory.load(Ordering::Relaxed),
             stored: self.state_stored.load(Ordering::Relaxed),
+            indexes: 0,
         }
     }
 

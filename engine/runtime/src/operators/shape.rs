@@ -12,7 +12,7 @@ use arrow::datatypes::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use millrace_dataflow::{Batch, EvalContext, EvalError, RowKind, Schema, Watermark};
-use millrace_state::row;
+use millrace_state::{PageError, chain, row};
 
 use crate::operator::{OperatorContext, OperatorError};
 
@@ -85,6 +85,14 @@ impl Shape {
 
     pub fn damaged(&self, message: impl Display) -> OperatorError {
         OperatorError::DamagedState { operator: self.name.clone(), message: message.to_string() }
+    }
+
+    /// What the page store of the operator said.
+    pub fn lost(&self, error: &PageError) -> OperatorError {
+        match error {
+            PageError::Damaged { .. } => self.damaged(chain(error)),
+            PageError::Disk { .. } => self.failed(chain(error)),
+        }
     }
 
     pub fn evaluation(&self, source: EvalError) -> OperatorError {

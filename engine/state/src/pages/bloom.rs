@@ -29,6 +29,11 @@ impl Bloom {
         bloom
     }
 
+    /// What it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.words.len() * size_of::<u64>()
+    }
+
     /// False only if no key with this hash is there. A filter without bits knows nothing.
     pub fn may_hold(&self, hash: u64) -> bool {
         self.words.is_empty() || self.probes(hash).all(|(word, bit)| self.words[word] & bit != 0)

@@ -97,6 +97,11 @@ pub trait PageStore: Send {
 
     /// About how much the store holds, in bytes of keys and values.
     fn bytes(&self) -> u64;
+
+    /// What the filters and indexes of its files take in memory, in bytes.
+    fn index_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A caller cannot do anything about either but fail the task; the text says where.

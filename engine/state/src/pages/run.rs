@@ -112,6 +112,12 @@ impl Footer {
 }
 
 impl Index {
+    /// What it takes in memory.
+    fn memory_bytes(&self) -> usize {
+        let each = size_of::<u32>() + size_of::<(u64, u32)>();
+        self.keys.len() + self.first.len() + self.ends.len() * each
+    }
+
     pub fn push(&mut self, last: &[u8], offset: u64, length: u32) {
         self.keys.extend_from_slice(last);
         self.ends.push(self.keys.len() as u32);
@@ -241,6 +247,11 @@ impl Run {
             return Err(PageError::damaged(&self.name, "its checksum does not fit its bytes"));
         }
         Ok(bytes)
+    }
+
+    /// What its filter and its index take in memory.
+    pub(super) fn index_bytes(&self) -> u64 {
+        (self.index.memory_bytes() + self.bloom.memory_bytes()) as u64
     }
 
     pub(super) fn last_key(&self) -> &[u8] {

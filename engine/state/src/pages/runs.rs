@@ -335,6 +335,15 @@ impl PageStore for Runs {
         });
         sources.sum::<u64>() + self.active.bytes() as u64
     }
+
+    fn index_bytes(&self) -> u64 {
+        let state = self.shared.state.lock();
+        let tiers = state.sources.iter().filter_map(|source| match source {
+            Source::Frozen(_) => None,
+            Source::Tier(tier) => Some(tier.index_bytes()),
+        });
+        tiers.sum()
+    }
 }
 
 impl Drop for Runs {

@@ -63,6 +63,11 @@ impl Tier {
         self.runs.iter().map(|part| part.run.footer.bytes).sum()
     }
 
+    /// Of filters and indexes, in bytes of memory.
+    pub(super) fn index_bytes(&self) -> u64 {
+        self.runs.iter().map(|part| part.run.index_bytes()).sum()
+    }
+
     /// The block that alone can hold a full key with this hash, and its run.
     pub(super) fn place_of(&self, key: &[u8], hash: u64) -> Option<(&Run, usize)> {
         let at = self.runs.partition_point(|part| part.run.last_key() < key);

@@ -270,6 +270,7 @@ impl<O: Pageable> Operator for Paged<O> {
         StateBytes {
             memory: self.inner.memory_bytes() as u64,
             stored: self.pages.as_ref().map_or(0, Pages::stored_bytes),
+            indexes: self.pages.as_ref().map_or(0, Pages::index_bytes),
         }
     }
 

@@ -56,6 +56,10 @@ impl Pages {
         self.store.bytes()
     }
 
+    pub fn index_bytes(&self) -> u64 {
+        self.store.index_bytes()
+    }
+
     /// Loads what the store has of the batch's keys, and notes that they are used.
     pub fn bring<O: Pageable>(
         &mut self,

@@ -17,7 +17,7 @@ use super::stage::with_pages;
 use super::text::{self, schema};
 use super::{
     aggregates, changelog_normalize, deduplicate, interval_join, join, over, rank, restore,
-    session, sink_materialize, temporal_join, window_aggregate,
+    session, sink_materialize, temporal_join, window_aggregate, window_join, window_rank,
 };
 use crate::memory::{MemoryLimits, StateMemory};
 use crate::operator::{Operator, OperatorContext, Output, StateEntry, StateWriter};
@@ -59,6 +59,19 @@ fn joins_equal_nested_loops_with_pages() {
 #[test]
 fn windows_equal_their_recomputation_with_pages() {
     with_pages(window_aggregate::windows_equal_their_recomputation_over_random_input_with_restores);
+}
+
+#[test]
+fn window_joins_equal_nested_loops_with_pages() {
+    with_pages(window_join::joins_equal_nested_loops_over_random_input_with_restores);
+    with_pages(window_join::b3_16_rows_of_one_window_are_joined_when_it_ends);
+    with_pages(window_join::b3_16_rows_of_a_window_that_has_fired_are_late);
+}
+
+#[test]
+fn window_ranks_equal_sorting_with_pages() {
+    with_pages(window_rank::ranks_equal_sorting_over_random_input_with_restores);
+    with_pages(window_rank::b3_15_of_equal_times_the_first_is_first_and_the_last_is_last);
 }
 
 #[test]

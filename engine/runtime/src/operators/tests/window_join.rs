@@ -44,7 +44,7 @@ fn first_window(kind: JoinKind, expected: &str) {
 }
 
 #[test]
-fn b3_16_rows_of_one_window_are_joined_when_it_ends() {
+pub fn b3_16_rows_of_one_window_are_joined_when_it_ends() {
     let pairs = "+I[a, 1, 0, 10, a, 5, 0, 10] +I[a, 1, 0, 10, a, 8, 0, 10]";
     let left = "+I[b, 2, 0, 10, NULL, NULL, NULL, NULL] +I[NULL, 4, 0, 10, NULL, NULL, NULL, NULL]";
     let right =
@@ -56,7 +56,7 @@ fn b3_16_rows_of_one_window_are_joined_when_it_ends() {
 }
 
 #[test]
-fn b3_16_rows_of_a_window_that_has_fired_are_late() {
+pub fn b3_16_rows_of_a_window_that_has_fired_are_late() {
     check(
         &spec(JoinKind::Left),
         "left +I[a, 1, 0, 10] +I[a, 2, 5, 15]
@@ -102,7 +102,7 @@ fn naive(kind: JoinKind, sides: &[Vec<Row>; 2]) -> Vec<String> {
 }
 
 #[test]
-fn joins_equal_nested_loops_over_random_input_with_restores() {
+pub fn joins_equal_nested_loops_over_random_input_with_restores() {
     for seed in 1..40 {
         for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full] {
             let mut dice = Dice::new(seed);

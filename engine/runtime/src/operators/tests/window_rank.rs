@@ -60,7 +60,7 @@ fn b9_6_ranks_may_begin_later() {
 }
 
 #[test]
-fn b3_15_of_equal_times_the_first_is_first_and_the_last_is_last() {
+pub fn b3_15_of_equal_times_the_first_is_first_and_the_last_is_last() {
     let rows = "rows +I[a, 5, x, 0, 10] +I[a, 5, y, 0, 10] +I[a, 4, z, 0, 10]
          restore 2
          rows +I[a, 5, w, 0, 10] +I[a, 4, v, 0, 10]
@@ -70,7 +70,7 @@ fn b3_15_of_equal_times_the_first_is_first_and_the_last_is_last() {
 }
 
 #[test]
-fn ranks_equal_sorting_over_random_input_with_restores() {
+pub fn ranks_equal_sorting_over_random_input_with_restores() {
     for seed in 1..60 {
         let mut dice = Dice::new(seed);
         let mut stage = Stage::new(&spec(1, 3, false, false));

@@ -33,6 +33,7 @@ use millrace_state::{PageStore, row};
 
 use super::assign::{Clock, is_instant};
 use super::calls::WindowCalls;
+use super::pages::SPAN_BYTES;
 use super::slices::{Slices, Span};
 use crate::memory::{Account, StateBytes};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
@@ -463,6 +464,7 @@ impl Operator for WindowAggregate {
         StateBytes {
             memory: self.memory_bytes() as u64,
             stored: self.pages.as_ref().map_or(0, paged::Pages::stored_bytes),
+            indexes: self.pages.as_ref().map_or(0, paged::Pages::index_bytes),
         }
     }
 
@@ -522,9 +524,6 @@ fn accumulating(batch: &Batch, keep: &[bool]) -> Option<Vec<bool>> {
     let kinds = batch.kinds.as_ref()?.iter().zip(keep);
     Some(kinds.filter(|(_, keep)| **keep).map(|(kind, _)| kind.is_accumulate()).collect())
 }
-
-/// Bytes of the slice's end and start before the key: two BIGINT values.
-const SPAN_BYTES: usize = 18;
 
 impl WindowAggregate {
     /// The slots that the entries are loaded into.

@@ -6,6 +6,8 @@ pub mod assign;
 mod attached;
 mod calls;
 pub mod join;
+mod log;
+mod pages;
 pub mod rank;
 pub mod session;
 pub mod slices;

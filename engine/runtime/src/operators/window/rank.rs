@@ -7,6 +7,10 @@
 //! fired are dropped and counted as late. Source of the rules: Flink
 //! `WindowRankOperator`, `RowTimeWindowDeduplicateRecordsCombiner`.
 //!
+//! With a page store, rows that do not fit into memory wait there (see [`super::log`]).
+//! A key may then have first rows here and there: the first rows of all of them are the
+//! first ones of both. What is in the store and fell behind later does no harm.
+//!
 //! State: table 0, one entry a kept row: window end, window start, number of arrival,
 //! key -> row; table 1, the watermark.
 
@@ -18,14 +22,19 @@ use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use arrow::row::{RowConverter, Rows, SortField};
 use millrace_dataflow::graph::WindowRank as Config;
+use millrace_dataflow::key_group::KeyGroup;
 use millrace_dataflow::{Batch, Schema};
-use millrace_state::row;
+use millrace_state::frozen::PutEntry;
+use millrace_state::{PageStore, row};
 
 use super::assign::Clock;
 use super::attached::{PREFIX_BYTES, PREFIX_TYPES, by_window, has_fired, prefix};
+use super::log::{Append, WindowLog};
 use super::slices::Span;
-use crate::memory::StateBytes;
-use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
+use crate::memory::{Account, StateBytes};
+use crate::operator::{
+    Operator, OperatorContext, OperatorError, Output, Parts, StateEntry, StateWriter,
+};
 use crate::operators::keys::{Bytes, KeyIndex, KeySlab, spilled_bytes};
 use crate::operators::progress::Progress;
 use crate::operators::rank::one_zero;
@@ -33,6 +42,8 @@ use crate::operators::shape::{BATCH_ROWS, Shape};
 
 const ROWS: u8 = 0;
 const PROGRESS: u8 = 1;
+/// Keys whose rows are appended to the store at once: bounds the copies held meanwhile.
+const KEYS_AT_ONCE: usize = 16 * 1024;
 
 pub struct WindowRank {
     shape: Shape,
@@ -47,7 +58,11 @@ pub struct WindowRank {
     /// Of the kept rows.
     held_bytes: usize,
     progress: Progress,
+    /// Entries of the progress that were restored so far.
+    restored: Vec<StateEntry>,
     arrivals: i64,
+    log: Option<WindowLog>,
+    account: Option<Arc<Account>>,
 }
 
 /// The keys of one window, in order of arrival.
@@ -55,6 +70,8 @@ pub struct WindowRank {
 struct Keys {
     index: KeyIndex,
     slots: Vec<u32>,
+    /// Those with rows that the store has not; kept only with a store.
+    dirty: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +79,8 @@ struct Ranked {
     /// Bytes that are ordered as the sort columns are.
     sort: Bytes,
     arrival: i64,
+    /// The store has it, too.
+    is_stored: bool,
     row: Box<[u8]>,
 }
 
@@ -98,7 +117,10 @@ impl WindowRank {
             tops: Vec::new(),
             held_bytes: 0,
             progress: Progress::default(),
+            restored: Vec::new(),
             arrivals: 0,
+            log: None,
+            account: None,
             shape,
         })
     }
@@ -157,6 +179,7 @@ impl WindowRank {
 
     fn add(
         &mut self,
+        window: Span,
         record: &RecordBatch,
         hopeful: Vec<u32>,
         slots: &[u32],
@@ -169,32 +192,45 @@ impl WindowRank {
             let sort = sort.row(rows.value(at) as usize);
             let arrival = self.arrivals;
             self.arrivals += 1;
-            self.insert(slot, sort.data(), arrival, encoded.row(at));
+            self.insert(window, slot, sort.data(), arrival, encoded.row(at));
         }
         Ok(())
     }
 
-    fn insert(&mut self, slot: u32, sort: &[u8], arrival: i64, row: &[u8]) {
+    fn insert(&mut self, window: Span, slot: u32, sort: &[u8], arrival: i64, row: &[u8]) {
         let (at, end) = (self.place(slot, sort), self.last_rank());
-        if at < end {
-            let top = &mut self.tops[slot as usize];
-            let ranked = Ranked { sort: Bytes::from_slice(sort), arrival, row: row.into() };
-            self.held_bytes += ranked.bytes();
-            top.insert(at, ranked);
-            if top.len() > end {
-                self.held_bytes -= top.pop().map_or(0, |ranked| ranked.bytes());
-            }
+        if at >= end {
+            return;
+        }
+        let top = &mut self.tops[slot as usize];
+        if self.log.is_some() && top.iter().all(|held| held.is_stored) {
+            self.windows.entry(window).or_default().dirty.push(slot);
+        }
+        let sort = Bytes::from_slice(sort);
+        let ranked = Ranked { sort, arrival, is_stored: false, row: row.into() };
+        self.held_bytes += ranked.bytes();
+        top.insert(at, ranked);
+        if top.len() > end {
+            self.held_bytes -= top.pop().map_or(0, |ranked| ranked.bytes());
         }
     }
 
-    fn fire(&mut self, window: Span, out: &mut Output) -> Result<(), OperatorError> {
-        let Some(keys) = self.windows.remove(&window) else { return Ok(()) };
-        let first = usize::try_from(self.config.start.max(1) - 1).unwrap_or(usize::MAX);
-        let mut shown: Vec<(i64, Box<[u8]>)> = Vec::new();
-        for slot in keys.slots {
+    /// Takes a window's keys out of memory: what each slot had, in order of the keys'
+    /// arrival.
+    fn release(&mut self, window: Span) -> impl Iterator<Item = Vec<Ranked>> {
+        let slots = self.windows.remove(&window).unwrap_or_default().slots.into_iter();
+        slots.map(|slot| {
             let top = std::mem::take(&mut self.tops[slot as usize]);
             self.held_bytes -= top.iter().map(Ranked::bytes).sum::<usize>();
             self.slab.release(slot);
+            top
+        })
+    }
+
+    fn fire(&mut self, window: Span, out: &mut Output) -> Result<(), OperatorError> {
+        let first = usize::try_from(self.config.start.max(1) - 1).unwrap_or(usize::MAX);
+        let mut shown: Vec<(i64, Box<[u8]>)> = Vec::new();
+        for top in self.release(window) {
             let ranked = top.into_iter().enumerate().skip(first);
             shown.extend(ranked.map(|(at, ranked)| (at as i64 + 1, ranked.row)));
         }
@@ -216,7 +252,7 @@ impl Operator for WindowRank {
         &mut self,
         _: usize,
         batch: Batch,
-        _: &OperatorContext,
+        ctx: &OperatorContext,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         let record = batch.record;
@@ -227,9 +263,9 @@ impl Operator for WindowRank {
         let sort = self.sort_keys(record.columns())?;
         for (window, rows) in found.rows {
             let (hopeful, slots) = self.candidates(window, &rows, &keys, &sort);
-            self.add(&record, hopeful, &slots, &sort)?;
+            self.add(window, &record, hopeful, &slots, &sort)?;
         }
-        Ok(())
+        self.shrink(ctx)
     }
 
     fn on_watermark(
@@ -238,17 +274,40 @@ impl Operator for WindowRank {
         out: &mut Output,
     ) -> Result<(), OperatorError> {
         self.progress.advance(ctx.watermark.0);
-        while let Some((&window, _)) = self.windows.first_key_value() {
+        while let Some(window) = self.first_window() {
             if !has_fired(window, &self.clock, self.progress) {
                 break;
             }
+            if self.log.as_ref().is_some_and(|log| log.is_absent(window)) {
+                self.fire_by_group(window, ctx, out)?;
+                continue;
+            }
             self.fire(window, out)?;
+            if let Some(log) = &mut self.log {
+                log.remove(window)?;
+            }
         }
         Ok(())
     }
 
+    fn keeps_pages(&self) -> bool {
+        true
+    }
+
+    fn use_pages(&mut self, store: Box<dyn PageStore>) {
+        self.log = Some(WindowLog::new(store, &self.shape));
+    }
+
+    fn account_for(&mut self, account: &Arc<Account>) {
+        self.account = Some(Arc::clone(account));
+    }
+
     fn state_bytes(&self) -> StateBytes {
-        StateBytes::in_memory(self.slab.memory_bytes() + self.held_bytes)
+        StateBytes {
+            memory: self.memory_bytes() as u64,
+            stored: self.log.as_ref().map_or(0, WindowLog::stored_bytes),
+            indexes: self.log.as_ref().map_or(0, WindowLog::index_bytes),
+        }
     }
 
     fn snapshot(
@@ -257,34 +316,138 @@ impl Operator for WindowRank {
         writer: &mut dyn StateWriter,
     ) -> Result<(), OperatorError> {
         self.progress.save(PROGRESS, ctx, writer);
+        if self.log.is_some() {
+            return self.freeze(ctx, writer);
+        }
         for (window, keys) in &self.windows {
-            for &slot in &keys.slots {
-                let top = &self.tops[slot as usize];
-                let prefixes = row::encode(&prefix(*window, top.iter().map(|held| held.arrival)));
-                for (at, held) in top.iter().enumerate() {
-                    writer.put(StateEntry {
-                        key_group: Some(self.slab.group(slot, ctx.max_parallelism)),
-                        table: ROWS,
-                        key: [prefixes.row(at), self.slab.key(slot)].concat(),
-                        value: held.row.to_vec(),
-                    });
-                }
-            }
+            self.write(*window, &keys.slots, ctx, &mut |group, table, key, value| {
+                let (key_group, key, value) = (Some(group), key.concat(), value.to_vec());
+                writer.put(StateEntry { key_group, table, key, value });
+            });
         }
         Ok(())
     }
 
+    fn restores_in_parts(&self) -> Option<Parts> {
+        Some(Parts { first: Some(PROGRESS) })
+    }
+
     fn restore(
         &mut self,
-        _: &OperatorContext,
+        ctx: &OperatorContext,
         entries: Vec<StateEntry>,
     ) -> Result<(), OperatorError> {
         let (progress, entries): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.table == PROGRESS);
-        self.progress = Progress::load(&progress, &self.shape)?;
+        self.restored.extend(progress);
+        self.progress = Progress::load(&self.restored, &self.shape)?;
+        if let Some(log) = &mut self.log {
+            self.arrivals = self.arrivals.max(log.look_around(ctx)?.unwrap_or(0));
+        }
+        self.load(&entries)?;
+        self.shrink(ctx)
+    }
+}
+
+impl WindowRank {
+    fn memory_bytes(&self) -> usize {
+        self.slab.memory_bytes() + self.held_bytes
+    }
+
+    fn log(&mut self) -> &mut WindowLog {
+        self.log.as_mut().expect("called with a store alone")
+    }
+
+    /// The first window that has rows.
+    fn first_window(&self) -> Option<Span> {
+        let here = self.windows.first_key_value().map(|(window, _)| *window);
+        let absent = self.log.as_ref().and_then(WindowLog::first_absent);
+        here.into_iter().chain(absent).min()
+    }
+
+    /// Fires a window of which rows are in the store.
+    fn fire_by_group(
+        &mut self,
+        window: Span,
+        ctx: &OperatorContext,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        self.append(window, ctx)?;
+        self.release(window).for_each(drop);
+        self.log().begin(window);
+        for group in ctx.key_groups.start..ctx.key_groups.end {
+            let entries = self.log().take(window, KeyGroup(group))?;
+            self.load(&entries)?;
+            self.fire(window, out)?;
+        }
+        Ok(())
+    }
+
+    /// Lets keys go, those of the windows that end last first, until three quarters of
+    /// what they may take are not exceeded.
+    fn shrink(&mut self, ctx: &OperatorContext) -> Result<(), OperatorError> {
+        let (Some(_), Some(account)) = (&self.log, &self.account) else { return Ok(()) };
+        let allowance = usize::try_from(account.allowance()).unwrap_or(usize::MAX);
+        if self.memory_bytes() <= allowance {
+            return Ok(());
+        }
+        while self.memory_bytes() > allowance / 4 * 3 {
+            let Some((&window, _)) = self.windows.last_key_value() else { break };
+            self.append(window, ctx)?;
+            self.release(window).for_each(drop);
+            self.log().let_go(window);
+        }
+        Ok(())
+    }
+
+    /// Appends those of a window's rows that the store has not.
+    fn append(&mut self, window: Span, ctx: &OperatorContext) -> Result<(), OperatorError> {
+        let Some(keys) = self.windows.get_mut(&window) else { return Ok(()) };
+        let dirty = std::mem::take(&mut keys.dirty);
+        for slots in dirty.chunks(KEYS_AT_ONCE) {
+            let mut append = Append::new(window);
+            self.write(window, slots, ctx, &mut |group, table, key, row| {
+                append.put(group, table, key, row);
+            });
+            for &slot in slots {
+                self.tops[slot as usize].iter_mut().for_each(|held| held.is_stored = true);
+            }
+            let next_arrival = self.arrivals;
+            self.log().append(append, next_arrival)?;
+        }
+        Ok(())
+    }
+
+    /// The entries of those rows of some slots that the store has not.
+    fn write(&self, window: Span, slots: &[u32], ctx: &OperatorContext, put: PutEntry<'_>) {
+        for &slot in slots {
+            let group = self.slab.group(slot, ctx.max_parallelism);
+            let new: Vec<&Ranked> =
+                self.tops[slot as usize].iter().filter(|held| !held.is_stored).collect();
+            let prefixes = row::encode(&prefix(window, new.iter().map(|held| held.arrival)));
+            for (at, held) in new.iter().enumerate() {
+                put(group, ROWS, [prefixes.row(at), self.slab.key(slot)], &held.row);
+            }
+        }
+    }
+
+    /// Brings the store up to date and hands over its runs.
+    fn freeze(
+        &mut self,
+        ctx: &OperatorContext,
+        writer: &mut dyn StateWriter,
+    ) -> Result<(), OperatorError> {
+        let windows: Vec<Span> = self.windows.keys().copied().collect();
+        for window in windows {
+            self.append(window, ctx)?;
+        }
+        self.log().freeze(writer)
+    }
+
+    fn load(&mut self, entries: &[StateEntry]) -> Result<(), OperatorError> {
         let damaged = |error| self.shape.damaged(error);
         let mut parts = Vec::with_capacity(entries.len());
-        for entry in &entries {
+        for entry in entries {
             let split = entry.key.split_at_checked(PREFIX_BYTES);
             parts.push(
                 split.filter(|_| entry.table == ROWS).ok_or_else(|| {
@@ -304,8 +467,9 @@ impl Operator for WindowRank {
         for at in order {
             let window = Span { end: ends.value(at), start: starts.value(at) };
             let slot = self.slot(window, parts[at].1);
-            self.arrivals = self.arrivals.max(arrivals.value(at).saturating_add(1));
-            self.insert(slot, sort.row(at).data(), arrivals.value(at), &entries[at].value);
+            let arrival = arrivals.value(at);
+            self.arrivals = self.arrivals.max(arrival.saturating_add(1));
+            self.insert(window, slot, sort.row(at).data(), arrival, &entries[at].value);
         }
         Ok(())
     }

@@ -14,18 +14,17 @@
 //! go first, those of the slices that end first before others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use arrow::array::RecordBatch;
 use millrace_dataflow::graph::WindowKind;
 use millrace_dataflow::key_group::{KeyGroup, key_group};
-use millrace_state::pages::{Change, put_entry, visit_entries};
-use millrace_state::{PageError, PageStore, chain, row};
+use millrace_state::pages::{Change, put_entry};
+use millrace_state::{PageError, PageStore, row};
 
-use super::{Input, SLICES, SPAN_BYTES, Slice, Span, WindowAggregate};
+use super::{Input, SLICES, Slice, Span, WindowAggregate};
 use crate::operator::{OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::operators::keys::KeySlab;
+use crate::operators::window::pages::{Found, SPAN_BYTES, prefix_of, spans_in};
 
 /// Used since slots were last looked through.
 const USED: u8 = 1;
@@ -69,6 +68,10 @@ impl Pages {
         self.store.bytes()
     }
 
+    pub fn index_bytes(&self) -> u64 {
+        self.store.index_bytes()
+    }
+
     fn set(&mut self, slots: &[u32], flags: u8) {
         for &slot in slots {
             if self.flags.len() <= slot as usize {
@@ -107,57 +110,6 @@ impl Pages {
         }
         self.store.apply(&mut std::mem::take(&mut self.changes).into_iter())
     }
-
-    /// Finds out of which slices the store has pages: one look for each slice and group.
-    fn look_around(&mut self, ctx: &OperatorContext) -> Result<Result<(), String>, PageError> {
-        for group in ctx.key_groups.start..ctx.key_groups.end {
-            let mut from = Vec::new();
-            loop {
-                let mut first: Option<Vec<u8>> = None;
-                self.store.walk(KeyGroup(group), &from, &mut |key, _| {
-                    first = Some(key.to_vec());
-                    false
-                })?;
-                let Some(key) = first else { break };
-                match read_span(&key) {
-                    Ok((prefix, span)) => {
-                        self.absent.insert(span);
-                        from = behind(prefix);
-                    }
-                    Err(message) => return Ok(Err(message)),
-                }
-            }
-        }
-        self.is_known = true;
-        Ok(Ok(()))
-    }
-}
-
-/// End and start, as in the keys of entries.
-fn prefix_of(span: Span) -> Vec<u8> {
-    let times =
-        [span.end, span.start].map(|time| Arc::new(Int64Array::from(vec![time])) as ArrayRef);
-    row::encode(&times).row(0).to_vec()
-}
-
-fn read_span(key: &[u8]) -> Result<(&[u8], Span), String> {
-    let prefix = key.get(..SPAN_BYTES).ok_or("a page without a window")?;
-    let times = row::decode(&[ArrowType::Int64, ArrowType::Int64], std::iter::once(prefix))
-        .map_err(|error| error.to_string())?;
-    let [end, start] = [0, 1].map(|at: usize| times[at].as_primitive::<Int64Type>().value(0));
-    Ok((prefix, Span { end, start }))
-}
-
-/// The least key behind all that begin so.
-fn behind(prefix: &[u8]) -> Vec<u8> {
-    let mut key = prefix.to_vec();
-    while let Some(last) = key.pop() {
-        if last < u8::MAX {
-            key.push(last + 1);
-            return key;
-        }
-    }
-    vec![u8::MAX; SPAN_BYTES + 1]
 }
 
 impl WindowAggregate {
@@ -165,16 +117,9 @@ impl WindowAggregate {
         self.pages.as_mut().expect("called with pages alone")
     }
 
-    fn lost(&self, error: &PageError) -> OperatorError {
-        match error {
-            PageError::Damaged { .. } => self.shape.damaged(chain(error)),
-            PageError::Disk { .. } => self.shape.failed(chain(error)),
-        }
-    }
-
     pub(super) fn apply(&mut self) -> Result<(), OperatorError> {
         let Some(pages) = &mut self.pages else { return Ok(()) };
-        pages.apply().map_err(|error| self.lost(&error))
+        pages.apply().map_err(|error| self.shape.lost(&error))
     }
 
     /// Every slice that there is.
@@ -239,15 +184,12 @@ impl WindowAggregate {
         let mut found = Found::default();
         let take = &mut |at: usize, page: &[u8]| found.take(keys[at].0, page);
         let read = self.pages().store.read_many(&keys, take);
-        read.map_err(|error| self.lost(&error))?;
+        read.map_err(|error| self.shape.lost(&error))?;
         self.load_pages(found)
     }
 
     fn load_pages(&mut self, found: Found) -> Result<(), OperatorError> {
-        if let Some(message) = found.bad {
-            return Err(self.shape.damaged(message));
-        }
-        let slots = self.load(&found.entries)?;
+        let slots = self.load(&found.entries(&self.shape)?)?;
         self.pages().set(&slots, USED | STORED);
         Ok(())
     }
@@ -338,7 +280,7 @@ impl WindowAggregate {
                     found.take(group, page);
                 }
             });
-            read.map_err(|error| self.lost(&error))?;
+            read.map_err(|error| self.shape.lost(&error))?;
             self.load_pages(found)?;
         }
         Ok(())
@@ -423,7 +365,7 @@ impl WindowAggregate {
                 *flags = (*flags & !DIRTY) | STORED;
             }
             if let Err(error) = pages.apply() {
-                return Err(self.lost(&error));
+                return Err(self.shape.lost(&error));
             }
         }
         Ok(())
@@ -444,7 +386,7 @@ impl WindowAggregate {
         }
         self.apply()?;
         let runs = self.pages().store.freeze();
-        writer.put_runs(runs.map_err(|error| self.lost(&error))?);
+        writer.put_runs(runs.map_err(|error| self.shape.lost(&error))?);
         Ok(())
     }
 
@@ -456,10 +398,9 @@ impl WindowAggregate {
     ) -> Result<(), OperatorError> {
         self.pages().max_parallelism = ctx.max_parallelism;
         if !self.pages().is_known {
-            let looked = self.pages().look_around(ctx);
-            looked
-                .map_err(|error| self.lost(&error))?
-                .map_err(|message| self.shape.damaged(message))?;
+            let pages = self.pages.as_mut().expect("called with pages alone");
+            pages.absent = spans_in(pages.store.as_mut(), ctx, &self.shape, &mut |_| ())?;
+            pages.is_known = true;
         }
         while !entries.is_empty() {
             let part = entries.split_off(entries.len().saturating_sub(ENTRIES_AT_ONCE));
@@ -475,24 +416,4 @@ fn slice_of(slab: &KeySlab, slots: &[u32]) -> Slice {
     let mut slice = Slice { slots: slots.to_vec(), ..Slice::default() };
     slots.iter().for_each(|&slot| slice.index.insert(slab, slot));
     slice
-}
-
-/// The entries of pages that were read.
-#[derive(Default)]
-struct Found {
-    entries: Vec<StateEntry>,
-    bad: Option<String>,
-}
-
-impl Found {
-    fn take(&mut self, group: KeyGroup, page: &[u8]) {
-        let entries = &mut self.entries;
-        let put = |table: u8, key: &[u8], value: &[u8]| {
-            let (key, value) = (key.to_vec(), value.to_vec());
-            entries.push(StateEntry { key_group: Some(group), table, key, value });
-        };
-        if let Err(message) = visit_entries(page, put) {
-            self.bad = Some(message);
-        }
-    }
 }
