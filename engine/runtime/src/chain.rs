@@ -10,7 +10,7 @@ use millrace_state::{EntryBuffer, Frozen, RunSet};
 use crate::error::{TaskError, TaskStop};
 use crate::exchange::{OutputEdge, SendContext};
 use crate::memory::{Account, StateBytes};
-use crate::metrics::SubtaskMetrics;
+use crate::metrics::{OperatorMetrics, SubtaskMetrics};
 use crate::operator::{Operator, OperatorContext, OperatorError, Output, StateEntry, StateWriter};
 use crate::sink_node::SinkNode;
 use crate::task::TaskEnvironment;
@@ -41,8 +41,7 @@ pub struct ChainNode {
     pub outputs: Vec<OutputEdge>,
     /// For an operator: where its state is counted.
     pub account: Option<Arc<Account>>,
-    /// What its state took when last asked.
-    pub state: StateBytes,
+    pub metrics: Arc<OperatorMetrics>,
 }
 
 /// What one node of one subtask puts into a checkpoint.
@@ -72,6 +71,8 @@ pub struct Chain {
 
 impl Chain {
     pub fn new(nodes: Vec<ChainNode>, environment: TaskEnvironment) -> Chain {
+        let operators = nodes.iter().map(|node| Arc::clone(&node.metrics)).collect();
+        environment.metrics.has_operators(operators);
         Chain { nodes, watermark: Watermark::MIN, environment }
     }
 
@@ -200,6 +201,7 @@ impl Chain {
 
     fn push(&mut self, position: usize, input: usize, batch: Batch) -> Result<(), TaskStop> {
         let node = self.nodes[position].node;
+        SubtaskMetrics::add(&self.nodes[position].metrics.records_in, batch.num_rows());
         match &mut self.nodes[position].body {
             Body::Head => self.emit(position, vec![batch]),
             Body::Operator(_) => {
@@ -228,8 +230,11 @@ impl Chain {
         let state = operator.state_bytes();
         self.count_state(position, state)?;
         if out.late_records_dropped > 0 {
-            let late = &self.environment.metrics.late_records_dropped;
-            SubtaskMetrics::add(late, out.late_records_dropped as usize);
+            let of_task = &self.environment.metrics.late_records_dropped;
+            let of_node = &self.nodes[position].metrics.late_records_dropped;
+            for late in [of_task, of_node] {
+                SubtaskMetrics::add(late, out.late_records_dropped as usize);
+            }
         }
         self.emit(position, out.batches)
     }
@@ -237,18 +242,17 @@ impl Chain {
     /// # Errors
     /// The state of the job takes more memory than it may.
     fn count_state(&mut self, position: usize, state: StateBytes) -> Result<(), TaskStop> {
-        let node = &mut self.nodes[position];
-        if state == node.state {
+        let node = &self.nodes[position];
+        if !node.metrics.set_state(state) {
             return Ok(());
         }
-        self.environment.metrics.change_state(node.state, state);
-        node.state = state;
         let counted = node.account.as_ref().map_or(Ok(()), |account| account.set(state));
         Ok(counted.map_err(|message| TaskError::new(&node.name, message))?)
     }
 
     fn emit(&mut self, position: usize, batches: Vec<Batch>) -> Result<(), TaskStop> {
         for batch in batches {
+            SubtaskMetrics::add(&self.nodes[position].metrics.records_out, batch.num_rows());
             for child in 0..self.nodes[position].children.len() {
                 let child = self.nodes[position].children[child];
                 self.push(child, 0, batch.clone())?;

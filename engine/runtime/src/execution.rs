@@ -22,8 +22,8 @@ use crate::exchange::OutputEdge;
 use crate::gate::{InputChannel, InputGate};
 use crate::in_flight::{self, Receiving};
 use crate::job::JobSpec;
-use crate::memory::{Account, StateBytes, StateMemory};
-use crate::metrics::SubtaskMetrics;
+use crate::memory::{Account, StateMemory};
+use crate::metrics::{OperatorMetrics, SubtaskMetrics};
 use crate::operator::Operator;
 use crate::restored_state;
 use crate::sink_node::SinkNode;
@@ -331,7 +331,7 @@ fn build(
             name: attempt.spec.graph.nodes[*node].name.clone(),
             body,
             account,
-            state: StateBytes::default(),
+            metrics: OperatorMetrics::shared(&attempt.spec.graph.nodes[*node].name),
             watermark: Watermark::MIN,
             children: children(attempt, nodes, *node),
             outputs: edges.into_iter().map(|(_, edge)| edge).collect(),

@@ -55,6 +55,6 @@ pub use clock::Clock;
 pub use connections::Connections;
 pub use error::TaskError;
 pub use job::{Command, CreateOperator, JobHandle, JobSpec, Outcome, Reply};
-pub use metrics::{Network, Rates, SubtaskMetrics, TimeSpent};
+pub use metrics::{Network, OperatorMetrics, Rates, SubtaskMetrics, TimeSpent};
 pub use restart::RestartStrategy;
 pub use settings::{BackendKind, BackendSettings, BadSetting, RuntimeSettings};

@@ -1,8 +1,8 @@
 //! What tasks count, read by others while they run.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::memory::StateBytes;
 use parking_lot::Mutex;
@@ -40,11 +40,57 @@ pub struct SubtaskMetrics {
     ended_ns: AtomicU64,
     watermark: AtomicI64,
     status: AtomicU8,
-    state_memory: AtomicU64,
-    state_stored: AtomicU64,
+    operators: OnceLock<Vec<Arc<OperatorMetrics>>>,
     network: Mutex<Network>,
     /// Oldest first, a second or more apart.
     samples: Mutex<VecDeque<Sample>>,
+}
+
+/// Counters of one operator of a subtask (rows I2.1, I2.4). Only its task writes them.
+#[derive(Debug)]
+pub struct OperatorMetrics {
+    /// As in the plan.
+    pub name: String,
+    /// For a source's own operator none: what it reads it gives out.
+    pub records_in: AtomicU64,
+    pub records_out: AtomicU64,
+    pub late_records_dropped: AtomicU64,
+    state_memory: AtomicU64,
+    state_stored: AtomicU64,
+    state_indexes: AtomicU64,
+}
+
+impl OperatorMetrics {
+    pub fn shared(name: &str) -> Arc<OperatorMetrics> {
+        Arc::new(OperatorMetrics {
+            name: name.to_owned(),
+            records_in: AtomicU64::new(0),
+            records_out: AtomicU64::new(0),
+            late_records_dropped: AtomicU64::new(0),
+            state_memory: AtomicU64::new(0),
+            state_stored: AtomicU64::new(0),
+            state_indexes: AtomicU64::new(0),
+        })
+    }
+
+    /// What its state takes now; whether that is something else than before.
+    pub fn set_state(&self, state: StateBytes) -> bool {
+        let differs = state != self.state_bytes();
+        if differs {
+            self.state_memory.store(state.memory, Ordering::Relaxed);
+            self.state_stored.store(state.stored, Ordering::Relaxed);
+            self.state_indexes.store(state.indexes, Ordering::Relaxed);
+        }
+        differs
+    }
+
+    pub fn state_bytes(&self) -> StateBytes {
+        StateBytes {
+            memory: self.state_memory.load(Ordering::Relaxed),
+            stored: self.state_stored.load(Ordering::Relaxed),
+            indexes: self.state_indexes.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// Where a subtask's time went so far.
@@ -112,8 +158,7 @@ impl Default for SubtaskMetrics {
             ended_ns: AtomicU64::new(0),
             watermark: AtomicI64::new(i64::MIN),
             status: AtomicU8::new(TaskStatus::Created as u8),
-            state_memory: AtomicU64::new(0),
-            state_stored: AtomicU64::new(0),
+            operators: OnceLock::new(),
             network: Mutex::default(),
             samples: Mutex::default(),
         }
@@ -172,24 +217,24 @@ impl SubtaskMetrics {
         change(&mut self.network.lock());
     }
 
-    /// One operator's state takes `after` instead of `before`.
-    pub fn change_state(&self, before: StateBytes, after: StateBytes) {
-        // Differences may be negative: they wrap, and so do the sums.
-        let change = |counter: &AtomicU64, before: u64, after: u64| {
-            counter.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
-        };
-        let in_memory = |state: StateBytes| state.memory + state.indexes;
-        change(&self.state_memory, in_memory(before), in_memory(after));
-        change(&self.state_stored, before.stored, after.stored);
+    /// The operators of the subtask's chain: told once, before it runs.
+    pub fn has_operators(&self, operators: Vec<Arc<OperatorMetrics>>) {
+        let _ = self.operators.set(operators);
     }
 
-    /// Of all operators of the subtask; filters and indexes are part of `memory`.
+    /// In the order of the chain; empty before the subtask is made.
+    pub fn operators(&self) -> &[Arc<OperatorMetrics>] {
+        self.operators.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Of all operators of the subtask.
     pub fn state_bytes(&self) -> StateBytes {
-        StateBytes {
-            memory: self.state_memory.load(Ordering::Relaxed),
-            stored: self.state_stored.load(Ordering::Relaxed),
-            indexes: 0,
-        }
+        let states = self.operators().iter().map(|operator| operator.state_bytes());
+        states.fold(StateBytes::default(), |sum, one| StateBytes {
+            memory: sum.memory + one.memory,
+            stored: sum.stored + one.stored,
+            indexes: sum.indexes + one.indexes,
+        })
     }
 
     pub fn set_watermark(&self, watermark_ms: i64) {

@@ -58,6 +58,15 @@ fn what_state_takes_is_among_the_metrics_of_its_task() {
     };
     let bytes: u64 = vertices.as_array().unwrap().iter().map(taken).sum();
     assert!(bytes > 50 * KEYS && bytes < 500 * KEYS, "{bytes} bytes for {KEYS} keys");
+    let metrics = engine.get("/metrics");
+    let of_operator: u64 = metrics
+        .as_str()
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("flink_taskmanager_job_task_operator_stateMemoryBytes{"))
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(of_operator, bytes, "operators take what their tasks do");
     engine.shut_down();
 }
 

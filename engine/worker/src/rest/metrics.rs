@@ -3,12 +3,12 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use millrace_runtime::SubtaskMetrics;
 use millrace_runtime::view::{CheckpointRecord, CheckpointState, JobStatus, JobView};
+use millrace_runtime::{OperatorMetrics, SubtaskMetrics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -41,7 +41,12 @@ pub async fn of_vertex(
     let vertex = find_vertex(&view, &vertex)?;
     let now = session.clock.monotonic_ns();
     let metrics = vertex.subtasks.iter().enumerate().flat_map(|(index, subtask)| {
-        let named = subtask_metrics(subtask, now).into_iter();
+        let of_operators = subtask.operators().iter().flat_map(|operator| {
+            let scope = scope_of(&operator.name);
+            let named = operator_metrics(operator).into_iter();
+            named.map(move |(name, value)| (format!("{scope}.{name}"), value))
+        });
+        let named = subtask_metrics(subtask, now).into_iter().chain(of_operators);
         named.map(move |(name, value)| (format!("{index}.{name}"), value))
     });
     Ok(Json(selected(metrics.collect(), query)))
@@ -127,11 +132,34 @@ pub(super) fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metr
         ("numLateRecordsDropped", late.to_string()),
         ("currentInputWatermark", subtask.watermark().to_string()),
         // Ours: what the state of its operators takes, in memory and on disk.
-        ("stateMemoryBytes", state.memory.to_string()),
+        ("stateMemoryBytes", (state.memory + state.indexes).to_string()),
         ("stateStoredBytes", state.stored.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
+}
+
+/// Of one operator of a subtask (rows I2.1, I2.4).
+fn operator_metrics(operator: &OperatorMetrics) -> Vec<Metric> {
+    let state = operator.state_bytes();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed).to_string();
+    [
+        ("numRecordsIn", count(&operator.records_in)),
+        ("numRecordsOut", count(&operator.records_out)),
+        ("numLateRecordsDropped", count(&operator.late_records_dropped)),
+        // Ours: in memory, with the filters and indexes of its files, and on disk.
+        ("stateMemoryBytes", (state.memory + state.indexes).to_string()),
+        ("stateStoredBytes", state.stored.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// An operator's name within the name of a metric: at most 80 characters, and none that
+/// stands between names (Flink: `MetricQueryService`).
+fn scope_of(name: &str) -> String {
+    let plain = |c: char| if " .:,".contains(c) { '_' } else { c };
+    name.chars().take(80).map(plain).collect()
 }
 
 /// All metrics as Prometheus text.
@@ -156,6 +184,13 @@ pub async fn prometheus(State(session): State<Arc<Session>>) -> String {
                 let name = name.replace('.', "_");
                 line(&mut text, &format!("flink_taskmanager_job_task_{name}"), &labels, &value);
             }
+            for operator in subtask.operators() {
+                let labels = format!("{labels},operator_name=\"{}\"", escaped(&operator.name));
+                for (name, value) in operator_metrics(operator) {
+                    let name = format!("flink_taskmanager_job_task_operator_{name}");
+                    line(&mut text, &name, &labels, &value);
+                }
+            }
         }
     }
     text
@@ -179,6 +214,8 @@ fn escaped(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use millrace_runtime::memory::StateBytes;
+
     use super::*;
 
     #[test]
@@ -188,6 +225,20 @@ mod tests {
         line(&mut text, "m", "a=\"b\"", "n/a");
         line(&mut text, "m", "a=\"b\"", "-1");
         assert_eq!(text, "m{a=\"b\"} -1\n");
+    }
+
+    #[test]
+    fn i2_1_an_operator_has_a_scope_of_its_own() {
+        let operator = OperatorMetrics::shared("Join[3: a.id = b.id]");
+        operator.set_state(StateBytes { memory: 5, stored: 7, indexes: 2 });
+        operator.records_in.store(3, Ordering::Relaxed);
+        let metrics = operator_metrics(&operator);
+        let value = |name: &str| metrics.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        assert_eq!(value("stateMemoryBytes"), Some("7"));
+        assert_eq!(value("stateStoredBytes"), Some("7"));
+        assert_eq!(value("numRecordsIn"), Some("3"));
+        assert_eq!(scope_of(&operator.name), "Join[3__a_id_=_b_id]");
+        assert_eq!(scope_of(&"x".repeat(100)).len(), 80);
     }
 
     #[test]
