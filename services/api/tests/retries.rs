@@ -146,7 +146,7 @@ async fn each_mutation_wakes_the_controller_and_no_read_does() {
     assert_eq!(api.wakes.load(Ordering::SeqCst), before);
     api.ok("StartApplication", json!({ "ApplicationName": "app" })).await;
     assert_eq!(api.wakes.load(Ordering::SeqCst), before + 1);
-    assert_eq!(api.store.due(Timestamp(i64::MAX), 9).await.unwrap().len(), 1);
+    assert_eq!(api.store.due("one", Timestamp(i64::MAX), 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -8,8 +8,10 @@ use millrace_domain::{ApplicationId, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::Clock;
 use crate::look::{Look, Looker};
-use crate::schedule::Schedule;
+use crate::pulse::Pulse;
+use crate::schedule::{Lease, Schedule, Urgency};
 
 #[derive(Clone, Debug)]
 pub struct ControllerSettings {
@@ -49,6 +51,7 @@ pub struct Controller {
     looker: Looker,
     settings: Arc<ControllerSettings>,
     schedule: Arc<Mutex<Schedule>>,
+    pulse: Arc<Pulse>,
     notify: Arc<Notify>,
 }
 
@@ -56,19 +59,14 @@ pub struct Controller {
 #[derive(Clone)]
 pub struct Wake {
     schedule: Arc<Mutex<Schedule>>,
+    clock: Clock,
     notify: Arc<Notify>,
 }
 
 impl Wake {
     /// Something was stored for this application.
     pub fn application(&self, id: &ApplicationId) {
-        lock(&self.schedule).wake(id);
-        self.notify.notify_one();
-    }
-
-    /// Something was stored.
-    pub fn all(&self) {
-        lock(&self.schedule).wake_all();
+        lock(&self.schedule).wake(id, (self.clock)());
         self.notify.notify_one();
     }
 }
@@ -79,12 +77,14 @@ impl Controller {
             looker,
             settings: Arc::new(settings),
             schedule: Arc::default(),
+            pulse: Arc::default(),
             notify: Arc::default(),
         }
     }
 
     pub fn wake(&self) -> Wake {
-        Wake { schedule: self.schedule.clone(), notify: self.notify.clone() }
+        let clock = self.looker.clock.clone();
+        Wake { schedule: self.schedule.clone(), clock, notify: self.notify.clone() }
     }
 
     /// Runs until `shutdown` resolves; then waits for looks under way, within bounds, and
@@ -92,12 +92,18 @@ impl Controller {
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let mut looks = JoinSet::new();
         tokio::pin!(shutdown);
+        let mut asked = None;
         loop {
-            self.begin_looks(&mut looks).await;
+            self.beat().await;
+            if asked.is_none_or(|asked| self.now().0 - asked >= self.period_ms()) {
+                asked = Some(self.now().0);
+                self.find_due().await;
+            }
+            self.begin_looks(&mut looks);
             tokio::select! {
                 () = &mut shutdown => break,
                 () = self.notify.notified() => {}
-                () = tokio::time::sleep(self.pause()) => {}
+                () = tokio::time::sleep(self.pause(looks.len())) => {}
                 Some(_) = looks.join_next(), if !looks.is_empty() => {}
             }
         }
@@ -105,27 +111,45 @@ impl Controller {
         if tokio::time::timeout(self.settings.stop_grace, finish).await.is_err() {
             looks.abort_all();
         }
-        self.release_leases().await;
+        if let Err(error) = self.looker.records.retire(&self.settings.holder).await {
+            tracing::debug!(error = %chain(&error), "the leases run out by themselves");
+        }
     }
 
-    async fn begin_looks(&self, looks: &mut JoinSet<()>) {
-        while looks.try_join_next().is_some() {}
+    /// Tells the store that this replica lives, when it is time.
+    async fn beat(&self) {
+        let (now, lease_ms) = (self.now(), self.lease_ms());
+        if self.pulse.left_ms(now) > lease_ms * 2 / 3 {
+            return;
+        }
+        let until = Timestamp(now.0.saturating_add(lease_ms));
+        match self.looker.records.heartbeat(&self.settings.holder, now, until).await {
+            Ok(()) => self.pulse.beat(self.now(), until),
+            Err(error) => tracing::warn!(error = %chain(&error), "no heartbeat"),
+        }
+    }
+
+    /// Asks the store what is due: what others stored, and wake-ups that were lost.
+    async fn find_due(&self) {
         let now = self.now();
-        let due = match self.looker.records.due(now, u32::MAX).await {
-            Ok(due) => due,
+        match self.looker.records.due(&self.settings.holder, now).await {
+            Ok(due) => {
+                let mut schedule = self.schedule();
+                due.iter().for_each(|due| schedule.found(&due.application, due.revision, now));
+            }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the due applications could not be read");
-                return;
             }
-        };
-        for id in due {
-            if looks.len() >= self.settings.concurrency {
-                return;
-            }
-            if self.schedule().take(&id, now) {
-                let controller = self.clone();
-                looks.spawn(async move { controller.turn(id).await });
-            }
+        }
+    }
+
+    fn begin_looks(&self, looks: &mut JoinSet<()>) {
+        while looks.try_join_next().is_some() {}
+        let now = self.now();
+        while looks.len() < self.settings.concurrency {
+            let Some(id) = self.schedule().take(now) else { return };
+            let controller = self.clone();
+            looks.spawn(async move { controller.turn(id).await });
         }
     }
 
@@ -135,38 +159,45 @@ impl Controller {
         loop {
             let now = self.now();
             if !self.hold_lease(&id, now).await {
-                return self.schedule().put_back(&id, Some(self.after(self.settings.period)));
+                // Another replica has it: the store says when it is free.
+                return self.schedule().put_back(&id, Urgency::Work, None);
             }
             match self.look(&id).await {
                 Next::Now if now < ends => {}
-                Next::Now => return self.schedule().put_back(&id, Some(now)),
+                Next::Now => return self.schedule().put_back(&id, Urgency::Work, Some(now)),
                 Next::At(at) => {
                     let wait_ms = at.0.saturating_sub(now.0);
                     if wait_ms > self.settings.patience.as_millis() as i64 || now >= ends {
-                        return self.schedule().put_back(&id, Some(at));
+                        return self.schedule().put_back(&id, Urgency::Work, Some(at));
                     }
                     tokio::time::sleep(Duration::from_millis(wait_ms.max(1) as u64)).await;
                 }
-                Next::WhenStored => return self.schedule().put_back(&id, None),
+                Next::Rests(at) => return self.schedule().put_back(&id, Urgency::Rest, Some(at)),
+                Next::WhenStored => return self.schedule().put_back(&id, Urgency::Work, None),
                 Next::Never => return self.schedule().forget(&id),
             }
         }
     }
 
     async fn look(&self, id: &ApplicationId) -> Next {
+        if let Some(next) = self.glance(id).await {
+            return next;
+        }
         let problem = match self.looker.look(id).await {
             Ok(Look::Did(_)) => {
                 self.schedule().succeeded(id);
                 return Next::Now;
             }
-            Ok(Look::Waits { until: Some(until), .. }) => {
-                self.schedule().succeeded(id);
-                return Next::At(until);
+            Ok(Look::Waits { until: Some(until), rest, .. }) => {
+                let mut schedule = self.schedule();
+                schedule.succeeded(id);
+                schedule.set_rest(id, rest);
+                return if rest.is_some() { Next::Rests(until) } else { Next::At(until) };
             }
-            Ok(Look::Waits { until: None, seen }) => {
+            Ok(Look::Waits { until: None, seen, .. }) => {
                 self.schedule().succeeded(id);
                 match self.looker.records.clear_wake_up(id, seen).await {
-                    Ok(()) => return self.rest(id).await,
+                    Ok(()) => return self.leave(id).await,
                     Err(error) => chain(&error),
                 }
             }
@@ -180,20 +211,35 @@ impl Controller {
         Next::At(at)
     }
 
+    /// Looks at nothing but the job of an application at rest; `None`: more is to be done.
+    async fn glance(&self, id: &ApplicationId) -> Option<Next> {
+        let rest = self.schedule().rest(id)?;
+        let rests = self.looker.still_rests(id, rest).await;
+        if rests.is_ok_and(|rests| rests) {
+            let until = self.now().0.saturating_add(self.looker.settings.idle_ms);
+            return Some(Next::Rests(Timestamp(until)));
+        }
+        self.schedule().set_rest(id, None);
+        None
+    }
+
     /// Nothing is left to do: another replica may have it.
-    async fn rest(&self, id: &ApplicationId) -> Next {
-        self.release_lease(id).await;
+    async fn leave(&self, id: &ApplicationId) -> Next {
+        self.schedule().set_lease(id, None);
+        if let Err(error) = self.looker.records.release_lease(id, &self.settings.holder).await {
+            tracing::debug!(application.id = %id, error = %chain(&error), "the lease runs out by itself");
+        }
         Next::WhenStored
     }
 
-    /// Takes or keeps the lease; written anew only when a third of it is used up.
+    /// Whether this replica has the lease; takes it when it does not know of one.
     async fn hold_lease(&self, id: &ApplicationId, now: Timestamp) -> bool {
-        let lease_ms = self.settings.lease.as_millis() as i64;
-        let held = self.schedule().lease_until(id);
-        if held.is_some_and(|until| until.0 - now.0 > lease_ms * 2 / 3) {
+        let held = self.schedule().lease(id);
+        if held.is_some_and(|lease| self.pulse.holds(lease, now)) {
             return true;
         }
-        let until = Timestamp(now.0.saturating_add(lease_ms));
+        let until = Timestamp(now.0.saturating_add(self.lease_ms()));
+        let lease = Lease { until, life: self.pulse.life(now) };
         let holder = &self.settings.holder;
         let held = match self.looker.records.acquire_lease(id, holder, now, until).await {
             Ok(held) => held,
@@ -202,29 +248,24 @@ impl Controller {
                 false
             }
         };
-        self.schedule().set_lease(id, held.then_some(until));
+        self.schedule().set_lease(id, held.then_some(lease));
         held
     }
 
-    async fn release_lease(&self, id: &ApplicationId) {
-        self.schedule().set_lease(id, None);
-        if let Err(error) = self.looker.records.release_lease(id, &self.settings.holder).await {
-            tracing::debug!(application.id = %id, error = %chain(&error), "the lease runs out by itself");
-        }
+    fn pause(&self, looks: usize) -> Duration {
+        let period = self.settings.period;
+        // With no place free, the end of a look is what comes next.
+        let next = self.schedule().next().filter(|_| looks < self.settings.concurrency);
+        let next = next.map(|at| at.0.saturating_sub(self.now().0).max(1));
+        next.map_or(period, |ms| Duration::from_millis(ms as u64).min(period))
     }
 
-    async fn release_leases(&self) {
-        let leased = self.schedule().leased();
-        for id in leased {
-            self.release_lease(&id).await;
-        }
+    fn period_ms(&self) -> i64 {
+        self.settings.period.as_millis() as i64
     }
 
-    fn pause(&self) -> Duration {
-        let next = self.schedule().next().map(|at| at.0.saturating_sub(self.now().0).max(1));
-        next.map_or(self.settings.period, |ms| {
-            Duration::from_millis(ms as u64).min(self.settings.period)
-        })
+    fn lease_ms(&self) -> i64 {
+        self.settings.lease.as_millis() as i64
     }
 
     fn after(&self, wait: Duration) -> Timestamp {
@@ -243,6 +284,8 @@ impl Controller {
 enum Next {
     Now,
     At(Timestamp),
+    /// At rest until then.
+    Rests(Timestamp),
     /// When a commit sets its wake-up.
     WhenStored,
     Never,

@@ -12,14 +12,17 @@ mod controller;
 mod deletions;
 mod look;
 mod perform;
+mod pulse;
 mod records;
 mod schedule;
 
 pub use controller::{Controller, ControllerSettings, Wake};
 pub use deletions::Deletions;
 pub use look::{Look, LookError, Looker};
+pub use millrace_store::Due;
 pub use perform::perform;
 pub use records::{RecordError, Records, Stored};
+pub use schedule::Rest;
 
 use std::sync::Arc;
 

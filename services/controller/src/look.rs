@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use millrace_domain::lifecycle::{Facts, Outcome, Settings, Step, apply, plan};
-use millrace_domain::{ApplicationId, Revision, Timestamp};
+use millrace_domain::lifecycle::{Facts, Observed, Outcome, Settings, Step, apply, plan};
+use millrace_domain::{ApplicationId, Revision, Status, Timestamp};
 use millrace_launcher::{Launcher, LauncherError};
 
 use crate::Clock;
 use crate::perform::perform;
 use crate::records::{RecordError, Records};
+use crate::schedule::Rest;
 
 /// Looks at applications. Keeps nothing between two looks.
 #[derive(Clone)]
@@ -24,8 +25,9 @@ pub struct Looker {
 pub enum Look {
     /// A step was done: look again at once.
     Did(&'static str),
-    /// Nothing before then; `None`: nothing until something is stored.
-    Waits { until: Option<Timestamp>, seen: Revision },
+    /// Nothing before then; `None`: nothing until something is stored. At rest, only its
+    /// job needs to be looked at again.
+    Waits { until: Option<Timestamp>, seen: Revision, rest: Option<Rest> },
     /// An effect outside an operation did not work: look again after a back-off.
     Failed(String),
     /// The application is gone.
@@ -51,11 +53,22 @@ impl Looker {
         let step = plan(&facts, (self.clock)());
         if let Step::Wait { until, why } = step {
             tracing::trace!(application.name = %facts.application.name, why, "waiting");
-            return Ok(Look::Waits { until, seen: facts.application.revision });
+            let (seen, rest) = (facts.application.revision, rest(&facts));
+            return Ok(Look::Waits { until, seen, rest });
         }
         let outcome = self.perform(&facts, &step).await;
         log(&facts, &step, &outcome);
         self.record(&facts, &step, outcome).await
+    }
+
+    /// Whether the job of an application at rest still runs as it did: then there is
+    /// nothing to decide, and nothing to load.
+    ///
+    /// # Errors
+    /// Its clusters could not be observed.
+    pub async fn still_rests(&self, id: &ApplicationId, rest: Rest) -> Result<bool, LookError> {
+        let clusters = self.launcher.observe(id, (self.clock)()).await?;
+        Ok(clusters.get(&rest.generation).is_some_and(runs))
     }
 
     /// Everything that a decision is made from; `None`: the application is gone.
@@ -99,6 +112,19 @@ impl Looker {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A RUNNING application whose job runs, with nothing under way.
+fn rest(facts: &Facts) -> Option<Rest> {
+    let job = facts.application.job.as_ref()?;
+    let rests = facts.operation.is_none()
+        && facts.application.status == Status::Running
+        && runs(facts.observed(job.generation));
+    rests.then_some(Rest { revision: facts.application.revision, generation: job.generation })
+}
+
+fn runs(observed: &Observed) -> bool {
+    matches!(observed, Observed::Running(health) if !health.held)
 }
 
 fn log(facts: &Facts, step: &Step, outcome: &Outcome) {

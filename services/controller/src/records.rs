@@ -7,7 +7,7 @@ use millrace_domain::{
     Application, ApplicationId, Change, Operation, Revision, Snapshot, Timestamp, Version,
     VersionId,
 };
-use millrace_store::{CommitError, Store, StoreError};
+use millrace_store::{CommitError, Due, Store, StoreError};
 
 /// An application with what belongs to it, as of one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,8 @@ pub trait Records: Send + Sync {
     async fn commit(&self, change: &Change, now: Timestamp) -> Result<(), RecordError>;
 
     /// Applications whose wake-up has come.
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ApplicationId>, RecordError>;
+    /// Those that no other living replica looks after.
+    async fn due(&self, holder: &str, now: Timestamp) -> Result<Vec<Due>, RecordError>;
 
     /// Nothing is left to do for the application, unless it changed since `seen`.
     async fn clear_wake_up(&self, id: &ApplicationId, seen: Revision) -> Result<(), RecordError>;
@@ -51,6 +52,17 @@ pub trait Records: Send + Sync {
     ) -> Result<bool, RecordError>;
 
     async fn release_lease(&self, id: &ApplicationId, holder: &str) -> Result<(), RecordError>;
+
+    /// All leases of this holder hold until then, if nothing is heard of it again.
+    async fn heartbeat(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), RecordError>;
+
+    /// Gives all its leases back.
+    async fn retire(&self, holder: &str) -> Result<(), RecordError>;
 }
 
 #[async_trait]
@@ -73,8 +85,8 @@ impl Records for Store {
         }
     }
 
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ApplicationId>, RecordError> {
-        Ok(Store::due(self, now, limit).await?)
+    async fn due(&self, holder: &str, now: Timestamp) -> Result<Vec<Due>, RecordError> {
+        Ok(Store::due(self, holder, now, u32::MAX).await?)
     }
 
     async fn clear_wake_up(&self, id: &ApplicationId, seen: Revision) -> Result<(), RecordError> {
@@ -93,6 +105,19 @@ impl Records for Store {
 
     async fn release_lease(&self, id: &ApplicationId, holder: &str) -> Result<(), RecordError> {
         Ok(Store::release_lease(self, id, holder).await?)
+    }
+
+    async fn heartbeat(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), RecordError> {
+        Ok(Store::heartbeat(self, holder, now, until).await?)
+    }
+
+    async fn retire(&self, holder: &str) -> Result<(), RecordError> {
+        Ok(Store::retire(self, holder).await?)
     }
 }
 

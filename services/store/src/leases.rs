@@ -1,9 +1,15 @@
 //! Leases: which replica of the controller looks after an application now.
+//!
+//! A lease holds until its own time, and beyond it for as long as its holder is alive: a
+//! replica says so every few seconds, in one row, however many leases it has.
 
 use millrace_domain::{ApplicationId, Timestamp};
 
 use crate::error::StoreError;
 use crate::open::Store;
+
+/// A replica that has not been heard of for so long is forgotten.
+const FORGOTTEN_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Store {
     /// Takes or renews the lease of an application until `until`. False when another
@@ -23,11 +29,15 @@ impl Store {
              SELECT id, $1, $2 FROM applications WHERE id = $3
              ON CONFLICT (application) DO UPDATE
              SET holder = excluded.holder, held_until = excluded.held_until
-             WHERE leases.holder = excluded.holder OR leases.held_until <= $4",
+             WHERE leases.holder = excluded.holder
+                OR (leases.held_until <= $4 AND NOT EXISTS (
+                    SELECT 1 FROM replicas
+                    WHERE replicas.holder = leases.holder AND replicas.alive_until > $5))",
         )
         .bind(holder)
         .bind(until.0)
         .bind(application.as_str())
+        .bind(now.0)
         .bind(now.0)
         .execute(&self.writer)
         .await?;
@@ -49,5 +59,45 @@ impl Store {
             .execute(&self.writer)
             .await?;
         Ok(())
+    }
+
+    /// The replica lives until `until` at least: so long hold all its leases.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn heartbeat(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin_write().await?;
+        sqlx::query(
+            "INSERT INTO replicas (holder, alive_until) VALUES ($1, $2)
+             ON CONFLICT (holder) DO UPDATE SET alive_until = excluded.alive_until",
+        )
+        .bind(holder)
+        .bind(until.0)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM replicas WHERE alive_until < $1")
+            .bind(now.0.saturating_sub(FORGOTTEN_AFTER_MS))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The replica is about to end: gives all its leases back.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn retire(&self, holder: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin_write().await?;
+        for rows in
+            ["DELETE FROM leases WHERE holder = $1", "DELETE FROM replicas WHERE holder = $1"]
+        {
+            sqlx::query(rows).bind(holder).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
     }
 }

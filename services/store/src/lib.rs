@@ -40,6 +40,7 @@ pub use load::Loaded;
 pub use open::{Place, Store};
 pub use operations::OperationFilter;
 pub use policies::StoredPolicy;
+pub use wake_ups::Due;
 
 /// A part of a list, and where the next part begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,27 +5,51 @@
 
 use millrace_domain::{ApplicationId, Revision, Timestamp};
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::row::{Reader, count};
 
+/// An application whose wake-up has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub application: ApplicationId,
+    /// Who has looked at this revision already knows what it says.
+    pub revision: Revision,
+}
+
 impl Store {
-    /// Up to `limit` applications whose wake-up has come, longest due first. Leases are
-    /// not looked at: who cannot take one goes on to the next.
+    /// Up to `limit` applications whose wake-up has come and whose lease no other replica
+    /// than `holder` has, longest due first.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ApplicationId>, StoreError> {
+    pub async fn due(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Due>, StoreError> {
         let rows = sqlx::query(
-            "SELECT application FROM wake_ups WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2",
+            "SELECT wake_ups.application, applications.revision FROM wake_ups
+             JOIN applications ON applications.id = wake_ups.application
+             LEFT JOIN leases ON leases.application = wake_ups.application
+             LEFT JOIN replicas ON replicas.holder = leases.holder
+             WHERE wake_ups.wake_at <= $1
+               AND (leases.holder IS NULL OR leases.holder = $2
+                    OR (leases.held_until <= $3
+                        AND (replicas.alive_until IS NULL OR replicas.alive_until <= $4)))
+             ORDER BY wake_ups.wake_at, wake_ups.application LIMIT $5",
         )
+        .bind(now.0)
+        .bind(holder)
+        .bind(now.0)
         .bind(now.0)
         .bind(i64::from(limit))
         .fetch_all(&self.reader)
         .await?;
-        let id = |row| Reader { table: "wake_ups", row }.id("application", ApplicationId::new);
-        rows.iter().map(id).collect()
+        rows.iter().map(due).collect()
     }
 
     /// The earliest wake-up of all, due or not.
@@ -62,6 +86,12 @@ impl Store {
         }
         Ok(tx.commit().await?)
     }
+}
+
+fn due(row: &AnyRow) -> Result<Due, StoreError> {
+    let reader = Reader { table: "wake_ups", row };
+    let application = reader.id("application", ApplicationId::new)?;
+    Ok(Due { application, revision: Revision(reader.count("revision")?) })
 }
 
 pub(crate) async fn put(

@@ -286,7 +286,10 @@ async fn wake_ups_come_in_their_order_and_are_not_lost(fixture: Fixture) {
         let change = Change { wake_at: at.map(Timestamp), ..creation(name) };
         store.commit(&change, NOW).await.unwrap();
     }
-    let due = |now: i64, limit: u32| async move { store.due(Timestamp(now), limit).await.unwrap() };
+    let due = |now: i64, limit: u32| async move {
+        let due = store.due("one", Timestamp(now), limit).await.unwrap();
+        due.into_iter().map(|due| due.application).collect::<Vec<_>>()
+    };
     assert_eq!(due(99, 10).await, []);
     assert_eq!(due(300, 10).await, [id("b"), id("a")]);
     assert_eq!(due(300, 1).await, [id("b")]);
@@ -322,6 +325,35 @@ async fn a_lease_has_one_holder_until_it_ends(fixture: Fixture) {
     assert!(acquire("one", 250, 400).await);
     let gone = ApplicationId::new("gone").unwrap();
     assert!(!store.acquire_lease(&gone, "one", NOW, NOW).await.unwrap());
+}
+
+async fn leases_hold_while_their_replica_lives(fixture: Fixture) {
+    let store = &fixture.store;
+    for name in ["a", "b"] {
+        let change = Change { wake_at: Some(Timestamp(0)), ..creation(name) };
+        store.commit(&change, NOW).await.unwrap();
+    }
+    let acquire = |holder: &'static str, name: &'static str, now: i64| async move {
+        let (now, until) = (Timestamp(now), Timestamp(now + 10));
+        store.acquire_lease(&id(name), holder, now, until).await.unwrap()
+    };
+    let due = |holder: &'static str, now: i64| async move {
+        let due = store.due(holder, Timestamp(now), 10).await.unwrap();
+        due.into_iter().map(|due| due.application).collect::<Vec<_>>()
+    };
+    assert!(acquire("one", "a", 0).await && acquire("one", "b", 0).await);
+    store.heartbeat("one", Timestamp(0), Timestamp(100)).await.unwrap();
+    assert!(!acquire("two", "a", 50).await, "its holder lives");
+    assert_eq!(due("two", 50).await, [], "nothing that another looks after");
+    assert_eq!(due("one", 50).await, [id("a"), id("b")]);
+    store.heartbeat("one", Timestamp(60), Timestamp(160)).await.unwrap();
+    assert!(!acquire("two", "a", 159).await, "one row renews all");
+    assert_eq!(due("two", 160).await, [id("a"), id("b")], "it was not heard of again");
+    assert!(acquire("two", "a", 160).await);
+    assert!(!acquire("one", "a", 165).await, "it is the other's by now");
+    store.retire("one").await.unwrap();
+    assert_eq!(due("three", 165).await, [id("b")], "given back at once");
+    assert!(acquire("three", "b", 165).await);
 }
 
 async fn lists_are_read_in_parts_without_loss_or_repeat(fixture: Fixture) {
@@ -490,6 +522,7 @@ on_both! {
     answers_are_forgotten_after_a_day,
     wake_ups_come_in_their_order_and_are_not_lost,
     a_lease_has_one_holder_until_it_ends,
+    leases_hold_while_their_replica_lives,
     lists_are_read_in_parts_without_loss_or_repeat,
     operations_are_filtered_by_kind_and_status,
     snapshots_are_replaced_by_name_and_deleted,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use millrace_controller::{RecordError, Records, Stored};
+use millrace_controller::{Due, RecordError, Records, Stored};
 use millrace_domain::change::ApplicationWrite;
 use millrace_domain::{
     Application, ApplicationId, Change, Operation, OperationId, Revision, Snapshot, SnapshotName,
@@ -92,10 +92,11 @@ impl Records for Memory {
         self.put(change)
     }
 
-    async fn due(&self, now: Timestamp, _limit: u32) -> Result<Vec<ApplicationId>, RecordError> {
+    async fn due(&self, _holder: &str, now: Timestamp) -> Result<Vec<Due>, RecordError> {
         let rows = self.rows();
         let due = rows.wake_at.is_some_and(|at| at <= now);
-        Ok(rows.application.into_iter().filter(|_| due).map(|a| a.id).collect())
+        let due = rows.application.into_iter().filter(|_| due);
+        Ok(due.map(|a| Due { application: a.id, revision: a.revision }).collect())
     }
 
     async fn clear_wake_up(&self, _id: &ApplicationId, seen: Revision) -> Result<(), RecordError> {
@@ -117,6 +118,19 @@ impl Records for Memory {
     }
 
     async fn release_lease(&self, _id: &ApplicationId, _holder: &str) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    async fn heartbeat(
+        &self,
+        _holder: &str,
+        _now: Timestamp,
+        _until: Timestamp,
+    ) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    async fn retire(&self, _holder: &str) -> Result<(), RecordError> {
         Ok(())
     }
 }

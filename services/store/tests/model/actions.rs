@@ -41,11 +41,13 @@ pub enum Action {
     Snapshots { application: ApplicationId, limit: u32 },
     Versions { application: ApplicationId, limit: u32 },
     Answered(IdempotencyRecord),
-    Due { now: Timestamp, limit: u32 },
+    Due { holder: &'static str, now: Timestamp, limit: u32 },
     NextWakeUp,
     SetWakeUp { application: ApplicationId, seen: Revision, at: Option<Timestamp> },
     Acquire { application: ApplicationId, holder: &'static str, now: Timestamp, until: Timestamp },
     Release { application: ApplicationId, holder: &'static str },
+    Heartbeat { holder: &'static str, until: Timestamp },
+    Retire { holder: &'static str },
 }
 
 /// What was answered, in a form to compare.
@@ -58,7 +60,7 @@ pub enum Answer {
     Snapshots(Vec<Vec<Snapshot>>),
     Versions(Vec<Vec<Version>>),
     Answered(Option<IdempotencyRecord>),
-    Ids(Vec<ApplicationId>),
+    Due(Vec<(ApplicationId, Revision)>),
     Time(Option<Timestamp>),
     Taken(bool),
     Nothing,
@@ -89,7 +91,7 @@ impl Action {
                 _ => application_id("nowhere"),
             }
         };
-        match random.random_range(0..20) {
+        match random.random_range(0..22) {
             0..=2 => Action::Commit(Box::new(creation(random, seed, number))),
             3..=8 => Action::Commit(Box::new(change(random, model, number))),
             9 => Action::Load(some_id(random)),
@@ -110,7 +112,10 @@ impl Action {
             13 => Action::Snapshots { application: some_id(random), limit: limit(random) },
             14 => Action::Versions { application: some_id(random), limit: limit(random) },
             15 => Action::Answered(record(random)),
-            16 => Action::Due { now: at(random), limit: limit(random) },
+            16 => {
+                let (holder, now) = (pick(random, &HOLDERS), at(random));
+                Action::Due { holder, now, limit: limit(random) }
+            }
             17 => match random.random_bool(0.3) {
                 true => Action::NextWakeUp,
                 false => Action::SetWakeUp {
@@ -125,6 +130,8 @@ impl Action {
                 let holder = pick(random, &HOLDERS);
                 Action::Acquire { application: some_id(random), holder, now, until }
             }
+            19 => Action::Heartbeat { holder: pick(random, &HOLDERS), until: at(random) },
+            20 => Action::Retire { holder: pick(random, &HOLDERS) },
             _ => Action::Release { application: some_id(random), holder: pick(random, &HOLDERS) },
         }
     }
@@ -163,12 +170,15 @@ impl Action {
                 Answer::Versions(pages(all.into_values().rev().collect(), *limit))
             }
             Action::Answered(record) => Answer::Answered(model.answer(record).cloned()),
-            Action::Due { now, limit } => {
-                let due = model.rows.iter().filter_map(|(id, rows)| Some((rows.wake_at?, id)));
-                let mut due: Vec<_> = due.filter(|(at, _)| at <= now).collect();
+            Action::Due { holder, now, limit } => {
+                let free = model.rows.iter().filter(|(_, rows)| model.is_free(rows, holder, *now));
+                let due = free.filter_map(|(id, rows)| {
+                    Some((rows.wake_at?, id.clone(), rows.application.revision))
+                });
+                let mut due: Vec<_> = due.filter(|(at, ..)| at <= now).collect();
                 due.sort();
-                let ids = due.into_iter().map(|(_, id)| id.clone());
-                Answer::Ids(ids.take(*limit as usize).collect())
+                let due = due.into_iter().map(|(_, id, revision)| (id, revision));
+                Answer::Due(due.take(*limit as usize).collect())
             }
             Action::NextWakeUp => {
                 Answer::Time(model.rows.values().filter_map(|rows| rows.wake_at).min())
@@ -182,18 +192,26 @@ impl Action {
                 Answer::Nothing
             }
             Action::Acquire { application, holder, now, until } => {
-                let Some(rows) = model.rows.get_mut(application) else {
-                    return Answer::Taken(false);
-                };
-                let free =
-                    rows.lease.as_ref().is_none_or(|(one, ends)| one == holder || ends <= now);
-                if free {
+                let rows = model.rows.get(application);
+                let free = rows.is_some_and(|rows| model.is_free(rows, holder, *now));
+                if let Some(rows) = model.rows.get_mut(application).filter(|_| free) {
                     rows.lease = Some(((*holder).to_owned(), *until));
                 }
                 Answer::Taken(free)
             }
             Action::Release { application, holder } => {
                 if let Some(rows) = model.rows.get_mut(application) {
+                    rows.lease = rows.lease.take().filter(|(one, _)| one != holder);
+                }
+                Answer::Nothing
+            }
+            Action::Heartbeat { holder, until } => {
+                model.alive.insert((*holder).to_owned(), *until);
+                Answer::Nothing
+            }
+            Action::Retire { holder } => {
+                model.alive.remove(*holder);
+                for rows in model.rows.values_mut() {
                     rows.lease = rows.lease.take().filter(|(one, _)| one != holder);
                 }
                 Answer::Nothing
@@ -269,8 +287,9 @@ impl Action {
                 let answer = store.answered(account, invocation_id, request_digest).await;
                 Answer::Answered(answer.expect("an answer"))
             }
-            Action::Due { now, limit } => {
-                Answer::Ids(store.due(*now, *limit).await.expect("a list"))
+            Action::Due { holder, now, limit } => {
+                let due = store.due(holder, *now, *limit).await.expect("a list").into_iter();
+                Answer::Due(due.map(|due| (due.application, due.revision)).collect())
             }
             Action::NextWakeUp => Answer::Time(store.next_wake_up().await.expect("a time")),
             Action::SetWakeUp { application, seen, at } => {
@@ -283,6 +302,14 @@ impl Action {
             }
             Action::Release { application, holder } => {
                 store.release_lease(application, holder).await.expect("it is given back");
+                Answer::Nothing
+            }
+            Action::Heartbeat { holder, until } => {
+                store.heartbeat(holder, Timestamp(0), *until).await.expect("it is written");
+                Answer::Nothing
+            }
+            Action::Retire { holder } => {
+                store.retire(holder).await.expect("they are given back");
                 Answer::Nothing
             }
         }

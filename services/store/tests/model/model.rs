@@ -25,6 +25,8 @@ pub struct Rows {
 pub struct Model {
     pub rows: BTreeMap<ApplicationId, Rows>,
     pub answers: Vec<IdempotencyRecord>,
+    /// Until when each replica lives.
+    pub alive: BTreeMap<String, Timestamp>,
 }
 
 impl Model {
@@ -32,6 +34,14 @@ impl Model {
         let mut all = self.rows.values();
         all.find(|rows| {
             rows.application.account == account && rows.application.name.as_str() == name
+        })
+    }
+
+    /// Whether no other living replica than `holder` has the lease.
+    pub fn is_free(&self, rows: &Rows, holder: &str, now: Timestamp) -> bool {
+        rows.lease.as_ref().is_none_or(|(one, until)| {
+            let lives = self.alive.get(one).is_some_and(|until| *until > now);
+            one == holder || (*until <= now && !lives)
         })
     }
 
