@@ -3,6 +3,7 @@
 //! there, without one.
 
 use millrace_domain::Timestamp;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::Page;
@@ -48,23 +49,10 @@ impl Store {
     /// # Errors
     /// The database does not answer: then the call must not go on.
     pub async fn begin_audit(&self, entry: &AuditEntry) -> Result<AuditId, StoreError> {
-        let row = sqlx::query(
-            "INSERT INTO audit (at, account, region, principal, credential, request, action,
-                 resource, outcome)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             RETURNING sequence",
-        )
-        .bind(entry.at.0)
-        .bind(&entry.account)
-        .bind(&entry.region)
-        .bind(&entry.principal)
-        .bind(&entry.credential)
-        .bind(&entry.request)
-        .bind(&entry.action)
-        .bind(&entry.resource)
-        .bind(&entry.outcome)
-        .fetch_one(&self.writer)
-        .await?;
+        let written = entry.clone();
+        let row = self
+            .write(move |connection| Box::pin(async move { insert(connection, &written).await }))
+            .await?;
         let sequence = Reader { table: "audit", row: &row }.count("sequence")?;
         if sequence.is_multiple_of(FORGET_EVERY) {
             self.forget_old_entries(entry.at).await?;
@@ -78,12 +66,18 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn end_audit(&self, id: AuditId, outcome: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE audit SET outcome = $1 WHERE sequence = $2")
-            .bind(outcome)
-            .bind(count(id.0))
-            .execute(&self.writer)
-            .await?;
-        Ok(())
+        let outcome = outcome.to_owned();
+        let ended = self.write(move |connection| {
+            Box::pin(async move {
+                sqlx::query("UPDATE audit SET outcome = $1 WHERE sequence = $2")
+                    .bind(outcome)
+                    .bind(count(id.0))
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        });
+        ended.await
     }
 
     /// Up to `limit` entries, newest first, of all accounts or one, from before a place.
@@ -132,6 +126,27 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+async fn insert(connection: &mut AnyConnection, entry: &AuditEntry) -> Result<AnyRow, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO audit (at, account, region, principal, credential, request, action,
+             resource, outcome)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         RETURNING sequence",
+    )
+    .bind(entry.at.0)
+    .bind(&entry.account)
+    .bind(&entry.region)
+    .bind(&entry.principal)
+    .bind(&entry.credential)
+    .bind(&entry.request)
+    .bind(&entry.action)
+    .bind(&entry.resource)
+    .bind(&entry.outcome)
+    .fetch_one(connection)
+    .await?;
+    Ok(row)
 }
 
 fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {

@@ -5,7 +5,7 @@ use millrace_domain::{Application, Change, Revision, Timestamp};
 use sqlx::AnyConnection;
 
 use crate::error::CommitError;
-use crate::open::Store;
+use crate::open::{Dialect, Store};
 use crate::{
     applications, enhanced, events, idempotency, operations, snapshots, tags, versions, wake_ups,
 };
@@ -18,37 +18,49 @@ impl Store {
     /// that was committed before; [`CommitError::Stale`] when the application is not at
     /// `change.expected`; [`CommitError::NameTaken`] for a creation.
     pub async fn commit(&self, change: &Change, now: Timestamp) -> Result<Revision, CommitError> {
-        let mut tx = self.begin_write().await?;
-        claim(&mut tx, change.idempotency.as_ref()).await?;
-        let revision = match &change.application {
-            ApplicationWrite::Put(application) => {
-                self.lock_for(&mut tx, change).await?;
-                put(&mut tx, change, application, now).await?
-            }
-            ApplicationWrite::Delete(id) => {
-                let expected = change.expected.ok_or(CommitError::Stale)?;
-                applications::delete(&mut tx, id, expected).await?
-            }
-        };
-        tx.commit().await?;
+        let (dialect, written) = (self.dialect, change.clone());
+        let revision = self
+            .write(move |connection| {
+                Box::pin(async move { write(connection, dialect, &written, now).await })
+            })
+            .await?;
         if change.idempotency.is_some() {
             self.forget_old_answers(now).await;
         }
         Ok(revision)
     }
+}
 
-    /// A creation counts the applications of its account: nobody may add one meanwhile.
-    async fn lock_for(
-        &self,
-        connection: &mut AnyConnection,
-        change: &Change,
-    ) -> Result<(), CommitError> {
-        let lock = self.dialect.lock_applications().filter(|_| change.expected.is_none());
-        if let Some(lock) = lock {
-            sqlx::query(lock).execute(connection).await?;
+async fn write(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    change: &Change,
+    now: Timestamp,
+) -> Result<Revision, CommitError> {
+    claim(connection, change.idempotency.as_ref()).await?;
+    match &change.application {
+        ApplicationWrite::Put(application) => {
+            lock_for(connection, dialect, change).await?;
+            put(connection, change, application, now).await
         }
-        Ok(())
+        ApplicationWrite::Delete(id) => {
+            let expected = change.expected.ok_or(CommitError::Stale)?;
+            applications::delete(connection, id, expected).await
+        }
     }
+}
+
+/// A creation counts the applications of its account: nobody may add one meanwhile.
+async fn lock_for(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    change: &Change,
+) -> Result<(), CommitError> {
+    let lock = dialect.lock_applications().filter(|_| change.expected.is_none());
+    if let Some(lock) = lock {
+        sqlx::query(lock).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// Writes down the call's answer, before all else: of two attempts at one call the second

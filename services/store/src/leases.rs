@@ -4,6 +4,7 @@
 //! replica says so every few seconds, in one row, however many leases it has.
 
 use millrace_domain::{ApplicationId, Timestamp};
+use sqlx::AnyConnection;
 
 use crate::error::StoreError;
 use crate::open::Store;
@@ -24,24 +25,11 @@ impl Store {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        let taken = sqlx::query(
-            "INSERT INTO leases (application, holder, held_until)
-             SELECT id, $1, $2 FROM applications WHERE id = $3
-             ON CONFLICT (application) DO UPDATE
-             SET holder = excluded.holder, held_until = excluded.held_until
-             WHERE leases.holder = excluded.holder
-                OR (leases.held_until <= $4 AND NOT EXISTS (
-                    SELECT 1 FROM replicas
-                    WHERE replicas.holder = leases.holder AND replicas.alive_until > $5))",
-        )
-        .bind(holder)
-        .bind(until.0)
-        .bind(application.as_str())
-        .bind(now.0)
-        .bind(now.0)
-        .execute(&self.writer)
-        .await?;
-        Ok(taken.rows_affected() == 1)
+        let (application, holder) = (application.clone(), holder.to_owned());
+        let taken = self.write(move |connection| {
+            Box::pin(async move { acquire(connection, &application, &holder, now, until).await })
+        });
+        taken.await
     }
 
     /// Gives the lease back, if `holder` still has it.
@@ -53,12 +41,11 @@ impl Store {
         application: &ApplicationId,
         holder: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM leases WHERE application = $1 AND holder = $2")
-            .bind(application.as_str())
-            .bind(holder)
-            .execute(&self.writer)
-            .await?;
-        Ok(())
+        let (application, holder) = (application.clone(), holder.to_owned());
+        let released = self.write(move |connection| {
+            Box::pin(async move { release(connection, &application, &holder).await })
+        });
+        released.await
     }
 
     /// The replica lives until `until` at least: so long hold all its leases.
@@ -100,4 +87,44 @@ impl Store {
         }
         Ok(tx.commit().await?)
     }
+}
+
+async fn acquire(
+    connection: &mut AnyConnection,
+    application: &ApplicationId,
+    holder: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let taken = sqlx::query(
+        "INSERT INTO leases (application, holder, held_until)
+         SELECT id, $1, $2 FROM applications WHERE id = $3
+         ON CONFLICT (application) DO UPDATE
+         SET holder = excluded.holder, held_until = excluded.held_until
+         WHERE leases.holder = excluded.holder
+            OR (leases.held_until <= $4 AND NOT EXISTS (
+                SELECT 1 FROM replicas
+                WHERE replicas.holder = leases.holder AND replicas.alive_until > $5))",
+    )
+    .bind(holder)
+    .bind(until.0)
+    .bind(application.as_str())
+    .bind(now.0)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+async fn release(
+    connection: &mut AnyConnection,
+    application: &ApplicationId,
+    holder: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM leases WHERE application = $1 AND holder = $2")
+        .bind(application.as_str())
+        .bind(holder)
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -18,6 +18,7 @@ mod commit;
 mod enhanced;
 mod error;
 mod events;
+mod group;
 mod idempotency;
 mod leases;
 mod load;

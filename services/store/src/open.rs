@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor, Transaction};
 
 use crate::error::OpenError;
+use crate::group::Group;
 
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
@@ -34,6 +35,8 @@ pub struct Store {
     pub(crate) writer: AnyPool,
     pub(crate) reader: AnyPool,
     pub(crate) dialect: Dialect,
+    /// With SQLite: the writes that share transactions.
+    pub(crate) group: Option<Group>,
 }
 
 /// In what the databases differ; everything else is one SQL for both.
@@ -45,7 +48,7 @@ pub(crate) enum Dialect {
 
 impl Dialect {
     /// Begins a transaction that writes.
-    fn begin_write(self) -> &'static str {
+    pub(crate) fn begin_write(self) -> &'static str {
         match self {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
             // Rows are compared and set, and that waits for the row's other writer.
@@ -100,7 +103,8 @@ impl Store {
         let writer = pool(&options, &place, SQLITE_SETTINGS, 1).await?;
         migrate(&SQLITE, &writer, &place).await?;
         let reader = pool(&options, &place, SQLITE_SETTINGS, SQLITE_READERS).await?;
-        Ok(Store { writer, reader, dialect: Dialect::Sqlite })
+        let group = Some(Group::start(writer.clone()));
+        Ok(Store { writer, reader, dialect: Dialect::Sqlite, group })
     }
 
     /// Connects to the PostgreSQL database at `url` (`postgres://USER:PASSWORD@HOST/NAME`),
@@ -116,7 +120,7 @@ impl Store {
         let options = options_of(url, &place)?;
         let pool = pool(&options, &place, POSTGRES_SETTINGS, POSTGRES_CONNECTIONS).await?;
         migrate(&POSTGRES, &pool, &place).await?;
-        Ok(Store { writer: pool.clone(), reader: pool, dialect: Dialect::Postgres })
+        Ok(Store { writer: pool.clone(), reader: pool, dialect: Dialect::Postgres, group: None })
     }
 
     /// Waits for what is being written, then closes every connection.

@@ -75,17 +75,29 @@ impl Store {
         seen: Revision,
         wake_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        let mut tx = self.begin_write().await?;
-        let current = sqlx::query("SELECT 1 FROM applications WHERE id = $1 AND revision = $2")
-            .bind(application.as_str())
-            .bind(count(seen.0))
-            .fetch_optional(&mut *tx)
-            .await?;
-        if current.is_some() {
-            put(&mut tx, application, wake_at).await?;
-        }
-        Ok(tx.commit().await?)
+        let application = application.clone();
+        let set = self.write(move |connection| {
+            Box::pin(async move { set(connection, &application, seen, wake_at).await })
+        });
+        set.await
     }
+}
+
+async fn set(
+    connection: &mut AnyConnection,
+    application: &ApplicationId,
+    seen: Revision,
+    wake_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let current = sqlx::query("SELECT 1 FROM applications WHERE id = $1 AND revision = $2")
+        .bind(application.as_str())
+        .bind(count(seen.0))
+        .fetch_optional(&mut *connection)
+        .await?;
+    if current.is_some() {
+        put(connection, application, wake_at).await?;
+    }
+    Ok(())
 }
 
 fn due(row: &AnyRow) -> Result<Due, StoreError> {
