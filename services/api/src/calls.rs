@@ -143,6 +143,9 @@ impl Call {
                 let error = ApiError::new(ErrorCode::LimitExceeded, error.to_string());
                 Err(Uncommitted::Failed(error))
             }
+            Err(
+                error @ (CommitError::ExportOpen { .. } | CommitError::TransfersReached { .. }),
+            ) => Err(Uncommitted::Failed(ApiError::internal(&error))),
             Err(CommitError::Store(error)) => Err(Uncommitted::Failed(error.into())),
         }
     }

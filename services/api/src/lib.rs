@@ -31,6 +31,7 @@ mod s3_locations;
 mod serve;
 mod snapshots;
 mod state;
+mod transfers;
 
 pub use access::{Caller, Limits};
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};

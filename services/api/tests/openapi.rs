@@ -86,8 +86,6 @@ fn every_operation_of_the_aws_surface_is_there() {
             "DeleteApplicationOutput",
             "DeleteApplicationReferenceDataSource",
             "DiscoverInputSchema",
-            "ExportSnapshot",
-            "ImportSnapshot",
         ]
     );
 }

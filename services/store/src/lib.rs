@@ -25,6 +25,7 @@ mod open;
 mod operations;
 mod policies;
 mod row;
+mod snapshot_work;
 mod snapshots;
 mod tags;
 mod versions;
@@ -40,6 +41,7 @@ pub use load::Loaded;
 pub use open::{Place, Store};
 pub use operations::OperationFilter;
 pub use policies::StoredPolicy;
+pub use snapshot_work::{SnapshotWork, WorkKind};
 
 /// A part of a list, and where the next part begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

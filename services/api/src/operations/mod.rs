@@ -16,6 +16,8 @@ pub mod describe_application_snapshot;
 pub mod describe_application_version;
 pub mod describe_snapshot;
 pub mod describe_snapshot_operation;
+pub mod export_snapshot;
+pub mod import_snapshot;
 pub mod list_application_operations;
 pub mod list_application_snapshots;
 pub mod list_application_versions;
@@ -93,6 +95,8 @@ pub async fn dispatch(operation: &str, call: &Call, request: Value) -> Result<St
         }
         "CreateSnapshot" => create_snapshot::answer(call, decode(request)?).await,
         "DeleteSnapshot" => delete_snapshot::answer(call, decode(request)?).await,
+        "ExportSnapshot" => export_snapshot::answer(call, decode(request)?).await,
+        "ImportSnapshot" => import_snapshot::answer(call, decode(request)?).await,
         "DescribeSnapshot" => describe_snapshot::answer(call, decode(request)?).await,
         "DescribeSnapshotOperation" => {
             describe_snapshot_operation::answer(call, decode(request)?).await

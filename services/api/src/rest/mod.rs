@@ -97,6 +97,8 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(options::delete_logging))
         .routes(routes!(account_snapshots::list, account_snapshots::create))
         .routes(routes!(account_snapshots::describe, account_snapshots::delete))
+        .routes(routes!(account_snapshots::export))
+        .routes(routes!(account_snapshots::import))
         .routes(routes!(account_snapshots::operations))
         .routes(routes!(account_snapshots::operation))
         .routes(routes!(tags::list_of_snapshot, tags::add_to_snapshot, tags::remove_from_snapshot))

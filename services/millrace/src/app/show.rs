@@ -161,7 +161,7 @@ async fn delete_snapshot(
 }
 
 /// All pages of a list, as one.
-async fn pages(
+pub async fn pages(
     client: &Client,
     operation: &str,
     input: Value,
@@ -187,7 +187,7 @@ fn show(format: Format, value: &Value, text: impl FnOnce() -> String) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(
+pub fn rows(
     format: Format,
     found: &[Value],
     headings: &[&str],
