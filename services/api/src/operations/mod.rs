@@ -3,6 +3,7 @@
 pub mod add_application_cloud_watch_logging_option;
 pub mod add_application_vpc_configuration;
 pub mod create_application;
+pub mod create_application_presigned_url;
 pub mod create_application_snapshot;
 pub mod create_snapshot;
 pub mod delete_application;
@@ -44,6 +45,9 @@ use crate::error::ApiError;
 pub async fn dispatch(operation: &str, call: &Call, request: Value) -> Result<String, ApiError> {
     match operation {
         "CreateApplication" => create_application::answer(call, decode(request)?).await,
+        "CreateApplicationPresignedUrl" => {
+            create_application_presigned_url::answer(call, decode(request)?).await
+        }
         "CreateApplicationSnapshot" => {
             create_application_snapshot::answer(call, decode(request)?).await
         }

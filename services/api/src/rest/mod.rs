@@ -9,6 +9,7 @@ mod account_snapshots;
 mod applications;
 mod asked;
 mod catalogue;
+mod dashboards;
 mod document;
 mod events;
 mod lifecycle;
@@ -89,6 +90,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(logs::read))
         .routes(routes!(metrics::read))
         .routes(routes!(plan::read))
+        .routes(routes!(dashboards::link))
         .routes(routes!(tags::list, tags::add, tags::remove))
         .routes(routes!(maintenance::set))
         .routes(routes!(options::add_vpc))

@@ -58,6 +58,7 @@ const NAMES: &[(&str, &str)] = &[
     ("ImportSourceConfiguration", "from"),
     ("SourceS3PrefixLocation", ""),
     ("KeyPrefix", "prefix"),
+    ("SessionExpirationDurationInSeconds", "sessionSeconds"),
     ("SnapshotOperationId", "operationId"),
     ("SnapshotOperation", "operation"),
     ("SnapshotOperationStatus", "status"),

@@ -55,9 +55,19 @@ pub enum AppCommand {
     Events(EventArguments),
     /// Print what the job of an application logs
     Logs(LogArguments),
+    /// Print a link to the dashboard of the running job: whoever has it may look
+    Dashboard(DashboardArguments),
     /// `millrace snapshot`
     #[command(skip)]
     Snapshot(TransferCommand),
+}
+
+#[derive(Args)]
+pub struct DashboardArguments {
+    pub name: String,
+    /// How long the link's session lasts, in seconds; it begins within three minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 43_200)]
+    pub session: u64,
 }
 
 #[derive(Args)]

@@ -50,6 +50,7 @@ async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
             events::print(&client, format, &events.name, events.follow).await
         }
         AppCommand::Logs(arguments) => logs::print(&client, &arguments).await,
+        AppCommand::Dashboard(arguments) => show::dashboard(&client, format, &arguments).await,
         AppCommand::Snapshot(command) => transfer::run(&client, format, command).await,
     }
 }

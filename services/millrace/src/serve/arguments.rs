@@ -50,6 +50,10 @@ pub struct ServeArguments {
     /// The account whose root access key the first start makes
     #[arg(long, env = "MILLRACE_ACCOUNT", default_value = "000000000000", value_parser = place::account)]
     pub account: String,
+    /// Where clients reach this server: what links to dashboards begin with [default: where it
+    /// listens]
+    #[arg(long, env = "MILLRACE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
     /// The Region served
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     pub region: String,

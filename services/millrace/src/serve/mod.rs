@@ -56,6 +56,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         &arguments,
         &data_dir,
         store.clone(),
+        address,
         (sealing, controller.wake(), jobs.clone()),
     )?;
     let router = millrace_api::router(api);

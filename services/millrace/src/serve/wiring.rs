@@ -1,5 +1,6 @@
 //! Which part is given what.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +102,7 @@ pub fn api(
     arguments: &ServeArguments,
     data_dir: &DataDir,
     store: Store,
+    address: SocketAddr,
     (sealing, wake, jobs): (SealingKey, Wake, Arc<LocalJobs>),
 ) -> anyhow::Result<ApiState> {
     let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
@@ -118,6 +120,7 @@ pub fn api(
             account: arguments.account.clone(),
             region: arguments.region.clone(),
             regions: arguments.regions(),
+            public_url: public_url(arguments, address),
             s3_locations: S3Locations::of_account(arguments.account.clone())
                 .with(arguments.s3_allow.clone()),
             s3_exports: S3Locations::of_account(arguments.account.clone())
@@ -136,6 +139,12 @@ pub fn jobs(
 ) -> anyhow::Result<Arc<LocalJobs>> {
     let applications = data_dir.path().join("applications");
     Ok(Arc::new(LocalJobs::new(launcher(arguments, data_dir)?, applications, stopping)))
+}
+
+fn public_url(arguments: &ServeArguments, address: SocketAddr) -> String {
+    let given = arguments.public_url.clone();
+    let url = given.unwrap_or_else(|| format!("http://{address}"));
+    url.trim_end_matches('/').to_owned()
 }
 
 fn rate(arguments: &ServeArguments) -> Rate {
