@@ -1,7 +1,10 @@
 """An unchanged boto3 client drives the whole story."""
 
+import json
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 from millrace_server import ROLLING, ServerTest, code_update, drop_file, finished_lines, until
 
@@ -218,6 +221,52 @@ class Lifecycle(ServerTest):
             first = 500 + (3 - parallelism) * 100
             self.feed(name, first, first + 100)
         self.expect_rows(name, self.doubled(0, 700))
+
+
+class Dashboard(ServerTest):
+    """CreateApplicationPresignedUrl: who follows the link reads, and that alone."""
+
+    def opener(self):
+        jar = urllib.request.HTTPCookieProcessor()
+        return urllib.request.build_opener(jar)
+
+    def status(self, opener, url, method="GET"):
+        try:
+            with opener.open(urllib.request.Request(url, method=method)) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refusal:
+            return refusal.code
+
+    def test_a_link_shows_the_job_and_changes_nothing(self):
+        name = self.name()
+        self.create(name, orders(self.work, name))
+        link = {"ApplicationName": name, "UrlType": "FLINK_DASHBOARD_URL"}
+        make = self.client.create_application_presigned_url
+        self.refused("ResourceInUseException", make, **link)
+        self.run_application(name)
+        self.refused("InvalidArgumentException", make,
+                     **{**link, "UrlType": "ZEPPELIN_UI_URL"})
+        url = make(**link)["AuthorizedUrl"]
+        self.assertTrue(url.startswith(self.server.url + "/dashboard?token="), url)
+        opener = self.opener()
+        with opener.open(url) as page:
+            base = page.geturl()
+            self.assertIn("text/html", page.headers["Content-Type"])
+        self.assertNotIn("token", base)
+        with opener.open(base + "jobs/overview") as answer:
+            (job,) = json.load(answer)["jobs"]
+        self.assertEqual(job["state"], "RUNNING")
+        with opener.open(base + f"jobs/{job['jid']}") as answer:
+            self.assertTrue(json.load(answer)["vertices"])
+        self.assertEqual(self.status(opener, base + f"jobs/{job['jid']}", "PATCH"), 405)
+        self.assertEqual(self.status(opener, base + f"jobs/{job['jid']}/stop", "POST"), 405)
+        self.assertEqual(self.status(opener, base + f"jobs/{job['jid']}/yarn-cancel"), 404)
+        self.assertEqual(self.status(self.opener(), base), 403)
+        self.assertEqual(self.status(self.opener(), url[:-1] + "x"), 403)
+        token = url.split("token=")[1]
+        self.assertNotIn(token, (self.server.directory / "server.log").read_text())
+        self.succeed(name, self.client.stop_application(ApplicationName=name))
+        self.assertEqual(self.status(opener, base + "jobs/overview"), 503)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class CodeFromS3StandIn(ServerTest):
+class S3StandIn(ServerTest):
+    """A server with moto as its S3."""
+
     @classmethod
     def setUpClass(cls):
         port = free_port()
@@ -46,6 +48,8 @@ class CodeFromS3StandIn(ServerTest):
             return False
         return True
 
+
+class CodeFromS3StandIn(S3StandIn):
     def create_from(self, key, client=None):
         location = {"BucketARN": "arn:aws:s3:::code", "FileKey": key}
         return (client or self.client).create_application(

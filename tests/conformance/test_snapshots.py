@@ -23,7 +23,9 @@ END;
 """
 
 
-class EnhancedSnapshots(ServerTest):
+class EnhancedCalls:
+    """What tests of enhanced snapshots share."""
+
     def enhanced(self, name, sql):
         self.create(name, sql, runtime="FLINK-1_20")
         configuration = {"ApplicationSnapshotConfigurationUpdate": {
@@ -58,6 +60,8 @@ class EnhancedSnapshots(ServerTest):
             return True
         return False
 
+
+class EnhancedSnapshots(EnhancedCalls, ServerTest):
     def test_a_snapshot_outlives_its_application_and_starts_another(self):
         name = self.name()
         sql = script(self.work, name)

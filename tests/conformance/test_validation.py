@@ -142,10 +142,6 @@ class Validation(ServerTest):
         self.assertEqual(self.detail(name)["ApplicationVersionId"], 2)
 
     def test_operations_not_offered_say_so(self):
-        create = {"ApplicationName": self.name()}
-        self.create(self.name(), SCRIPT)
-        self.refused("UnsupportedOperationException", self.client.create_application_presigned_url,
-                     UrlType="FLINK_DASHBOARD_URL", **create)
         self.refused("UnsupportedOperationException", self.client.discover_input_schema,
                      ServiceExecutionRole=ROLE)
         self.assertEqual(self.raw("NoSuchOperation", "{}")["__type"].rsplit("#")[-1],

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::state::ApiState;
 
@@ -25,6 +26,7 @@ pub struct Call {
     pub state: ApiState,
     pub account: String,
     pub region: String,
+    pub caller: Caller,
     /// For a mutation by an SDK: the same for every retry.
     pub invocation: Option<String>,
     /// Of the caller, the operation's name and the body.
@@ -143,6 +145,9 @@ impl Call {
                 let error = ApiError::new(ErrorCode::LimitExceeded, error.to_string());
                 Err(Uncommitted::Failed(error))
             }
+            Err(
+                error @ (CommitError::ExportOpen { .. } | CommitError::TransfersReached { .. }),
+            ) => Err(Uncommitted::Failed(ApiError::internal(&error))),
             Err(CommitError::Store(error)) => Err(Uncommitted::Failed(error.into())),
         }
     }

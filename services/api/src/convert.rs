@@ -260,7 +260,7 @@ fn refuse_zeppelin(wire: Option<&Value>) -> Result<(), ApiError> {
     refuse(wire.is_some_and(asks), "ZeppelinApplicationConfiguration", next)
 }
 
-fn refuse_customer_key(key_type: Option<&str>) -> Result<(), ApiError> {
+pub fn refuse_customer_key(key_type: Option<&str>) -> Result<(), ApiError> {
     let next = "use AWS_OWNED_KEY or leave it out";
     refuse(key_type == Some("CUSTOMER_MANAGED_KEY"), "KeyType CUSTOMER_MANAGED_KEY", next)
 }

@@ -14,6 +14,12 @@ pub trait Jobs: Send + Sync {
     /// The plan of a job, in Flink's JSON (`/jobs/:id/plan`); `None` when it does not tell.
     async fn plan(&self, application: &ApplicationId, generation: Generation) -> Option<String>;
 
+    /// What the REST interface of a job's cluster answers to a GET; `None` when there is no
+    /// answer. `place` is a path and a query.
+    async fn look(&self, _: &ApplicationId, _: Generation, _place: &str) -> Option<Looked> {
+        None
+    }
+
     /// What the target runtime's planner says of code and state. Touches nothing.
     ///
     /// # Errors
@@ -45,6 +51,15 @@ pub trait Jobs: Send + Sync {
     fn stopping(&self) -> bool {
         false
     }
+}
+
+/// An answer of a job's cluster, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// HTTP's.
+    pub status: u16,
+    pub content_type: Option<String>,
+    pub body: Bytes,
 }
 
 /// Metrics at one moment, brought together.

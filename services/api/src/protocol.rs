@@ -96,6 +96,7 @@ async fn answer_operation(
     let call = Call {
         account: caller.account().to_owned(),
         region: caller.region.clone(),
+        caller: caller.clone(),
         invocation: operation.mutates.then(|| invocation(&parts.headers)).flatten(),
         digest: digest(&caller, operation, body),
         state: state.clone(),

@@ -1,5 +1,5 @@
-//! Where in S3 code may come from. The service fetches it with its own key: without a list
-//! any tenant could read whatever that key can.
+//! Where in S3 code and snapshots may come from, and where snapshots may go. The service does
+//! it with its own key: without a list any tenant could read or write whatever that key can.
 
 use std::str::FromStr;
 
@@ -52,7 +52,7 @@ impl FromStr for S3Location {
 }
 
 impl S3Locations {
-    /// Nothing listed: `account` alone may fetch code, from everywhere.
+    /// Nothing listed: `account` alone may, everywhere.
     pub fn of_account(account: impl Into<String>) -> S3Locations {
         S3Locations { own_account: account.into(), listed: Vec::new() }
     }
@@ -65,16 +65,18 @@ impl S3Locations {
     /// # Errors
     /// `account` may not fetch the object, whether it exists or not.
     pub fn check(&self, account: &str, object: &S3Object) -> Result<(), ArtifactError> {
-        if self.allow(account, object) {
+        if self.allow(account, &object.bucket, &object.key) {
             return Ok(());
         }
         let (bucket, key) = (object.bucket.clone(), object.key.clone());
         Err(ArtifactError::NotAllowed { bucket, key })
     }
 
-    fn allow(&self, account: &str, object: &S3Object) -> bool {
+    /// Whether `account` may do it with this object, or with all below it when the key ends
+    /// in a slash.
+    pub fn allow(&self, account: &str, bucket: &str, key: &str) -> bool {
         // S3 takes keys as they are; what stands before it may take `..` as a way up.
-        if object.key.split('/').any(|part| matches!(part, "." | "..")) {
+        if key.split('/').any(|part| matches!(part, "." | "..")) {
             return false;
         }
         if self.listed.is_empty() {
@@ -82,8 +84,8 @@ impl S3Locations {
         }
         self.listed.iter().any(|location| {
             location.account.as_deref().is_none_or(|of| of == account)
-                && location.bucket == object.bucket
-                && object.key.starts_with(&location.prefix)
+                && location.bucket == bucket
+                && key.starts_with(&location.prefix)
         })
     }
 }

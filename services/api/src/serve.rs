@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::dashboard;
 use crate::error::ApiError;
 use crate::protocol;
 use crate::rest;
@@ -32,7 +33,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/healthz", get(health))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(state.clone())
-        .merge(rest::router(state).layer(limit))
+        .merge(rest::router(state.clone()).layer(limit))
+        .merge(dashboard::router(state))
 }
 
 /// Serves the API on `listener` for ever.

@@ -4,20 +4,24 @@ use millrace_api_spec::ErrorCode;
 use std::collections::BTreeMap;
 
 use millrace_api_spec::wire::{
-    ApplicationOperationDescription, Empty, SnapshotEncryptionConfiguration, SnapshotErrorInfo,
-    SnapshotInfo, SnapshotInfoDetails, SnapshotOperationFailureDetails, SnapshotOperationInfo,
-    SnapshotOperationInfoDetails, SnapshotOperationResponse, SnapshotSourceDescription,
+    ApplicationOperationDescription, Empty, S3PrefixLocation, SnapshotEncryptionConfiguration,
+    SnapshotErrorInfo, SnapshotInfo, SnapshotInfoDetails, SnapshotOperationFailureDetails,
+    SnapshotOperationInfo, SnapshotOperationInfoDetails, SnapshotOperationLocationDescription,
+    SnapshotOperationResponse, SnapshotOperationS3PrefixLocation, SnapshotSourceDescription,
     SourceApplicationDescription,
 };
 use millrace_domain::commands::check_tags;
 use millrace_domain::configuration::{Restore, RunConfiguration};
-use millrace_domain::enhanced::{EnhancedRequest, EnhancedSnapshot, SnapshotOperation};
+use millrace_domain::enhanced::{
+    EnhancedRequest, EnhancedSnapshot, SnapshotOperation, SnapshotOperationKind,
+};
 use millrace_domain::{EnhancedSnapshotName, SnapshotStatus};
 use millrace_store::{CommitError, Owner};
 
 use crate::calls::{Call, encode};
 use crate::describe::seconds;
 use crate::error::ApiError;
+use crate::transfers;
 
 /// AWS: characters of an `ErrorString`.
 const ERROR_CHARACTERS: usize = 512;
@@ -90,6 +94,13 @@ pub fn answer_of(error: CommitError) -> Result<String, ApiError> {
             "the snapshot changed meanwhile: describe it and decide again",
         )),
         CommitError::Store(error) => Err(error.into()),
+        error @ CommitError::SnapshotNameTaken { .. } => {
+            let message = format!("{error}: choose another name, or delete that one first");
+            Err(ApiError::new(ErrorCode::ResourceInUse, message))
+        }
+        error @ (CommitError::ExportOpen { .. } | CommitError::TransfersReached { .. }) => {
+            Err(ApiError::new(ErrorCode::LimitExceeded, error.to_string()))
+        }
         error => Err(ApiError::internal(&error)),
     }
 }
@@ -99,7 +110,7 @@ pub fn no_snapshot(name: &EnhancedSnapshotName) -> ApiError {
     ApiError::new(ErrorCode::ResourceNotFound, message)
 }
 
-/// What CreateSnapshot and DeleteSnapshot answer.
+/// What CreateSnapshot, ImportSnapshot and DeleteSnapshot answer.
 pub fn response(request: &EnhancedRequest) -> SnapshotOperationResponse {
     SnapshotOperationResponse {
         snapshot_arn: request.snapshot.arn(),
@@ -119,11 +130,11 @@ pub fn info(snapshot: &EnhancedSnapshot) -> SnapshotInfo {
         snapshot_initiator: snapshot.initiator.initiator().to_owned(),
         snapshot_initiator_operation: snapshot.initiator.name().to_owned(),
         snapshot_format: "CANONICAL".to_owned(),
-        source_application_name: Some(snapshot.source.name.to_string()),
+        source_application_name: snapshot.source.application().map(|it| it.name.to_string()),
     }
 }
 
-/// A snapshot with everything. Its size is not measured, and so not shown.
+/// A snapshot with everything. AWS: its size is 0 until it is READY.
 pub fn details(snapshot: &EnhancedSnapshot) -> SnapshotInfoDetails {
     let SnapshotInfo {
         snapshot_name,
@@ -145,24 +156,64 @@ pub fn details(snapshot: &EnhancedSnapshot) -> SnapshotInfoDetails {
         snapshot_source_description: source(snapshot),
         snapshot_format,
         snapshot_description: Some(snapshot.description.clone()).filter(|text| !text.is_empty()),
-        runtime_environment: Some(snapshot.source.runtime_environment.clone()),
-        snapshot_size_in_bytes: None,
-        snapshot_encryption_configuration_description: Some(SnapshotEncryptionConfiguration {
-            key_type: "AWS_OWNED_KEY".to_owned(),
-            key_id: None,
-        }),
+        runtime_environment: snapshot
+            .source
+            .application()
+            .map(|source| source.runtime_environment.clone()),
+        snapshot_size_in_bytes: Some(snapshot.size_bytes.unwrap_or(0)),
+        snapshot_encryption_configuration_description: Some(service_key()),
     }
 }
 
 fn source(snapshot: &EnhancedSnapshot) -> SnapshotSourceDescription {
     SnapshotSourceDescription {
-        s3_prefix_location: None,
-        source_application_description: Some(SourceApplicationDescription {
-            application_name: snapshot.source.name.to_string(),
-            application_creation_timestamp: seconds(snapshot.source.created_at),
-            application_version_id: snapshot.source.version.0,
+        s3_prefix_location: snapshot.source.import().map(|source| S3PrefixLocation {
+            bucket_arn: transfers::bucket_arn(&source.from),
+            key_prefix: source.from.prefix.clone(),
+        }),
+        source_application_description: snapshot.source.application().map(|source| {
+            SourceApplicationDescription {
+                application_name: source.name.to_string(),
+                application_creation_timestamp: seconds(source.created_at),
+                application_version_id: source.version.0,
+            }
         }),
     }
+}
+
+/// Customer keys are refused, so every snapshot is under this one.
+fn service_key() -> SnapshotEncryptionConfiguration {
+    SnapshotEncryptionConfiguration { key_type: "AWS_OWNED_KEY".to_owned(), key_id: None }
+}
+
+/// AWS: the source is shown of imports, the destination of exports that have ended.
+fn places(one: &SnapshotOperation) -> SnapshotOperationInfoDetails {
+    let described = |exported: Option<String>| {
+        one.place.as_ref().map(|place| SnapshotOperationLocationDescription {
+            location_type: Some("S3".to_owned()),
+            s3_prefix_location: Some(SnapshotOperationS3PrefixLocation {
+                bucket_arn: Some(transfers::bucket_arn(place)),
+                key_prefix: Some(place.prefix.clone()),
+                exported_prefix: exported,
+            }),
+        })
+    };
+    let mut shown = SnapshotOperationInfoDetails::default();
+    match one.kind {
+        SnapshotOperationKind::ImportSnapshot => {
+            shown.source_encryption_configuration_description = Some(service_key());
+            shown.destination_encryption_configuration_description = Some(service_key());
+            shown.snapshot_source_location_description = described(None);
+        }
+        SnapshotOperationKind::ExportSnapshot => {
+            shown.destination_encryption_configuration_description = Some(service_key());
+            let exported = one.exported().map(|place| place.prefix);
+            shown.snapshot_destination_location_description =
+                one.ended_at.and_then(|_| described(exported));
+        }
+        _ => {}
+    }
+    shown
 }
 
 /// An operation in a list.
@@ -198,6 +249,6 @@ pub fn operation_details(one: &SnapshotOperation) -> SnapshotOperationInfoDetail
         start_time: Some(seconds(one.started_at)),
         end_time: one.ended_at.map(seconds),
         snapshot_operation_failure_details: one.failure.as_ref().map(failure),
-        ..SnapshotOperationInfoDetails::default()
+        ..places(one)
     }
 }

@@ -30,8 +30,14 @@ pub struct ApiConfig {
     pub region: String,
     /// The Regions served: a signature for another one is refused.
     pub regions: Vec<String>,
-    /// Where in S3 code may come from.
+    /// Where clients reach the service: what links to it begin with.
+    pub public_url: String,
+    /// Where in S3 code and snapshots may come from.
     pub s3_locations: S3Locations,
+    /// Where in S3 snapshots may go.
+    pub s3_exports: S3Locations,
+    /// Whether there is an S3 to copy snapshots to and from.
+    pub copies_snapshots: bool,
     /// The runtime environments offered, oldest first.
     pub runtimes: Vec<String>,
 }
@@ -43,7 +49,10 @@ impl ApiConfig {
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             regions: vec!["us-east-1".to_owned()],
+            public_url: "http://127.0.0.1:8181".to_owned(),
             s3_locations: S3Locations::of_account("000000000000"),
+            s3_exports: S3Locations::of_account("000000000000"),
+            copies_snapshots: true,
             runtimes: runtimes.into_iter().map(Into::into).collect(),
         }
     }

@@ -435,6 +435,10 @@ fn rest_body(method: &str, path: &str) -> Value {
             json!({"currentVersionId": 1, "runtimeEnvironment": "FLINK-1_19"})
         }
         ("POST", "rollback") => json!({"currentVersionId": 1}),
+        ("POST", "exports") => json!({"to": {"bucketArn": "arn:aws:s3:::b", "prefix": "p"}}),
+        ("POST", "snapshots:import") => {
+            json!({"name": "s1", "from": {"bucketArn": "arn:aws:s3:::b", "prefix": "p"}})
+        }
         ("PUT", "tags") => json!({"a": "b"}),
         ("POST", "vpc-configurations") => json!({
             "currentVersionId": 1, "subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"],

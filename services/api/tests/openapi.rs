@@ -81,13 +81,10 @@ fn every_operation_of_the_aws_surface_is_there() {
             "AddApplicationInputProcessingConfiguration",
             "AddApplicationOutput",
             "AddApplicationReferenceDataSource",
-            "CreateApplicationPresignedUrl",
             "DeleteApplicationInputProcessingConfiguration",
             "DeleteApplicationOutput",
             "DeleteApplicationReferenceDataSource",
             "DiscoverInputSchema",
-            "ExportSnapshot",
-            "ImportSnapshot",
         ]
     );
 }

@@ -96,8 +96,8 @@ async fn a_retry_of_a_mutation_gets_the_first_answer_and_does_nothing() {
         ),
     ];
     let mut covered: BTreeSet<&str> = calls.iter().map(|(operation, ..)| *operation).collect();
-    // In `snapshots.rs`.
-    covered.extend(["CreateSnapshot", "DeleteSnapshot"]);
+    // In `snapshots.rs` and `transfers.rs`.
+    covered.extend(["CreateSnapshot", "DeleteSnapshot", "ExportSnapshot", "ImportSnapshot"]);
     let mutations = OPERATIONS.iter().filter(|operation| operation.mutates);
     assert_eq!(covered, mutations.map(|operation| operation.name).collect());
     for (operation, request, status) in calls {

@@ -5,6 +5,7 @@ mod support;
 use millrace_domain::change::{ApplicationWrite, Change};
 use millrace_domain::configuration::Restore;
 use millrace_domain::{OperationStatus, Status, Timestamp};
+use millrace_store::WorkKind;
 use serde_json::{Value, json};
 use support::{Api, creation, with};
 
@@ -91,7 +92,7 @@ async fn a_snapshot_is_created_described_listed_and_deleted_by_itself() {
             "SnapshotCreationTimestamp": CREATED, "SnapshotInitiator": "USER",
             "SnapshotInitiatorOperation": "CreateSnapshot", "SnapshotFormat": "CANONICAL",
             "SnapshotDescription": "before the sale", "RuntimeEnvironment": "FLINK-1_20",
-            "SnapshotEncryptionConfigurationDescription": { "KeyType": "AWS_OWNED_KEY" },
+            "SnapshotSizeInBytes": 0, "SnapshotEncryptionConfigurationDescription": { "KeyType": "AWS_OWNED_KEY" },
             "SnapshotSourceDescription": { "SourceApplicationDescription": {
                 "ApplicationName": "app", "ApplicationCreationTimestamp": CREATED,
                 "ApplicationVersionId": 1 } }
@@ -110,10 +111,11 @@ async fn a_snapshot_is_created_described_listed_and_deleted_by_itself() {
     assert_eq!(deleted.body["SnapshotStatus"], "DELETING", "{}", deleted.body);
     assert_eq!(api.retryable("DeleteSnapshot", "d", &delete).await.body, deleted.body, "a retry");
     api.refused("DeleteSnapshot", delete, "ResourceInUseException", "DELETING").await;
-    let open = api.store.open_deletions(10).await.unwrap();
-    let (snapshot, deletion) = open.into_iter().next().expect("one");
     let now = Timestamp(1_795_356_220_000);
-    api.store.end_deletion(&snapshot, &deletion.ended(None, now), now).await.unwrap();
+    let open = api.store.take_snapshot_work(WorkKind::Deletions, (now, now), 10).await.unwrap();
+    let work = open.into_iter().next().expect("one");
+    let ended = work.operation.clone().ended(None, now);
+    api.store.end_deletion(&work, &ended, now).await.unwrap();
     api.refused("DescribeSnapshot", named("s"), "ResourceNotFoundException", "s").await;
     // What was done to it is still to be seen.
     let ended = api.ok("DescribeSnapshotOperation", operation(&deleted.body)).await;

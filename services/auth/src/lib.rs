@@ -12,6 +12,7 @@
 pub mod access_key;
 pub mod actions;
 pub mod credentials;
+pub mod link;
 pub mod policy;
 pub mod principal;
 pub mod seal;

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::access_key::{AccessKeyId, SecretKey};
+use crate::link::LinkKey;
 
 pub const KEY_BYTES: usize = 32;
 pub const NONCE_BYTES: usize = NONCE_LEN;
@@ -16,7 +17,10 @@ pub const NONCE_BYTES: usize = NONCE_LEN;
 const FORM: &str = "aes-256-gcm:";
 
 /// The key that secrets are sealed under. Its `Debug` shows nothing of it.
-pub struct SealingKey(LessSafeKey);
+pub struct SealingKey {
+    secrets: LessSafeKey,
+    links: LinkKey,
+}
 
 /// A sealed secret as it is stored: the form's name, then nonce and ciphertext in base64.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +42,14 @@ pub enum SealError {
 
 impl SealingKey {
     pub fn new(key: &[u8; KEY_BYTES]) -> SealingKey {
+        let links = LinkKey::derived(key);
         let key = UnboundKey::new(&AES_256_GCM, key).expect("the length is AES-256's");
-        SealingKey(LessSafeKey::new(key))
+        SealingKey { secrets: LessSafeKey::new(key), links }
+    }
+
+    /// What links are signed with, derived from this key.
+    pub fn links(&self) -> &LinkKey {
+        &self.links
     }
 
     /// The key as a file holds it; space around it is allowed.
@@ -57,7 +67,7 @@ impl SealingKey {
     pub fn seal(&self, id: &AccessKeyId, secret: &SecretKey, nonce: [u8; NONCE_BYTES]) -> Sealed {
         let mut text = secret.reveal().as_bytes().to_vec();
         let unique = Nonce::assume_unique_for_key(nonce);
-        self.0
+        self.secrets
             .seal_in_place_append_tag(unique, Aad::from(id.as_str()), &mut text)
             .expect("a secret is far shorter than AES-GCM allows");
         let sealed = [nonce.as_slice(), &text].concat();
@@ -72,7 +82,7 @@ impl SealingKey {
         let mut bytes = STANDARD.decode(text).map_err(|_| form())?;
         let (nonce, secret) = bytes.split_at_mut_checked(NONCE_BYTES).ok_or_else(form)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| form())?;
-        let opened = self.0.open_in_place(nonce, Aad::from(id.as_str()), secret);
+        let opened = self.secrets.open_in_place(nonce, Aad::from(id.as_str()), secret);
         let other_key = || SealError::OtherKey(id.clone());
         let text = opened.map_err(|_| other_key())?.to_vec();
         String::from_utf8(text).ok().and_then(|text| SecretKey::new(text).ok()).ok_or_else(form)

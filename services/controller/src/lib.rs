@@ -9,20 +9,20 @@
 //! Must not know: the API, axum, the engine's runtime.
 
 mod controller;
-mod deletions;
 mod look;
 mod perform;
 mod pulse;
 mod records;
 mod schedule;
+mod snapshot_work;
 
 pub use controller::{Controller, ControllerSettings, Wake};
-pub use deletions::Deletions;
 pub use look::{Look, LookError, Looker};
 pub use millrace_store::Due;
 pub use perform::perform;
 pub use records::{RecordError, Records, Stored};
 pub use schedule::Rest;
+pub use snapshot_work::{FilesError, Kept, SnapshotFiles, SnapshotWorker, WorkSettings};
 
 use std::sync::Arc;
 

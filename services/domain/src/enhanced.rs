@@ -13,6 +13,7 @@ use crate::ids::{
 use crate::operation::OperationStatus;
 use crate::reject::Reject;
 use crate::snapshot::SnapshotStatus;
+use crate::transfer::S3Prefix;
 
 /// AWS: snapshot operations are listed for 90 days.
 pub const OPERATIONS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
@@ -33,12 +34,22 @@ pub struct EnhancedSnapshot {
     pub source: SnapshotSource,
     /// Where its manifest is, once READY: what the engine restores from.
     pub location: Option<String>,
+    /// Of all its files; `None` until they were measured.
+    pub size_bytes: Option<u64>,
     pub tags: BTreeMap<String, String>,
+}
+
+/// Where it comes from. Stored without a tag, as the application alone was at first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SnapshotSource {
+    Application(SourceApplication),
+    Import(ImportSource),
 }
 
 /// The application it was taken from, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SnapshotSource {
+pub struct SourceApplication {
     pub application: ApplicationId,
     pub name: ApplicationName,
     pub created_at: Timestamp,
@@ -46,11 +57,47 @@ pub struct SnapshotSource {
     pub runtime_environment: String,
 }
 
+/// What was read when it was imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportSource {
+    /// Under whose name its files are: that of no application, and of no other import.
+    pub holder: ApplicationId,
+    pub from: S3Prefix,
+}
+
+impl SnapshotSource {
+    /// Under whose name the files are.
+    pub fn holder(&self) -> &ApplicationId {
+        match self {
+            SnapshotSource::Application(source) => &source.application,
+            SnapshotSource::Import(source) => &source.holder,
+        }
+    }
+
+    pub fn application(&self) -> Option<&SourceApplication> {
+        match self {
+            SnapshotSource::Application(source) => Some(source),
+            SnapshotSource::Import(_) => None,
+        }
+    }
+
+    pub fn import(&self) -> Option<&ImportSource> {
+        match self {
+            SnapshotSource::Application(_) => None,
+            SnapshotSource::Import(source) => Some(source),
+        }
+    }
+}
+
 /// AWS: `SnapshotOperation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SnapshotOperationKind {
     CreateSnapshot,
     DeleteSnapshot,
+    /// Copied from S3.
+    ImportSnapshot,
+    /// Copied to S3.
+    ExportSnapshot,
     /// Taken by the service within a stop, an update or a rollback.
     SystemCreateSnapshot,
 }
@@ -61,6 +108,8 @@ impl SnapshotOperationKind {
         match self {
             SnapshotOperationKind::CreateSnapshot => "CreateSnapshot",
             SnapshotOperationKind::DeleteSnapshot => "DeleteSnapshot",
+            SnapshotOperationKind::ImportSnapshot => "ImportSnapshot",
+            SnapshotOperationKind::ExportSnapshot => "ExportSnapshot",
             SnapshotOperationKind::SystemCreateSnapshot => "SystemCreateSnapshot",
         }
     }
@@ -89,6 +138,8 @@ pub struct SnapshotOperation {
     pub failure: Option<String>,
     /// The application whose operation it was part of, and that operation.
     pub application: Option<(ApplicationName, OperationId)>,
+    /// Where an export goes or an import comes from, as the call said.
+    pub place: Option<S3Prefix>,
 }
 
 /// What CreateSnapshot leaves with the application's operation, for its end.
@@ -158,6 +209,12 @@ impl EnhancedRequest {
             operation: self.operation.clone().ended(failure, now),
         }
     }
+
+    /// Of this size.
+    pub fn sized(mut self, bytes: u64) -> EnhancedRequest {
+        self.snapshot.size_bytes = Some(bytes);
+        self
+    }
 }
 
 /// An operation that begins.
@@ -179,6 +236,7 @@ pub fn begun(
         ended_at: None,
         failure: None,
         application,
+        place: None,
     }
 }
 

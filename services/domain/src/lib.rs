@@ -22,6 +22,7 @@ pub mod reading;
 pub mod reject;
 pub mod runtime_environment;
 pub mod snapshot;
+pub mod transfer;
 
 pub use application::{Application, Job, Status};
 pub use change::Change;

@@ -30,6 +30,14 @@ pub struct JobOverview {
     pub duration_ms: i64,
 }
 
+/// An answer that is not looked into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawAnswer {
+    pub status: u16,
+    pub content_type: Option<String>,
+    pub body: Vec<u8>,
+}
+
 /// The part of `/jobs/:id/checkpoints` that counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Checkpoints {
@@ -59,6 +67,7 @@ impl FlinkRest {
             .timeout(timeout)
             .connect_timeout(timeout)
             .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|source| LauncherError::Http { url: "(client)".to_owned(), source })?;
         Ok(FlinkRest { client })
@@ -78,6 +87,29 @@ impl FlinkRest {
     pub async fn plan(&self, address: &str, job: &str) -> Result<Value, LauncherError> {
         let mut value: Value = self.get(address, &format!("/jobs/{job}/plan")).await?;
         Ok(value["plan"].take())
+    }
+
+    /// Any GET, its answer as it comes, up to `max_bytes`.
+    pub async fn look(
+        &self,
+        address: &str,
+        place: &str,
+        max_bytes: usize,
+    ) -> Result<RawAnswer, LauncherError> {
+        let url = format!("http://{address}{place}");
+        let failed = |source| LauncherError::Http { url: url.clone(), source };
+        let mut answer = self.client.get(&url).send().await.map_err(failed)?;
+        let content_type = answer.headers().get(reqwest::header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
+        let (status, mut body) = (answer.status().as_u16(), Vec::new());
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > max_bytes {
+                let problem = format!("it has more than {max_bytes} bytes");
+                return Err(LauncherError::Answer { url, problem });
+            }
+        }
+        Ok(RawAnswer { status, content_type, body })
     }
 
     /// `/jobs/:id`: the vertices with what they have done.

@@ -15,7 +15,7 @@ mod launcher;
 mod local;
 
 pub use error::LauncherError;
-pub use flink_rest::{FlinkRest, JobOverview, SavepointStatus};
+pub use flink_rest::{FlinkRest, JobOverview, RawAnswer, SavepointStatus};
 pub use job_file::{JobFile, RestoreField};
 pub use launcher::Launcher;
 pub use local::{LocalLauncher, LocalSettings};

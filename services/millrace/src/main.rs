@@ -44,6 +44,8 @@ enum Command {
     Events(app::Shortcut<app::EventArguments>),
     /// Print what the job of an application logs
     Logs(app::Shortcut<app::LogArguments>),
+    /// List snapshots of the account, copy them to S3 and make them of what is there
+    Snapshot(app::Shortcut<app::TransferArguments>),
     /// Check or run a SQL script, without a server
     Sql(sql::SqlArguments),
     /// Run one job; started by the server
@@ -63,6 +65,9 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => access::audit(arguments),
         Command::Events(events) => app::run(events.of_app(app::AppCommand::Events)),
         Command::Logs(logs) => app::run(logs.of_app(app::AppCommand::Logs)),
+        Command::Snapshot(snapshot) => {
+            app::run(snapshot.of_app(|it| app::AppCommand::Snapshot(it.command)))
+        }
         Command::Sql(arguments) => sql::run(arguments),
         Command::Engine { arguments } => sql::engine(arguments),
     };

@@ -16,7 +16,7 @@ use sqlx::any::AnyRow;
 use crate::error::{CommitError, StoreError};
 use crate::open::Store;
 use crate::operations::{bound, page};
-use crate::row::{Reader, json, word};
+use crate::row::{Reader, count, json, word};
 use crate::{Page, commit};
 
 /// Which enhanced snapshots to list; `None` is any.
@@ -143,32 +143,6 @@ impl Store {
         page(&rows, limit, "snapshot_operations", "sequence", operation)
     }
 
-    /// The deletions that have begun and not ended, oldest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn open_deletions(
-        &self,
-        limit: u32,
-    ) -> Result<Vec<(EnhancedSnapshot, SnapshotOperation)>, StoreError> {
-        let operations = sqlx::query(
-            "SELECT * FROM snapshot_operations
-             WHERE kind = 'DeleteSnapshot' AND status = 'IN_PROGRESS' ORDER BY sequence LIMIT $1",
-        )
-        .bind(i64::from(limit))
-        .fetch_all(&self.reader)
-        .await?;
-        let mut found = Vec::new();
-        for row in &operations {
-            let operation = operation(row)?;
-            let owner = Owner { account: &operation.account, region: &operation.region };
-            if let Some(snapshot) = self.enhanced_snapshot(owner, &operation.snapshot).await? {
-                found.push((snapshot, operation));
-            }
-        }
-        Ok(found)
-    }
-
     /// Writes the snapshot and its operation, when the snapshot's status is still
     /// `expected`, with the answer to a retry.
     ///
@@ -185,35 +159,6 @@ impl Store {
         commit::claim(&mut tx, answer).await?;
         expect_status(&mut tx, &request.snapshot, expected).await?;
         put(&mut tx, request, now).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Ends a deletion: the snapshot's row goes, with what an application knows of it. The
-    /// files are gone by then.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn end_deletion(
-        &self,
-        snapshot: &EnhancedSnapshot,
-        ended: &SnapshotOperation,
-        now: Timestamp,
-    ) -> Result<(), CommitError> {
-        let mut tx = self.begin_write().await?;
-        sqlx::query(
-            "DELETE FROM enhanced_snapshots
-             WHERE account = $1 AND region = $2 AND name = $3 AND status = 'DELETING'",
-        )
-        .bind(&snapshot.account)
-        .bind(&snapshot.region)
-        .bind(snapshot.name.as_str())
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query("DELETE FROM snapshots WHERE enhanced = 1 AND location = $1")
-            .bind(&snapshot.location)
-            .execute(&mut *tx)
-            .await?;
-        put_operation(&mut tx, ended, now).await?;
         Ok(tx.commit().await?)
     }
 
@@ -247,7 +192,7 @@ impl Store {
     }
 }
 
-async fn expect_status(
+pub(crate) async fn expect_status(
     connection: &mut AnyConnection,
     snapshot: &EnhancedSnapshot,
     expected: SnapshotStatus,
@@ -277,11 +222,12 @@ pub(crate) async fn put(
         insert(&mut *connection, snapshot).await?;
     }
     sqlx::query(
-        "UPDATE enhanced_snapshots SET status = $1, location = $2
-         WHERE account = $3 AND region = $4 AND name = $5",
+        "UPDATE enhanced_snapshots SET status = $1, location = $2, size_bytes = $3
+         WHERE account = $4 AND region = $5 AND name = $6",
     )
     .bind(word(&snapshot.status))
     .bind(&snapshot.location)
+    .bind(snapshot.size_bytes.map(count))
     .bind(&snapshot.account)
     .bind(&snapshot.region)
     .bind(snapshot.name.as_str())
@@ -305,14 +251,14 @@ async fn is_new(
     Ok(row.is_none())
 }
 
-async fn insert(
+pub(crate) async fn insert(
     connection: &mut AnyConnection,
     snapshot: &EnhancedSnapshot,
 ) -> Result<(), CommitError> {
     let inserted = sqlx::query(
         "INSERT INTO enhanced_snapshots (account, region, name, description, status, created_at,
-             initiator, operation, application, source, location, tags)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             initiator, operation, application, source, location, tags, size_bytes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(&snapshot.account)
     .bind(&snapshot.region)
@@ -322,10 +268,12 @@ async fn insert(
     .bind(snapshot.created_at.0)
     .bind(snapshot.initiator.initiator())
     .bind(word(&snapshot.initiator))
-    .bind(snapshot.source.name.as_str())
+    // No application has the empty name.
+    .bind(snapshot.source.application().map_or("", |source| source.name.as_str()))
     .bind(json(&snapshot.source))
     .bind(&snapshot.location)
     .bind(json(&snapshot.tags))
+    .bind(snapshot.size_bytes.map(count))
     .execute(connection)
     .await;
     match inserted {
@@ -338,7 +286,7 @@ async fn insert(
 }
 
 /// Also forgets the operations past their time.
-async fn put_operation(
+pub(crate) async fn put_operation(
     connection: &mut AnyConnection,
     operation: &SnapshotOperation,
     now: Timestamp,
@@ -349,8 +297,8 @@ async fn put_operation(
         .await?;
     sqlx::query(
         "INSERT INTO snapshot_operations (account, region, snapshot, id, kind, status,
-             started_at, ended_at, failure, application)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             started_at, ended_at, failure, application, place)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (id) DO UPDATE
          SET status = excluded.status, ended_at = excluded.ended_at, failure = excluded.failure",
     )
@@ -364,12 +312,13 @@ async fn put_operation(
     .bind(operation.ended_at.map(|time| time.0))
     .bind(&operation.failure)
     .bind(operation.application.as_ref().map(json))
+    .bind(operation.place.as_ref().map(json))
     .execute(connection)
     .await?;
     Ok(())
 }
 
-fn snapshot(row: &AnyRow) -> Result<EnhancedSnapshot, StoreError> {
+pub(crate) fn snapshot(row: &AnyRow) -> Result<EnhancedSnapshot, StoreError> {
     let row = Reader { table: "enhanced_snapshots", row };
     Ok(EnhancedSnapshot {
         account: row.text("account")?,
@@ -381,11 +330,12 @@ fn snapshot(row: &AnyRow) -> Result<EnhancedSnapshot, StoreError> {
         initiator: row.word::<SnapshotOperationKind>("operation")?,
         source: row.json("source")?,
         location: row.optional_text("location")?,
+        size_bytes: row.optional_count("size_bytes")?,
         tags: row.json("tags")?,
     })
 }
 
-fn operation(row: &AnyRow) -> Result<SnapshotOperation, StoreError> {
+pub(crate) fn operation(row: &AnyRow) -> Result<SnapshotOperation, StoreError> {
     let row = Reader { table: "snapshot_operations", row };
     Ok(SnapshotOperation {
         id: row.id("id", OperationId::new)?,
@@ -398,5 +348,6 @@ fn operation(row: &AnyRow) -> Result<SnapshotOperation, StoreError> {
         ended_at: row.optional_time("ended_at")?,
         failure: row.optional_text("failure")?,
         application: row.optional_json("application")?,
+        place: row.optional_json("place")?,
     })
 }

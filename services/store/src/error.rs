@@ -31,6 +31,11 @@ pub enum CommitError {
     /// A new enhanced snapshot under a name that the account already uses in the Region.
     #[error("the account has a snapshot {name} in this Region")]
     SnapshotNameTaken { name: EnhancedSnapshotName },
+    /// AWS: one export of a snapshot at a time.
+    #[error("snapshot {name} is being exported already: wait for the end of that operation")]
+    ExportOpen { name: EnhancedSnapshotName },
+    #[error("the account has {max} exports and imports in progress: wait for the end of one")]
+    TransfersReached { max: u64 },
     /// The call was committed before: answer as then. Boxed as it is the rare case.
     #[error("the call {} was committed before", .0.invocation_id)]
     AlreadyDone(Box<IdempotencyRecord>),

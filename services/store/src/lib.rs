@@ -26,6 +26,7 @@ mod open;
 mod operations;
 mod policies;
 mod row;
+mod snapshot_work;
 mod snapshots;
 mod tags;
 mod versions;
@@ -41,6 +42,7 @@ pub use load::Loaded;
 pub use open::{Place, Store};
 pub use operations::OperationFilter;
 pub use policies::StoredPolicy;
+pub use snapshot_work::{SnapshotWork, WorkKind};
 pub use wake_ups::Due;
 
 /// A part of a list, and where the next part begins.

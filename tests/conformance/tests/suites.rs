@@ -33,6 +33,11 @@ fn test_snapshots() -> anyhow::Result<()> {
 }
 
 #[test]
+fn test_transfers() -> anyhow::Result<()> {
+    run_suite("test_transfers")
+}
+
+#[test]
 fn test_model() -> anyhow::Result<()> {
     run_suite("test_model")
 }

@@ -24,6 +24,16 @@ impl Story {
         Ok(ran.stdout)
     }
 
+    fn snapshot(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let ran = self.server.millrace(&[&["snapshot"], arguments].concat())?;
+        assert_eq!(ran.code, 0, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
+        Ok(ran.stdout)
+    }
+
+    fn enhanced(&self, name: &str) -> anyhow::Result<()> {
+        self.done(&["update", name, "--snapshots", "enhanced"]).map(drop)
+    }
+
     fn json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         Ok(serde_json::from_str(&self.done(&[arguments, &["--output", "json"]].concat())?)?)
     }
@@ -93,6 +103,45 @@ fn the_whole_story() -> anyhow::Result<()> {
     assert_eq!(story.json(&["describe", "orders"])?["ApplicationStatus"], "READY");
     assert_eq!(story.json(&["delete", "orders"])?["Deleted"], true);
     assert_eq!(story.json(&["list"])?, serde_json::json!([]));
+    Ok(())
+}
+
+/// Out to a directory that stands for S3, and into another server.
+#[test]
+fn a_snapshot_goes_from_one_server_to_another() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let work = directory.path();
+    std::fs::create_dir_all(work.join("s3/backups"))?;
+    let more = vec!["--s3-directory".to_owned(), work.join("s3").display().to_string()];
+    let options = ServerOptions { more, ..ServerOptions::default() };
+    let story = Story { server: Server::start(&work.join("one"), &options)? };
+    let script = script(work, "orders.sql", &doubling(work))?;
+    drop_file(&work.join("in"), "1.csv", "1,10\n")?;
+    story.done(&["create", "orders", "--sql", &script, "--checkpoint-interval", "200"])?;
+    story.enhanced("orders")?;
+    story.done(&["start", "orders"])?;
+    assert_eq!(output(work, 1)?, ["1,20"]);
+    story.done(&["stop", "orders"])?;
+    let listed = story.snapshot(&["list", "--output", "json"])?;
+    let listed: Value = serde_json::from_str(&listed)?;
+    let name = listed[0]["SnapshotName"].as_str().expect("the stop took one");
+    let exported = story.snapshot(&["export", name, "s3://backups/orders"])?;
+    let place = exported.trim().rsplit(' ').next().expect("the place is last");
+    assert!(place.starts_with("s3://backups/orders/"), "{exported}");
+    let nowhere = story.server.millrace(&["snapshot", "export", name, "s3://none/x"])?;
+    assert!(nowhere.code == 1 && nowhere.stderr.contains("there is no bucket none"), "{nowhere:?}");
+    drop(story);
+
+    let story = Story { server: Server::start(&work.join("two"), &options)? };
+    let imported = story.snapshot(&["import", "from-one", place, "--tag", "team=a"])?;
+    assert!(imported.contains("snapshot/from-one"), "{imported}");
+    assert!(story.snapshot(&["list"])?.contains("from-one  READY"));
+    story.done(&["create", "orders", "--sql", &script, "--checkpoint-interval", "200"])?;
+    story.enhanced("orders")?;
+    drop_file(&work.join("in"), "2.csv", "2,20\n")?;
+    let arn = imported.trim().rsplit(' ').next().expect("the ARN is last");
+    story.done(&["start", "orders", "--from-snapshot", arn])?;
+    assert_eq!(output(work, 2)?, ["1,20", "2,40"]);
     Ok(())
 }
 

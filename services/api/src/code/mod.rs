@@ -171,7 +171,7 @@ fn s3(
 }
 
 /// `arn:aws:s3:::bucket`, in any partition.
-fn bucket_of(arn: &str) -> Result<String, CodeError> {
+pub fn bucket_of(arn: &str) -> Result<String, CodeError> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     match parts[..] {

@@ -3,6 +3,7 @@
 pub mod add_application_cloud_watch_logging_option;
 pub mod add_application_vpc_configuration;
 pub mod create_application;
+pub mod create_application_presigned_url;
 pub mod create_application_snapshot;
 pub mod create_snapshot;
 pub mod delete_application;
@@ -16,6 +17,8 @@ pub mod describe_application_snapshot;
 pub mod describe_application_version;
 pub mod describe_snapshot;
 pub mod describe_snapshot_operation;
+pub mod export_snapshot;
+pub mod import_snapshot;
 pub mod list_application_operations;
 pub mod list_application_snapshots;
 pub mod list_application_versions;
@@ -42,6 +45,9 @@ use crate::error::ApiError;
 pub async fn dispatch(operation: &str, call: &Call, request: Value) -> Result<String, ApiError> {
     match operation {
         "CreateApplication" => create_application::answer(call, decode(request)?).await,
+        "CreateApplicationPresignedUrl" => {
+            create_application_presigned_url::answer(call, decode(request)?).await
+        }
         "CreateApplicationSnapshot" => {
             create_application_snapshot::answer(call, decode(request)?).await
         }
@@ -93,6 +99,8 @@ pub async fn dispatch(operation: &str, call: &Call, request: Value) -> Result<St
         }
         "CreateSnapshot" => create_snapshot::answer(call, decode(request)?).await,
         "DeleteSnapshot" => delete_snapshot::answer(call, decode(request)?).await,
+        "ExportSnapshot" => export_snapshot::answer(call, decode(request)?).await,
+        "ImportSnapshot" => import_snapshot::answer(call, decode(request)?).await,
         "DescribeSnapshot" => describe_snapshot::answer(call, decode(request)?).await,
         "DescribeSnapshotOperation" => {
             describe_snapshot_operation::answer(call, decode(request)?).await

@@ -3,7 +3,9 @@
 use millrace_api_spec::EpochSeconds;
 use millrace_api_spec::wire::{
     CreateSnapshotRequest, DeleteSnapshotRequest, DescribeSnapshotOperationRequest,
-    DescribeSnapshotRequest, ListSnapshotOperationsRequest, ListSnapshotsRequest,
+    DescribeSnapshotRequest, ExportDestinationConfiguration, ExportSnapshotRequest,
+    ImportSnapshotRequest, ImportSourceConfiguration, ListSnapshotOperationsRequest,
+    ListSnapshotsRequest,
 };
 use millrace_domain::enhanced::EnhancedSnapshot;
 
@@ -11,16 +13,17 @@ use super::applications::time;
 use super::asked::Asked;
 use super::model::words::text;
 use super::model::{
-    ChangedSnapshot, CreateSnapshot, Snapshot, SnapshotDeletion, SnapshotList, SnapshotOperation,
-    SnapshotOperationList, SnapshotOperationsQuery, SnapshotsQuery, Tags,
+    ChangedSnapshot, CreateSnapshot, ExportSnapshot, ImportSnapshot, Snapshot, SnapshotDeletion,
+    SnapshotList, SnapshotOperation, SnapshotOperationList, SnapshotOperationsQuery,
+    SnapshotsQuery, Tags,
 };
 use super::params::{OfAccountSnapshot, OfOperation, Once};
 use super::problem::Problem;
 use super::reply::{self, Answer};
 use crate::calls::Changed;
 use crate::operations::{
-    create_snapshot, delete_snapshot, describe_snapshot_operation, list_snapshot_operations,
-    list_snapshots,
+    create_snapshot, delete_snapshot, describe_snapshot_operation, export_snapshot,
+    import_snapshot, list_snapshot_operations, list_snapshots,
 };
 use crate::pagination;
 
@@ -107,6 +110,60 @@ pub async fn delete(asked: Asked) -> Answer {
         perform.await.map_err(Problem::from)
     };
     reply::accepted(asked.once("DeleteSnapshot", delete).await?)
+}
+
+/// Copy a snapshot to S3, below a prefix of its own that the operation shows at its end.
+#[utoipa::path(
+    post, path = "/v1/snapshots/{snapshot}/exports", operation_id = "exportSnapshot",
+    tag = "account snapshots", params(OfAccountSnapshot, Once), request_body = ExportSnapshot,
+    responses((status = 202, description = "It is being copied.", body = SnapshotOperation))
+)]
+pub async fn export(asked: Asked) -> Answer {
+    asked.may("ExportSnapshot").await?;
+    let body: ExportSnapshot = asked.body()?;
+    let request = ExportSnapshotRequest {
+        snapshot_name: asked.path("snapshot"),
+        export_destination_configuration: ExportDestinationConfiguration {
+            destination_type: "S3".to_owned(),
+            export_role_arn: role(&asked),
+            destination_s3_prefix_location: body.to.into_wire(),
+            destination_encryption_configuration: None,
+        },
+    };
+    asked.check("ExportSnapshot", &request).await?;
+    let export = export_snapshot::perform(&asked.call, request, SnapshotOperation::of);
+    reply::accepted(asked.once("ExportSnapshot", export).await?)
+}
+
+/// Make a snapshot of what an export has written.
+#[utoipa::path(
+    post, path = "/v1/snapshots:import", operation_id = "importSnapshot",
+    tag = "account snapshots", params(Once), request_body = ImportSnapshot,
+    responses((status = 202, description = "It is being copied.", body = ChangedSnapshot))
+)]
+pub async fn import(asked: Asked) -> Answer {
+    let body: ImportSnapshot = asked.body()?;
+    let request = ImportSnapshotRequest {
+        snapshot_name: body.name,
+        import_source_configuration: ImportSourceConfiguration {
+            source_type: "S3".to_owned(),
+            import_role_arn: role(&asked),
+            source_s3_prefix_location: body.from.into_wire(),
+            source_encryption_configuration: None,
+        },
+        destination_encryption_configuration: None,
+        snapshot_description: body.description,
+        snapshot_format: None,
+        tags: body.tags.filter(|tags| !tags.0.is_empty()).map(Tags::into_wire),
+    };
+    asked.check("ImportSnapshot", &request).await?;
+    let import = import_snapshot::perform(&asked.call, request, ChangedSnapshot::of);
+    reply::accepted(asked.once("ImportSnapshot", import).await?)
+}
+
+/// The AWS surface wants one; files are copied with the service's own key.
+fn role(asked: &Asked) -> String {
+    format!("arn:aws:iam::{}:role/millrace", asked.call.account)
 }
 
 /// List what was done to a snapshot, newest first, also when it is gone.

@@ -73,6 +73,7 @@ impl FromRequest<ApiState> for Asked {
         let call = Call {
             account: caller.account().to_owned(),
             region: caller.region.clone(),
+            caller: caller.clone(),
             invocation: key.filter(|_| !parts.method.is_safe()),
             digest: digest(&caller, &parts, &body),
             state: state.clone(),

@@ -9,6 +9,7 @@ mod account_snapshots;
 mod applications;
 mod asked;
 mod catalogue;
+mod dashboards;
 mod document;
 mod events;
 mod lifecycle;
@@ -89,6 +90,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(logs::read))
         .routes(routes!(metrics::read))
         .routes(routes!(plan::read))
+        .routes(routes!(dashboards::link))
         .routes(routes!(tags::list, tags::add, tags::remove))
         .routes(routes!(maintenance::set))
         .routes(routes!(options::add_vpc))
@@ -97,6 +99,8 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(options::delete_logging))
         .routes(routes!(account_snapshots::list, account_snapshots::create))
         .routes(routes!(account_snapshots::describe, account_snapshots::delete))
+        .routes(routes!(account_snapshots::export))
+        .routes(routes!(account_snapshots::import))
         .routes(routes!(account_snapshots::operations))
         .routes(routes!(account_snapshots::operation))
         .routes(routes!(tags::list_of_snapshot, tags::add_to_snapshot, tags::remove_from_snapshot))

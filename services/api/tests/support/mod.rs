@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use millrace_api::{
     ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, Limits, LocalArtifacts, LogChunk, LogFrom,
-    LogPlace, S3Object, router,
+    LogPlace, Looked, S3Object, router,
 };
 use millrace_auth::signature::Signer;
 use millrace_auth::throttle::Rate;
@@ -89,6 +89,12 @@ impl Jobs for TestJobs {
     async fn reading(&self, _: &ApplicationId, generation: Generation) -> Option<JobReading> {
         let job = std::collections::BTreeMap::from([("uptime".to_owned(), 5.0)]);
         Some(JobReading { at: Timestamp(0), generation, job, vertices: Vec::new() })
+    }
+
+    /// A cluster that says where it was looked at.
+    async fn look(&self, _: &ApplicationId, generation: Generation, place: &str) -> Option<Looked> {
+        let body = format!("{{\"generation\":{generation},\"place\":\"{place}\"}}").into();
+        Some(Looked { status: 200, content_type: Some("application/json".to_owned()), body })
     }
 
     /// Three lines in the second generation.

@@ -1,10 +1,10 @@
 //! The lifecycle against simulated engines: every operation, every step, disturbed in every
 //! way; and seeded random walks.
 
-mod deletions;
 mod memory;
 mod replicas;
 mod sim;
+mod snapshot_work;
 mod steps;
 mod stories;
 mod walks;

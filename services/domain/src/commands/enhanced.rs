@@ -6,7 +6,8 @@ use crate::change::Change;
 use crate::commands::{Call, Command, Facts, tag};
 use crate::configuration::SnapshotMode;
 use crate::enhanced::{
-    EnhancedRequest, EnhancedSnapshot, SnapshotOperationKind, SnapshotSource, begun, check_name,
+    EnhancedRequest, EnhancedSnapshot, SnapshotOperationKind, SnapshotSource, SourceApplication,
+    begun, check_name,
 };
 use crate::ids::{EnhancedSnapshotName, SnapshotName};
 use crate::operation::{OperationKind, OperationRequest};
@@ -57,14 +58,15 @@ impl CreateSnapshot {
             status: SnapshotStatus::Creating,
             created_at: call.now,
             initiator: SnapshotOperationKind::CreateSnapshot,
-            source: SnapshotSource {
+            source: SnapshotSource::Application(SourceApplication {
                 application: application.id.clone(),
                 name: application.name.clone(),
                 created_at: application.created_at,
                 version: version.id,
                 runtime_environment: version.runtime_environment.clone(),
-            },
+            }),
             location: None,
+            size_bytes: None,
             tags: self.tags,
         };
         let kind = SnapshotOperationKind::CreateSnapshot;

@@ -6,7 +6,8 @@ use crate::application::{Application, Job, Status};
 use crate::change::{ApplicationWrite, Change};
 use crate::configuration::Version;
 use crate::enhanced::{
-    EnhancedRequest, EnhancedSnapshot, SnapshotOperationKind, SnapshotSource, begun, system_name,
+    EnhancedRequest, EnhancedSnapshot, SnapshotOperationKind, SnapshotSource, SourceApplication,
+    begun, system_name,
 };
 use crate::ids::{Generation, SnapshotName, Timestamp};
 use crate::lifecycle::evidence::{
@@ -295,14 +296,15 @@ impl Draft<'_> {
             status: SnapshotStatus::Creating,
             created_at: self.now,
             initiator: kind,
-            source: SnapshotSource {
+            source: SnapshotSource::Application(SourceApplication {
                 application: self.application.id.clone(),
                 name: self.application.name.clone(),
                 created_at: self.application.created_at,
                 version: version.id,
                 runtime_environment: version.runtime_environment.clone(),
-            },
+            }),
             location: None,
+            size_bytes: None,
             tags: BTreeMap::new(),
         };
         let part_of = Some((self.application.name.clone(), operation.id.clone()));

@@ -25,7 +25,7 @@ use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 
 use crate::error::LauncherError;
-use crate::flink_rest::{FlinkRest, JobOverview, SavepointStatus};
+use crate::flink_rest::{FlinkRest, JobOverview, RawAnswer, SavepointStatus};
 use crate::job_file::JobFile;
 use crate::launcher::Launcher;
 use files::{Ended, Endpoint, ProcessFile, RunDirectory};
@@ -119,6 +119,21 @@ impl LocalLauncher {
     ) -> Result<String, LauncherError> {
         let (address, job) = self.job_of(&(application.clone(), generation)).await?;
         Ok(self.rest.plan(&address, &job.jid).await?.to_string())
+    }
+
+    /// What the cluster of a generation answers to a GET at `place`, a path and a query.
+    ///
+    /// # Errors
+    /// There is none, it does not answer, or with more than `max_bytes`.
+    pub async fn look(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+        place: &str,
+        max_bytes: usize,
+    ) -> Result<RawAnswer, LauncherError> {
+        let address = self.address(&(application.clone(), generation)).await?;
+        self.rest.look(&address, place, max_bytes).await
     }
 
     /// All that the target runtime's planner says of code and state. Touches nothing.

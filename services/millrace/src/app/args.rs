@@ -55,6 +55,68 @@ pub enum AppCommand {
     Events(EventArguments),
     /// Print what the job of an application logs
     Logs(LogArguments),
+    /// Print a link to the dashboard of the running job: whoever has it may look
+    Dashboard(DashboardArguments),
+    /// `millrace snapshot`
+    #[command(skip)]
+    Snapshot(TransferCommand),
+}
+
+#[derive(Args)]
+pub struct DashboardArguments {
+    pub name: String,
+    /// How long the link's session lasts, in seconds; it begins within three minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 43_200)]
+    pub session: u64,
+}
+
+#[derive(Args)]
+pub struct TransferArguments {
+    #[command(subcommand)]
+    pub command: TransferCommand,
+}
+
+#[derive(Subcommand)]
+pub enum TransferCommand {
+    /// Show the snapshots of the account
+    List,
+    /// Copy a snapshot to S3, below a prefix of its own that is printed
+    Export(ExportArguments),
+    /// Make a snapshot of what an export has written
+    Import(ImportArguments),
+}
+
+#[derive(Args)]
+pub struct ExportArguments {
+    pub name: String,
+    /// Where to: s3://BUCKET/PREFIX
+    pub place: String,
+    #[command(flatten)]
+    pub transfer: TransferSettings,
+}
+
+#[derive(Args)]
+pub struct ImportArguments {
+    pub name: String,
+    /// Where from, as the export printed it: s3://BUCKET/PREFIX
+    pub place: String,
+    #[arg(long, default_value = "")]
+    pub description: String,
+    /// A tag as KEY=VALUE
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub tags: Vec<String>,
+    #[command(flatten)]
+    pub transfer: TransferSettings,
+}
+
+#[derive(Args)]
+pub struct TransferSettings {
+    /// The role to read or write S3 with; any ARN serves, as the server uses its own key
+    #[arg(long, default_value = "arn:aws:iam::000000000000:role/millrace")]
+    pub role: String,
+    /// Return as soon as the request is accepted
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 #[derive(Args)]
@@ -86,18 +148,18 @@ pub struct LogArguments {
 #[derive(Args)]
 pub struct Shortcut<A: Args> {
     /// Where the server is
-    #[arg(long, env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:8181")]
+    #[arg(long, global = true, env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:8181")]
     endpoint: String,
     /// The Region to speak to
-    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    #[arg(long, global = true, env = "AWS_REGION", default_value = "us-east-1")]
     region: String,
     /// The data directory of the server, for its access key
-    #[arg(long, env = "MILLRACE_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, env = "MILLRACE_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Sign with this profile of AWS's shared credentials file
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, global = true, value_enum, default_value = "text")]
     output: Format,
     #[command(flatten)]
     arguments: A,
@@ -143,9 +205,10 @@ pub struct SettingArguments {
     /// Put the old version back by itself when an update fails
     #[arg(long, value_enum, value_name = "on|off")]
     pub system_rollback: Option<Switch>,
-    /// Take a snapshot on stop and update
-    #[arg(long = "snapshots", value_enum, value_name = "on|off")]
-    pub snapshots: Option<Switch>,
+    /// Take a snapshot on stop and update; `enhanced`: of the account, which outlives the
+    /// application, and for good
+    #[arg(long = "snapshots", value_enum, value_name = "on|off|enhanced")]
+    pub snapshots: Option<SnapshotSwitch>,
     /// A property as GROUP.KEY=VALUE; all groups are replaced by those given
     #[arg(long = "property", value_name = "GROUP.KEY=VALUE")]
     pub properties: Vec<String>,
@@ -155,6 +218,13 @@ pub struct SettingArguments {
 pub enum Switch {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SnapshotSwitch {
+    On,
+    Off,
+    Enhanced,
 }
 
 #[derive(Args)]
@@ -196,7 +266,7 @@ pub struct RestoreArguments {
     /// Start empty
     #[arg(long, conflicts_with = "from_snapshot")]
     pub skip_restore: bool,
-    /// Start from this snapshot instead of the newest
+    /// Start from this snapshot, by its name or its ARN, instead of the newest
     #[arg(long, value_name = "SNAPSHOT")]
     pub from_snapshot: Option<String>,
     /// Leave out state that no operator of the script takes

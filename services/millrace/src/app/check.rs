@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::args::{RestoreArguments, SettingArguments, Switch, UpdateArguments};
+use super::args::{RestoreArguments, SettingArguments, SnapshotSwitch, Switch, UpdateArguments};
 use super::client::Client;
 use super::input::{self, Code};
 use super::show::text;
@@ -70,7 +70,11 @@ fn settings(arguments: &SettingArguments) -> anyhow::Result<Map<String, Value>> 
         configuration.insert("rollback".into(), switched(switch));
     }
     if let Some(switch) = arguments.snapshots {
-        configuration.insert("snapshots".into(), switched(switch));
+        let mut snapshots = json!({ "enabled": switch != SnapshotSwitch::Off });
+        if switch == SnapshotSwitch::Enhanced {
+            snapshots["mode"] = json!("ENHANCED_SNAPSHOTS");
+        }
+        configuration.insert("snapshots".into(), snapshots);
     }
     if !arguments.properties.is_empty() {
         let groups = input::groups(&arguments.properties)?;
@@ -84,7 +88,8 @@ fn settings(arguments: &SettingArguments) -> anyhow::Result<Map<String, Value>> 
 fn restore(arguments: &RestoreArguments) -> Option<Value> {
     let mut restore = Map::new();
     if let Some(snapshot) = &arguments.from_snapshot {
-        restore.insert("snapshotName".into(), json!(snapshot));
+        let member = if input::is_arn(snapshot) { "snapshotArn" } else { "snapshotName" };
+        restore.insert(member.into(), json!(snapshot));
     } else if arguments.skip_restore {
         restore.insert("type".into(), json!("SKIP_RESTORE_FROM_SNAPSHOT"));
     }

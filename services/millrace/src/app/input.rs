@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::args::{
-    CodeArguments, CreateArguments, RestoreArguments, SettingArguments, Switch, UpdateArguments,
+    CodeArguments, CreateArguments, RestoreArguments, SettingArguments, SnapshotSwitch, Switch,
+    UpdateArguments,
 };
 
 /// Where the bytes of the code are, before they are named as create or update does.
@@ -63,13 +64,19 @@ pub fn update(arguments: &UpdateArguments, version: &Value) -> anyhow::Result<Va
     Ok(input)
 }
 
+/// Names of snapshots have no colon.
+pub fn is_arn(snapshot: &str) -> bool {
+    snapshot.starts_with("arn:")
+}
+
 /// `None` when all is as it is without saying so.
 pub fn restore(arguments: &RestoreArguments) -> Option<Value> {
     let mut run = Map::new();
     if let Some(snapshot) = &arguments.from_snapshot {
+        let member = if is_arn(snapshot) { "SnapshotArn" } else { "SnapshotName" };
         run.insert(
             "ApplicationRestoreConfiguration".into(),
-            json!({"ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", "SnapshotName": snapshot}),
+            json!({"ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT", member: snapshot}),
         );
     } else if arguments.skip_restore {
         run.insert(
@@ -106,7 +113,10 @@ fn settings(arguments: &SettingArguments, suffix: &str) -> anyhow::Result<Map<St
         configuration.insert(name("ApplicationSystemRollbackConfiguration"), value);
     }
     if let Some(switch) = arguments.snapshots {
-        let value = json!({name("SnapshotsEnabled"): switch == Switch::On});
+        let mut value = json!({name("SnapshotsEnabled"): switch != SnapshotSwitch::Off});
+        if switch == SnapshotSwitch::Enhanced {
+            value[name("SnapshotMode")] = json!("ENHANCED_SNAPSHOTS");
+        }
         configuration.insert(name("ApplicationSnapshotConfiguration"), value);
     }
     if !arguments.properties.is_empty() {
@@ -156,7 +166,7 @@ fn property_groups(properties: &[String]) -> anyhow::Result<Value> {
     Ok(json!({ "PropertyGroups": groups }))
 }
 
-fn tag_of(tag: &str) -> anyhow::Result<Value> {
+pub fn tag_of(tag: &str) -> anyhow::Result<Value> {
     let (key, value) = split_pair(tag, "--tag KEY=VALUE")?;
     Ok(json!({"Key": key, "Value": value}))
 }

@@ -12,11 +12,14 @@ mod input;
 mod logs;
 mod operate;
 mod show;
+mod transfer;
 mod wait;
 
 use std::process::ExitCode;
 
-pub use args::{AppArguments, AppCommand, EventArguments, LogArguments, Shortcut};
+pub use args::{
+    AppArguments, AppCommand, EventArguments, LogArguments, Shortcut, TransferArguments,
+};
 use client::Client;
 
 pub fn run(arguments: AppArguments) -> anyhow::Result<ExitCode> {
@@ -47,5 +50,7 @@ async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
             events::print(&client, format, &events.name, events.follow).await
         }
         AppCommand::Logs(arguments) => logs::print(&client, &arguments).await,
+        AppCommand::Dashboard(arguments) => show::dashboard(&client, format, &arguments).await,
+        AppCommand::Snapshot(command) => transfer::run(&client, format, command).await,
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::SnapshotArguments;
+use super::args::{DashboardArguments, SnapshotArguments};
 use super::client::Client;
 use super::wait;
 use crate::output::{self, Format, pairs, table};
@@ -33,6 +33,20 @@ pub async fn describe(client: &Client, format: Format, name: &str) -> anyhow::Re
             ("ARN", text(&detail["ApplicationARN"])),
         ])
     })
+}
+
+pub async fn dashboard(
+    client: &Client,
+    format: Format,
+    arguments: &DashboardArguments,
+) -> anyhow::Result<ExitCode> {
+    let input = json!({
+        "ApplicationName": arguments.name,
+        "UrlType": "FLINK_DASHBOARD_URL",
+        "SessionExpirationDurationInSeconds": arguments.session,
+    });
+    let answer = client.call("CreateApplicationPresignedUrl", input).await?;
+    show(format, &answer, || text(&answer["AuthorizedUrl"]))
 }
 
 pub async fn list(client: &Client, format: Format) -> anyhow::Result<ExitCode> {
@@ -161,7 +175,7 @@ async fn delete_snapshot(
 }
 
 /// All pages of a list, as one.
-async fn pages(
+pub async fn pages(
     client: &Client,
     operation: &str,
     input: Value,
@@ -187,7 +201,7 @@ fn show(format: Format, value: &Value, text: impl FnOnce() -> String) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(
+pub fn rows(
     format: Format,
     found: &[Value],
     headings: &[&str],

@@ -52,6 +52,23 @@ pub async fn operation(
     Ok(Settled { details: answer, took })
 }
 
+/// Looks at an operation of a snapshot until it is no longer IN_PROGRESS.
+pub async fn snapshot_operation(
+    client: &Client,
+    name: &str,
+    id: &str,
+    what: &str,
+) -> anyhow::Result<Value> {
+    let input = json!({"SnapshotName": name, "SnapshotOperationId": id});
+    let (details, _) = until(what, async || {
+        let answer = client.call("DescribeSnapshotOperation", input.clone()).await?;
+        let details = answer["SnapshotOperationInfoDetails"].clone();
+        Ok((details["SnapshotOperationStatus"] != "IN_PROGRESS").then_some(details))
+    })
+    .await?;
+    Ok(details)
+}
+
 /// Looks until the application is gone.
 pub async fn deletion(client: &Client, name: &str) -> anyhow::Result<Duration> {
     let input = json!({"ApplicationName": name});

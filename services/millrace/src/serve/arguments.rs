@@ -31,17 +31,29 @@ pub struct ServeArguments {
     /// How long a job must stay up before its start or update counts as successful
     #[arg(long, default_value = "2s", value_parser = duration, value_name = "TIME")]
     pub stability_window: Duration,
-    /// An S3 endpoint to fetch application code from; keys from AWS_ACCESS_KEY_ID and
-    /// AWS_SECRET_ACCESS_KEY
+    /// An S3 endpoint to fetch application code from, and to copy snapshots to and from; keys
+    /// from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
     #[arg(long, env = "MILLRACE_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
-    /// Where in S3 code may come from: s3://BUCKET/PREFIX for all accounts, or
+    /// A directory that stands for S3 in exports and imports of snapshots: each directory in
+    /// it is a bucket
+    #[arg(long, env = "MILLRACE_S3_DIRECTORY", value_name = "DIR", conflicts_with = "s3_endpoint")]
+    pub s3_directory: Option<PathBuf>,
+    /// Where in S3 code and snapshots may come from: s3://BUCKET/PREFIX for all accounts, or
     /// ACCOUNT=s3://BUCKET/PREFIX; several times [default: anywhere, for --account alone]
     #[arg(long, env = "MILLRACE_S3_ALLOW", value_delimiter = ' ', value_name = "LOCATION")]
     pub s3_allow: Vec<S3Location>,
+    /// Where in S3 snapshots may be exported to, as --s3-allow says it; several times [default:
+    /// anywhere, for --account alone]
+    #[arg(long, env = "MILLRACE_S3_EXPORT", value_delimiter = ' ', value_name = "LOCATION")]
+    pub s3_export: Vec<S3Location>,
     /// The account whose root access key the first start makes
     #[arg(long, env = "MILLRACE_ACCOUNT", default_value = "000000000000", value_parser = place::account)]
     pub account: String,
+    /// Where clients reach this server: what links to dashboards begin with [default: where it
+    /// listens]
+    #[arg(long, env = "MILLRACE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
     /// The Region served
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     pub region: String,

@@ -20,8 +20,7 @@ pub struct ServedArtifacts {
 }
 
 impl ServedArtifacts {
-    pub fn new(local: LocalArtifacts, endpoint: Option<&str>, region: &str) -> ServedArtifacts {
-        let s3 = endpoint.map(|endpoint| client(endpoint, region));
+    pub fn new(local: LocalArtifacts, s3: Option<Client>) -> ServedArtifacts {
         ServedArtifacts { local, s3, fetches: Semaphore::new(FETCHES) }
     }
 }
@@ -29,7 +28,7 @@ impl ServedArtifacts {
 /// Addresses are path-style, which every S3 endpoint answers. Keys come from
 /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as every AWS tool
 /// reads them; without them requests go out under a key that only an open endpoint takes.
-fn client(endpoint: &str, region: &str) -> Client {
+pub fn client(endpoint: &str, region: &str) -> Client {
     let key = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let credentials = Credentials::new(
         key("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "anonymous".into()),

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use millrace_api::{Jobs, LogChunk, LogFrom, Sample};
+use millrace_api::{Jobs, LogChunk, LogFrom, Looked, Sample};
 use millrace_domain::lifecycle::{CheckReport, Launch};
 use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
-use millrace_launcher::LocalLauncher;
+use millrace_launcher::{LocalLauncher, RawAnswer};
 use tokio::sync::watch;
 
 use super::history::History;
 use super::logs;
 use crate::edge;
+
+/// Of one answer to a dashboard.
+const LOOKED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Asks the engines that the launcher's files name.
 pub struct LocalJobs {
@@ -41,6 +44,23 @@ impl Jobs for LocalJobs {
             Ok(plan) => Some(plan),
             Err(error) => {
                 tracing::debug!(application.id = %application, error = %error.chain(), "no plan");
+                None
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+        place: &str,
+    ) -> Option<Looked> {
+        match self.launcher.look(application, generation, place, LOOKED_BYTES).await {
+            Ok(RawAnswer { status, content_type, body }) => {
+                Some(Looked { status, content_type, body: body.into() })
+            }
+            Err(error) => {
+                tracing::debug!(application.id = %application, error = %error.chain(), "no look");
                 None
             }
         }

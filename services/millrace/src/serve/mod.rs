@@ -13,6 +13,7 @@ mod logs;
 mod root_key;
 mod shutdown;
 mod telemetry;
+mod transfers;
 mod wiring;
 
 use std::process::ExitCode;
@@ -49,12 +50,13 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let stopping = shutdown::listen()?;
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
-    let deletions = wiring::deletions(&arguments, &data_dir, store.clone())?;
+    let worker = wiring::snapshot_worker(&arguments, &data_dir, store.clone())?;
     let jobs = wiring::jobs(&arguments, &data_dir, stopping.clone())?;
     let api = wiring::api(
         &arguments,
         &data_dir,
         store.clone(),
+        address,
         (sealing, controller.wake(), jobs.clone()),
     )?;
     let router = millrace_api::router(api);
@@ -67,16 +69,16 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         async move { controller.run(shutdown::asked(stopping)).await }
     });
 
-    let deleting = tokio::spawn({
-        let (deletions, stopping) = (deletions, stopping.clone());
-        async move { deletions.run(shutdown::asked(stopping)).await }
+    let working = tokio::spawn({
+        let stopping = stopping.clone();
+        async move { worker.run(shutdown::asked(stopping)).await }
     });
 
     data_dir.announce(address)?;
     arguments::greet(address, data_dir.path(), &arguments.region, &root_key);
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
-    deleting.await.context("the deletion of snapshots failed")?;
+    working.await.context("the work on snapshots failed")?;
     sampling.await.context("the noting of metrics failed")?;
     store.close().await;
     Ok(ExitCode::SUCCESS)

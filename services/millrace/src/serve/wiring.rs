@@ -1,13 +1,17 @@
 //! Which part is given what.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use aws_sdk_s3::Client;
 use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, S3Locations};
 use millrace_auth::SealingKey;
 use millrace_auth::throttle::Rate;
-use millrace_controller::{Controller, ControllerSettings, Deletions, Looker, Wake};
+use millrace_controller::{
+    Controller, ControllerSettings, Looker, SnapshotWorker, Wake, WorkSettings,
+};
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{ApplicationId, Timestamp};
@@ -16,9 +20,10 @@ use millrace_store::Store;
 use tokio::sync::watch;
 
 use super::arguments::ServeArguments;
-use super::artifacts::ServedArtifacts;
+use super::artifacts::{self, ServedArtifacts};
 use super::data_dir::DataDir;
 use super::jobs::LocalJobs;
+use super::transfers::{Depot, Directory, S3, Transfers};
 use crate::edge;
 
 /// Much longer than a step takes, and than clocks of replicas differ.
@@ -56,13 +61,34 @@ fn controller_settings(arguments: &ServeArguments) -> ControllerSettings {
 }
 
 /// Its launcher starts nothing: it removes files of snapshots.
-pub fn deletions(
+pub fn snapshot_worker(
     arguments: &ServeArguments,
     data_dir: &DataDir,
     store: Store,
-) -> anyhow::Result<Deletions> {
-    let launcher = Arc::new(launcher(arguments, data_dir)?);
-    Ok(Deletions { store, launcher, clock: clock() })
+) -> anyhow::Result<SnapshotWorker> {
+    let kept = data_dir.path().join("snapshots");
+    let mut private = vec![data_dir.path().to_owned()];
+    private.extend(arguments.key_file.clone());
+    Ok(SnapshotWorker {
+        store,
+        launcher: Arc::new(launcher(arguments, data_dir)?),
+        files: Arc::new(Transfers::new(kept, private, depot(arguments))),
+        clock: clock(),
+        settings: WorkSettings::default(),
+    })
+}
+
+fn depot(arguments: &ServeArguments) -> Option<Arc<dyn Depot>> {
+    match (s3_client(arguments), &arguments.s3_directory) {
+        (Some(client), _) => Some(Arc::new(S3(client))),
+        (None, Some(directory)) => Some(Arc::new(Directory::new(directory.clone()))),
+        (None, None) => None,
+    }
+}
+
+fn s3_client(arguments: &ServeArguments) -> Option<Client> {
+    let endpoint = arguments.s3_endpoint.as_deref()?;
+    Some(artifacts::client(endpoint, &arguments.region))
 }
 
 fn launcher(arguments: &ServeArguments, data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
@@ -76,15 +102,15 @@ pub fn api(
     arguments: &ServeArguments,
     data_dir: &DataDir,
     store: Store,
+    address: SocketAddr,
     (sealing, wake, jobs): (SealingKey, Wake, Arc<LocalJobs>),
 ) -> anyhow::Result<ApiState> {
     let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
     let local = LocalArtifacts::new(data_dir.path().join("artifacts"));
-    let endpoint = arguments.s3_endpoint.as_deref();
     Ok(ApiState {
         store,
         jobs,
-        artifacts: Arc::new(ServedArtifacts::new(local, endpoint, &arguments.region)),
+        artifacts: Arc::new(ServedArtifacts::new(local, s3_client(arguments))),
         wake: Arc::new(move |id: &ApplicationId| wake.application(id)),
         clock: clock(),
         ids: Arc::new(edge::new_id),
@@ -94,8 +120,12 @@ pub fn api(
             account: arguments.account.clone(),
             region: arguments.region.clone(),
             regions: arguments.regions(),
+            public_url: public_url(arguments, address),
             s3_locations: S3Locations::of_account(arguments.account.clone())
                 .with(arguments.s3_allow.clone()),
+            s3_exports: S3Locations::of_account(arguments.account.clone())
+                .with(arguments.s3_export.clone()),
+            copies_snapshots: arguments.s3_endpoint.is_some() || arguments.s3_directory.is_some(),
             runtimes: offered.map(|runtime| runtime.name.to_owned()).collect(),
         }),
     })
@@ -109,6 +139,12 @@ pub fn jobs(
 ) -> anyhow::Result<Arc<LocalJobs>> {
     let applications = data_dir.path().join("applications");
     Ok(Arc::new(LocalJobs::new(launcher(arguments, data_dir)?, applications, stopping)))
+}
+
+fn public_url(arguments: &ServeArguments, address: SocketAddr) -> String {
+    let given = arguments.public_url.clone();
+    let url = given.unwrap_or_else(|| format!("http://{address}"));
+    url.trim_end_matches('/').to_owned()
 }
 
 fn rate(arguments: &ServeArguments) -> Rate {

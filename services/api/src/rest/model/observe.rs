@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use millrace_domain::Timestamp;
 use millrace_domain::reading::{JobReading, VertexReading};
 use millrace_store::StoredEvent;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::time;
 use super::words::{ApplicationStatus, EventKind, of_domain};
 use crate::jobs::Sample;
+use crate::operations::create_application_presigned_url::Linked;
 
 /// One thing that happened to an application.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -118,6 +120,33 @@ impl Event {
             operation_id: detail.operation.as_ref().map(ToString::to_string),
             snapshot_name: detail.snapshot.clone(),
         }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateDashboardLink {
+    /// How long the session lasts that the link begins; twelve hours when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1800, maximum = 43200)]
+    pub session_seconds: Option<u64>,
+}
+
+/// A link to a dashboard: whoever has it may look.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DashboardLink {
+    /// To be followed within three minutes.
+    pub url: String,
+    /// When the session ends that it begins.
+    #[schema(format = DateTime)]
+    pub session_ends_at: String,
+}
+
+impl DashboardLink {
+    pub fn of(linked: &Linked) -> DashboardLink {
+        let session_ends_at = time(Timestamp(linked.ends_ms));
+        DashboardLink { url: linked.url.clone(), session_ends_at }
     }
 }
 

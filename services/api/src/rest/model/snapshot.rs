@@ -1,7 +1,9 @@
 //! Snapshots of applications, and those of the account.
 
+use millrace_api_spec::wire::S3PrefixLocation;
 use millrace_domain as domain;
-use millrace_domain::enhanced::{EnhancedRequest, EnhancedSnapshot};
+use millrace_domain::enhanced::{self, EnhancedRequest, EnhancedSnapshot};
+use millrace_domain::transfer::S3Prefix;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,6 +13,7 @@ use super::words::{
 };
 use super::{Tags, time};
 use crate::calls::Changed;
+use crate::transfers;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -79,18 +82,58 @@ pub struct Snapshot {
     pub initiator: SnapshotInitiator,
     pub initiator_operation: String,
     pub source: SnapshotSource,
+    /// Of all its files, once they were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
     pub tags: Tags,
 }
 
-/// What it was taken from, as it was then.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+/// The application that it was taken from, as it was then, or where it was imported from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotSource {
-    pub application_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
-    pub application_created_at: String,
-    pub version_id: u64,
-    pub runtime_environment: String,
+    pub application_created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_environment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<S3Place>,
+}
+
+/// A prefix of keys in a bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3Place {
+    #[schema(min_length = 1, max_length = 2048, pattern = "^arn:.*")]
+    pub bucket_arn: String,
+    #[schema(min_length = 1, max_length = 200)]
+    pub prefix: String,
+}
+
+/// Where to copy a snapshot to: an own prefix is appended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExportSnapshot {
+    pub to: S3Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImportSnapshot {
+    #[schema(min_length = 1, max_length = 100, pattern = "^[a-zA-Z0-9_.-]+$")]
+    pub name: String,
+    /// What an export has written: its whole prefix.
+    pub from: S3Place,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags>,
 }
 
 /// Snapshots of the account, newest first.
@@ -129,6 +172,12 @@ pub struct SnapshotOperation {
     pub application_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application_operation_id: Option<String>,
+    /// Where an import comes from or an export goes, as it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<S3Place>,
+    /// The whole prefix of an export that has succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exported_prefix: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -216,14 +265,38 @@ impl Snapshot {
             created_at: time(snapshot.created_at),
             initiator: of_domain(snapshot.initiator.initiator()),
             initiator_operation: snapshot.initiator.name().to_owned(),
-            source: SnapshotSource {
-                application_name: snapshot.source.name.to_string(),
-                application_created_at: time(snapshot.source.created_at),
-                version_id: snapshot.source.version.0,
-                runtime_environment: snapshot.source.runtime_environment.clone(),
-            },
+            source: SnapshotSource::of(&snapshot.source),
+            size_bytes: snapshot.size_bytes,
             tags: Tags(snapshot.tags.clone()),
         }
+    }
+}
+
+impl SnapshotSource {
+    fn of(source: &enhanced::SnapshotSource) -> SnapshotSource {
+        match source {
+            enhanced::SnapshotSource::Application(source) => SnapshotSource {
+                application_name: Some(source.name.to_string()),
+                application_created_at: Some(time(source.created_at)),
+                version_id: Some(source.version.0),
+                runtime_environment: Some(source.runtime_environment.clone()),
+                imported_from: None,
+            },
+            enhanced::SnapshotSource::Import(source) => SnapshotSource {
+                imported_from: Some(S3Place::of(&source.from)),
+                ..SnapshotSource::default()
+            },
+        }
+    }
+}
+
+impl S3Place {
+    fn of(place: &S3Prefix) -> S3Place {
+        S3Place { bucket_arn: transfers::bucket_arn(place), prefix: place.prefix.clone() }
+    }
+
+    pub fn into_wire(self) -> S3PrefixLocation {
+        S3PrefixLocation { bucket_arn: self.bucket_arn, key_prefix: self.prefix }
     }
 }
 
@@ -248,6 +321,8 @@ impl SnapshotOperation {
             failure: operation.failure.clone(),
             application_name: part_of.map(|(name, _)| name.to_string()),
             application_operation_id: part_of.map(|(_, id)| id.to_string()),
+            place: operation.place.as_ref().map(S3Place::of),
+            exported_prefix: operation.exported().map(|place| place.prefix),
         }
     }
 }
