@@ -34,7 +34,7 @@ mod snapshots;
 mod state;
 mod transfers;
 
-pub use access::{Caller, Limits};
+pub use access::{Caller, Limits, NoTokens, NotProven, Tokens};
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
 pub use error::ApiError;
 pub use jobs::{Jobs, LogChunk, LogFrom, LogPlace, Looked, NoJobs, Sample};

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::Body;
@@ -513,4 +514,72 @@ async fn a_change_by_rest_is_in_the_audit_log_with_its_end() {
         ("user/alice", "AccessDeniedException"),
     ];
     assert_eq!(found, want);
+}
+
+/// Takes `alice` and `root` for tokens of themselves.
+struct SelfIssued;
+
+#[async_trait::async_trait]
+impl millrace_api::Tokens for SelfIssued {
+    async fn verify(
+        &self,
+        token: &str,
+        _: i64,
+    ) -> Result<(millrace_auth::Principal, String), millrace_api::NotProven> {
+        match token {
+            "down" => Err(millrace_api::NotProven::Unavailable),
+            "alice" => Ok((Principal::user(ACCOUNT, token).unwrap(), "idp".to_owned())),
+            _ => Err(millrace_auth::token::TokenError::Unreadable.into()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bearer_token_is_its_user_on_the_rest_surface_alone() {
+    let mut api = Api::new().await;
+    let state = millrace_api::ApiState { tokens: Arc::new(SelfIssued), ..api.state.clone() };
+    api.router = millrace_api::router(state);
+    api.create("a").await;
+    let get = |token: &str, region: Option<&str>| {
+        let mut request = Request::get("/v1/applications/a");
+        request = request.header("authorization", format!("Bearer {token}"));
+        if let Some(region) = region {
+            request = request.header("millrace-region", region);
+        }
+        request.body(Body::empty()).unwrap()
+    };
+    let denied = api.send_as_is(get("alice", None)).await;
+    assert_eq!(denied.status, 403, "{}", denied.body);
+    put(
+        &api,
+        ACCOUNT,
+        "alice",
+        json!([{
+            "Effect": "Allow", "Action": "kinesisanalytics:*", "Resource": "*",
+        }]),
+    )
+    .await;
+    let allowed = api.send_as_is(get("alice", None)).await;
+    assert_eq!((allowed.status, &allowed.body["name"]), (200, &json!("a")), "{}", allowed.body);
+    let elsewhere = api.send_as_is(get("alice", Some("eu-west-1"))).await;
+    assert_eq!(elsewhere.status, 404, "another Region: {}", elsewhere.body);
+    let nowhere = api.send_as_is(get("alice", Some("eu-west-9"))).await;
+    assert!(nowhere.body.to_string().contains("us-east-1, eu-west-1"), "{}", nowhere.body);
+    let unknown = api.send_as_is(get("mallory", None)).await;
+    assert_eq!(unknown.status, 401, "{}", unknown.body);
+    assert!(unknown.body.to_string().contains("no JSON Web Token"), "{}", unknown.body);
+    assert_eq!(api.send_as_is(get("down", None)).await.status, 503);
+    // What it changes is written down under its issuer.
+    let change = Request::put("/v1/applications/a/tags")
+        .header("authorization", "bearer alice")
+        .header("content-type", "application/json")
+        .body(Body::from(r#"{"team":"x"}"#))
+        .unwrap();
+    let changed = api.send_as_is(change).await;
+    let audit = api.store.audit(Some(ACCOUNT), None, 1).await.unwrap().items;
+    assert_eq!(audit[0].credential, "jwt:idp", "{changed:?}");
+    // The AWS surface knows signatures alone.
+    let call = request("ListApplications").header("authorization", "Bearer alice");
+    let refused = api.send_as_is(call.body(Body::from("{}")).unwrap()).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
 }

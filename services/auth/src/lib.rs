@@ -18,6 +18,7 @@ pub mod principal;
 pub mod seal;
 pub mod signature;
 pub mod throttle;
+pub mod token;
 
 pub use access_key::{AccessKeyId, KeyStatus, NewAccessKey, SecretKey};
 pub use policy::Policy;

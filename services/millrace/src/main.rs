@@ -14,7 +14,7 @@ mod sql;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,6 +48,8 @@ enum Command {
     Snapshot(app::Shortcut<app::TransferArguments>),
     /// Check or run a SQL script, without a server
     Sql(sql::SqlArguments),
+    /// Print what lets a shell complete commands: source it, or put it where the shell looks
+    Completion { shell: clap_complete::Shell },
     /// Run one job; started by the server
     #[command(hide = true)]
     Engine {
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
             app::run(snapshot.of_app(|it| app::AppCommand::Snapshot(it.command)))
         }
         Command::Sql(arguments) => sql::run(arguments),
+        Command::Completion { shell } => completion(shell),
         Command::Engine { arguments } => sql::engine(arguments),
     };
     outcome.unwrap_or_else(|failure| {
@@ -77,9 +80,28 @@ fn main() -> ExitCode {
     })
 }
 
+fn completion(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut script);
+    output::write_out(&script);
+    Ok(ExitCode::SUCCESS)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
+
+    #[test]
+    fn every_shell_can_complete_every_command() {
+        for shell in clap_complete::Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut super::Cli::command(), "millrace", &mut script);
+            let script = String::from_utf8(script).expect("text");
+            for word in ["serve", "snapshot", "completion", "data-dir"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
+    }
 
     #[test]
     fn the_command_line_is_one_that_can_be_read() {

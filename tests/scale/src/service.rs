@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, NoJobs};
+use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, NoJobs, NoTokens};
 use millrace_auth::throttle::Rate;
 use millrace_auth::{KeyStatus, Principal, SealingKey};
 use millrace_controller::{Controller, ControllerSettings, Looker};
@@ -138,6 +138,7 @@ fn state(
         ids: Arc::new(edge::new_id),
         sealing: Arc::new(SealingKey::new(&SEALING)),
         limits: Arc::new(Limits::new(Rate { per_second: CALLS, burst: CALLS })),
+        tokens: Arc::new(NoTokens),
         config: Arc::new(ApiConfig::local(["FLINK-1_18"])),
     }
 }

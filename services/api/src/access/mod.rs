@@ -5,18 +5,22 @@
 //! [`Caller`]; [`Limits`] count it; [`authorize`] asks the caller's policies. A call that
 //! changes something is in the audit log before any of it is done ([`audited`]).
 //!
+//! The REST surface takes bearer tokens of trusted identity providers, too ([`presented`]).
+//!
 //! Any route can be put behind [`require_signature`], which leaves the [`Caller`] in the
 //! request's extensions; another way to prove who asks puts one there too.
 
 mod audit;
 mod authenticate;
 mod authorize;
+mod bearer;
 mod limits;
 mod resources;
 
 pub use audit::{Audited, SUCCESS, audited, begin, end, note};
 pub use authenticate::{Claimed, claimed, require_signature};
 pub use authorize::{Wanted, authorize};
+pub use bearer::{NoTokens, NotProven, Presented, Tokens, presented};
 pub use limits::{Limits, Place};
 use millrace_auth::Principal;
 pub(crate) use resources::wanted;

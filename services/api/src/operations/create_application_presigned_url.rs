@@ -56,9 +56,15 @@ pub async fn perform(
         name: application.name.to_string(),
         region: call.region.clone(),
         principal: call.caller.principal.clone(),
-        credential: AccessKeyId::new(&call.caller.credential)
-            .map_err(|error| ApiError::internal(&error))?,
+        credential: AccessKeyId::new(&call.caller.credential).map_err(|_| needs_access_key())?,
         ends_ms,
     };
     Ok(Linked { url: dashboard::link(&call.state, &grant, now_ms), ends_ms })
+}
+
+/// A link ends with the key that asked for it; a bearer token has no such end.
+fn needs_access_key() -> ApiError {
+    let message = "a link to a dashboard lives as long as the access key that asks for it: \
+                   sign the call with one, instead of a bearer token";
+    ApiError::new(ErrorCode::InvalidRequest, message)
 }

@@ -58,14 +58,14 @@ impl FromRequest<ApiState> for Asked {
     async fn from_request(request: Request<Body>, state: &ApiState) -> Result<Asked, Problem> {
         let (mut parts, body) = request.into_parts();
         let path = path(&mut parts, state).await?;
-        let claimed = access::claimed(state, &parts).await?;
-        let place = state.limits.enter(claimed.account())?;
+        let presented = access::presented(state, &parts).await?;
+        let place = state.limits.enter(presented.account())?;
         let limit = limit(parts.uri.path(), &parts.headers);
         let upload = (limit > protocol::BODY_LIMIT)
-            .then(|| state.limits.enter_upload(claimed.account()))
+            .then(|| state.limits.enter_upload(presented.account()))
             .transpose()?;
         let body = protocol::read(body, limit).await?;
-        let caller = claimed.verify(state, &parts, &body)?;
+        let caller = presented.verify(state, &parts, &body)?;
         state.limits.count(&caller.principal, (state.clock)().0)?;
         let condition = condition(&parts.headers)?;
         let key = idempotency_key(&parts.headers)?;

@@ -61,17 +61,26 @@ pub fn document() -> &'static Value {
                 add_errors(path, method, operation);
             }
         }
-        document["components"]["securitySchemes"] = json!({ SIGNED: {
-            "type": "apiKey", "in": "header", "name": "Authorization",
-            "description": "AWS Signature Version 4, service `kinesisanalytics`.",
-        }});
-        document["security"] = json!([{ SIGNED: [] }]);
+        document["components"]["securitySchemes"] = json!({
+            SIGNED: {
+                "type": "apiKey", "in": "header", "name": "Authorization",
+                "description": "AWS Signature Version 4, service `kinesisanalytics`.",
+            },
+            BEARER: {
+                "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                "description": "A token of an identity provider that the service trusts. \
+                    The header `millrace-region` names the Region; without it, it is the \
+                    service's first.",
+            },
+        });
+        document["security"] = json!([{ SIGNED: [] }, { BEARER: [] }]);
         document
     })
 }
 
-/// How the document names the way in which a caller proves who it is.
+/// How the document names the ways in which a caller proves who it is.
 const SIGNED: &str = "sigv4";
+const BEARER: &str = "bearer";
 
 /// `GET /v1/openapi.json`.
 pub async fn serve() -> Response {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use millrace_api::{
     ApiConfig, ApiState, ArtifactError, Artifacts, Jobs, Limits, LocalArtifacts, LogChunk, LogFrom,
-    LogPlace, Looked, S3Object, router,
+    LogPlace, Looked, NoTokens, S3Object, router,
 };
 use millrace_auth::signature::Signer;
 use millrace_auth::throttle::Rate;
@@ -184,6 +184,7 @@ impl Api {
             ids: Arc::new(move || Uuid::from_u64_pair(0, ids.fetch_add(1, Ordering::SeqCst))),
             sealing: Arc::new(SealingKey::new(&SEALING)),
             limits: Arc::new(Limits::new(Rate { per_second: 10, burst: BURST })),
+            tokens: Arc::new(NoTokens),
             config: Arc::new(config),
         };
         let router = router(state.clone());

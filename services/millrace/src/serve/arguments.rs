@@ -60,6 +60,10 @@ pub struct ServeArguments {
     /// Other Regions served too, with commas between
     #[arg(long, env = "MILLRACE_REGIONS", value_delimiter = ',', value_name = "REGIONS")]
     pub more_regions: Vec<String>,
+    /// The identity providers whose bearer tokens the REST API takes: a JSON file, described
+    /// in services/design/access.md
+    #[arg(long, env = "MILLRACE_TRUST", value_name = "FILE")]
+    pub trust: Option<PathBuf>,
     /// How many calls a second each user may make; ten times as many at once after a rest
     #[arg(long, env = "MILLRACE_CALL_RATE", default_value = "100", value_name = "CALLS",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -13,6 +13,7 @@ mod logs;
 mod root_key;
 mod shutdown;
 mod telemetry;
+mod tokens;
 mod transfers;
 mod wiring;
 

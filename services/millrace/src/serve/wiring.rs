@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_s3::Client;
-use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, S3Locations};
+use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, NoTokens, S3Locations, Tokens};
 use millrace_auth::SealingKey;
 use millrace_auth::throttle::Rate;
 use millrace_controller::{
@@ -23,6 +23,7 @@ use super::arguments::ServeArguments;
 use super::artifacts::{self, ServedArtifacts};
 use super::data_dir::DataDir;
 use super::jobs::LocalJobs;
+use super::tokens::TrustedIssuers;
 use super::transfers::{Depot, Directory, S3, Transfers};
 use crate::edge;
 
@@ -116,6 +117,7 @@ pub fn api(
         ids: Arc::new(edge::new_id),
         sealing: Arc::new(sealing),
         limits: Arc::new(Limits::new(rate(arguments))),
+        tokens: tokens(arguments)?,
         config: Arc::new(ApiConfig {
             account: arguments.account.clone(),
             region: arguments.region.clone(),
@@ -145,6 +147,13 @@ fn public_url(arguments: &ServeArguments, address: SocketAddr) -> String {
     let given = arguments.public_url.clone();
     let url = given.unwrap_or_else(|| format!("http://{address}"));
     url.trim_end_matches('/').to_owned()
+}
+
+fn tokens(arguments: &ServeArguments) -> anyhow::Result<Arc<dyn Tokens>> {
+    Ok(match &arguments.trust {
+        Some(path) => Arc::new(TrustedIssuers::read(path)?),
+        None => Arc::new(NoTokens),
+    })
 }
 
 fn rate(arguments: &ServeArguments) -> Rate {
