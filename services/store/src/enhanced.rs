@@ -17,7 +17,7 @@ use crate::error::{CommitError, StoreError};
 use crate::open::Store;
 use crate::operations::{bound, page};
 use crate::row::{Reader, count, json, word};
-use crate::{Page, commit};
+use crate::{Page, commit, snapshot_uses};
 
 /// Which enhanced snapshots to list; `None` is any.
 #[derive(Clone, Debug, Default)]
@@ -143,11 +143,13 @@ impl Store {
         page(&rows, limit, "snapshot_operations", "sequence", operation)
     }
 
-    /// Writes the snapshot and its operation, when the snapshot's status is still
-    /// `expected`, with the answer to a retry.
+    /// Writes a deletion of the snapshot, when its status is still `expected`, with the
+    /// answer to a retry. What applications know of the snapshot goes at once: none begins
+    /// to use it from here on.
     ///
     /// # Errors
-    /// [`CommitError::AlreadyDone`], or [`CommitError::Stale`] when the status is another.
+    /// [`CommitError::AlreadyDone`], [`CommitError::Stale`] when the status is another, or
+    /// [`CommitError::SnapshotUsed`].
     pub async fn commit_enhanced(
         &self,
         request: &EnhancedRequest,
@@ -157,7 +159,11 @@ impl Store {
     ) -> Result<(), CommitError> {
         let mut tx = self.begin_write().await?;
         commit::claim(&mut tx, answer).await?;
+        // Applications first, as every change of one does: then nobody waits in a ring.
+        snapshot_uses::overtake_holders(&mut tx, &request.snapshot).await?;
         expect_status(&mut tx, &request.snapshot, expected).await?;
+        snapshot_uses::check_unused(&mut tx, &request.snapshot).await?;
+        snapshot_uses::forget(&mut tx, &request.snapshot).await?;
         put(&mut tx, request, now).await?;
         Ok(tx.commit().await?)
     }

@@ -25,6 +25,7 @@ mod open;
 mod operations;
 mod policies;
 mod row;
+mod snapshot_uses;
 mod snapshot_work;
 mod snapshots;
 mod tags;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use millrace_domain::change::{ApplicationWrite, Change, IdempotencyRecord};
 use millrace_domain::commands::{Call, ConfigurationPatch, CreateApplication, Facts};
-use millrace_domain::configuration::RunConfiguration;
+use millrace_domain::configuration::{Restore, RunConfiguration};
 use millrace_domain::enhanced::{
     EnhancedRequest, EnhancedSnapshot, SnapshotOperation, SnapshotOperationKind, SnapshotSource,
     SourceApplication,
 };
+use millrace_domain::operation::OperationRequest;
 use millrace_domain::transfer::{ImportSnapshot, S3Prefix};
 use millrace_domain::{
-    Application, ApplicationId, ApplicationName, EnhancedSnapshotName, Generation, Job,
+    Application, ApplicationId, ApplicationName, EnhancedSnapshotName, Generation, Job, Operation,
     OperationId, OperationKind, OperationStatus, Revision, Snapshot, SnapshotName, SnapshotStatus,
     Status, Timestamp, VersionId,
 };
@@ -602,7 +603,130 @@ async fn a_snapshot_that_an_engine_took_is_measured_once(fixture: Fixture) {
     assert_eq!(found.size_bytes, Some(77));
 }
 
+/// A snapshot of no application, READY at `location`.
+async fn kept_at(store: &Store, location: &str) -> EnhancedRequest {
+    let begun = import("s", "op-made");
+    store.begin_import(&begun, None, NOW).await.unwrap();
+    let work = one(store, WorkKind::Transfers, NOW).await;
+    let ready = begun.settled(Ok(location.into()), NOW);
+    store.end_import(&work, &ready, NOW).await.unwrap();
+    ready
+}
+
+/// StartApplication from the snapshot at `location`.
+fn start_from(loaded: &Loaded, location: &str) -> Change {
+    let arn = "arn:s".to_owned();
+    let restore = Restore::Enhanced { arn, location: location.to_owned() };
+    let run = RunConfiguration { restore, ..RunConfiguration::default() };
+    begin(loaded, OperationKind::StartApplication, Some(run))
+}
+
+fn begin(loaded: &Loaded, kind: OperationKind, run: Option<RunConfiguration>) -> Change {
+    let application = &loaded.application;
+    let operation = Operation {
+        application: application.id.clone(),
+        id: OperationId::new("op-start").unwrap(),
+        kind,
+        status: OperationStatus::InProgress,
+        started_at: NOW,
+        ended_at: None,
+        from_version: VersionId(1),
+        to_version: VersionId(1),
+        request: OperationRequest { run, ..OperationRequest::default() },
+        failure: None,
+        evidence: serde_json::Value::Null,
+    };
+    let open = Application { open_operation: Some(operation.id.clone()), ..application.clone() };
+    Change { operations: vec![operation], ..put(open, application.revision) }
+}
+
+fn ended(loaded: &Loaded) -> Change {
+    let operation = Operation {
+        status: OperationStatus::Successful,
+        ended_at: Some(NOW),
+        ..loaded.open_operation.clone().unwrap()
+    };
+    let application = Application { open_operation: None, ..loaded.application.clone() };
+    Change { operations: vec![operation], ..put(application, loaded.application.revision) }
+}
+
+fn deletion(of: &EnhancedRequest) -> EnhancedRequest {
+    of.snapshot.delete(NOW, OperationId::new("op-delete").unwrap(), NOW).unwrap()
+}
+
+async fn a_snapshot_that_a_start_reads_is_not_deleted(fixture: Fixture) {
+    let (store, location) = (&fixture.store, "/kept/\"s\"");
+    let kept = kept_at(store, location).await;
+    let loaded = fixture.create("a").await;
+    store.commit(&start_from(&loaded, location), NOW).await.unwrap();
+    let delete =
+        async || store.commit_enhanced(&deletion(&kept), SnapshotStatus::Ready, None, NOW).await;
+    let used = delete().await.unwrap_err();
+    assert_eq!(used.to_string(), "snapshot s is used by StartApplication of application a");
+    // What the controller writes meanwhile is of the same operation.
+    let loaded = fixture.load("a").await;
+    let step = Change {
+        operations: loaded.open_operation.clone().into_iter().collect(),
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    store.commit(&step, NOW).await.unwrap();
+    store.commit(&ended(&fixture.load("a").await), NOW).await.unwrap();
+    delete().await.unwrap();
+    let gone = store.commit(&start_from(&fixture.load("a").await, location), NOW).await;
+    assert!(matches!(gone, Err(CommitError::SnapshotGone)), "{gone:?}");
+}
+
+/// Whichever comes first, the other sees it.
+async fn a_start_and_a_deletion_exclude_each_other(fixture: Fixture) {
+    let (store, other) = (&fixture.store, fixture.database.open().await);
+    let kept = kept_at(store, "/kept/s").await;
+    let start = start_from(&fixture.create("a").await, "/kept/s");
+    let deletion = deletion(&kept);
+    let (started, deleted) = tokio::join!(
+        store.commit(&start, NOW),
+        other.commit_enhanced(&deletion, SnapshotStatus::Ready, None, NOW)
+    );
+    match (&started, &deleted) {
+        (Ok(_), Err(CommitError::SnapshotUsed { .. })) => {}
+        (Err(CommitError::SnapshotGone), Ok(())) => {}
+        both => panic!("{both:?}"),
+    }
+}
+
+async fn a_snapshot_that_an_update_may_go_back_to_is_not_deleted(fixture: Fixture) {
+    let (store, location) = (&fixture.store, "/kept/s");
+    let kept = kept_at(store, location).await;
+    let loaded = fixture.create("a").await;
+    let row = Snapshot {
+        location: Some(location.into()),
+        enhanced: true,
+        ..snapshot("way-back", SnapshotStatus::Ready)
+    };
+    let known = Change {
+        snapshots: vec![row],
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    store.commit(&known, NOW).await.unwrap();
+    let loaded = fixture.load("a").await;
+    store.commit(&begin(&loaded, OperationKind::UpdateApplication, None), NOW).await.unwrap();
+    let deletion = deletion(&kept);
+    let delete = async || store.commit_enhanced(&deletion, SnapshotStatus::Ready, None, NOW).await;
+    let used = delete().await.unwrap_err();
+    assert!(matches!(used, CommitError::SnapshotUsed { .. }), "{used:?}");
+
+    store.commit(&ended(&fixture.load("a").await), NOW).await.unwrap();
+    let before = fixture.load("a").await;
+    delete().await.unwrap();
+    let late = begin(&before, OperationKind::RollbackApplication, None);
+    let late = store.commit(&late, NOW).await.unwrap_err();
+    assert!(matches!(late, CommitError::Stale), "decided with the snapshot: {late:?}");
+    assert!(fixture.load("a").await.snapshots.is_empty());
+}
+
 on_both! {
+    a_snapshot_that_a_start_reads_is_not_deleted,
+    a_start_and_a_deletion_exclude_each_other,
+    a_snapshot_that_an_update_may_go_back_to_is_not_deleted,
     an_import_is_of_one_attempt_at_a_time,
     an_export_is_one_at_a_time_and_a_deletion_waits_for_it,
     failing_work_holds_up_no_other,
