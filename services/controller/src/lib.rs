@@ -12,6 +12,7 @@ mod controller;
 mod look;
 mod perform;
 mod records;
+mod retention;
 mod schedule;
 mod snapshot_work;
 
@@ -19,6 +20,7 @@ pub use controller::{Controller, ControllerSettings, Wake};
 pub use look::{Look, LookError, Looker};
 pub use perform::perform;
 pub use records::{RecordError, Records, Stored};
+pub use retention::{OperationIds, Sweeper, Swept};
 pub use snapshot_work::{FilesError, Kept, SnapshotFiles, SnapshotWorker, WorkSettings};
 
 use std::sync::Arc;

@@ -24,6 +24,7 @@ mod load;
 mod open;
 mod operations;
 mod policies;
+mod retention;
 mod row;
 mod snapshot_uses;
 mod snapshot_work;
@@ -42,6 +43,7 @@ pub use load::Loaded;
 pub use open::{Place, Store};
 pub use operations::OperationFilter;
 pub use policies::StoredPolicy;
+pub use retention::SnapshotGroup;
 pub use snapshot_work::{SnapshotWork, WorkKind};
 
 /// A part of a list, and where the next part begins.

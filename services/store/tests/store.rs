@@ -723,7 +723,46 @@ async fn a_snapshot_that_an_update_may_go_back_to_is_not_deleted(fixture: Fixtur
     assert!(fixture.load("a").await.snapshots.is_empty());
 }
 
+async fn history_is_forgotten_but_the_newest_and_the_open_stay(fixture: Fixture) {
+    let store = &fixture.store;
+    for name in ["a", "b"] {
+        let mut loaded = fixture.create(name).await;
+        for number in 0..3 {
+            let mut begun = begin(&loaded, OperationKind::StartApplication, None);
+            begun.operations[0].id = OperationId::new(format!("op-{number}")).unwrap();
+            let ApplicationWrite::Put(application) = &mut begun.application else { unreachable!() };
+            application.open_operation = Some(begun.operations[0].id.clone());
+            store.commit(&begun, NOW).await.unwrap();
+            loaded = fixture.load(name).await;
+            if (name, number) != ("b", 2) {
+                store.commit(&ended(&loaded), NOW).await.unwrap();
+                loaded = fixture.load(name).await;
+            }
+        }
+    }
+    assert_eq!(store.forget_operations(NOW).await.unwrap(), 0, "nothing ended before");
+    assert_eq!(store.forget_operations(LATER).await.unwrap(), 4);
+    for name in ["a", "b"] {
+        let left = store.operations(&id(name), OperationFilter::default(), None, 9).await.unwrap();
+        let left: Vec<_> = left.items.iter().map(|it| it.id.to_string()).collect();
+        assert_eq!(left, ["op-2"], "{name}");
+    }
+    assert!(store.forget_events(NOW).await.unwrap() == 0);
+    assert!(store.forget_events(LATER).await.unwrap() > 0);
+    assert!(store.events(&id("a"), None, 9).await.unwrap().items.is_empty());
+
+    kept_at(store, "/kept").await;
+    store.begin_import(&import("t", "op-open"), None, NOW).await.unwrap();
+    assert_eq!(store.forget_snapshot_operations(LATER).await.unwrap(), 1);
+    let groups = store.snapshot_groups().await.unwrap();
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    let of_group = store.snapshots_of_group(&groups[0]).await.unwrap();
+    let names: Vec<_> = of_group.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["t", "s"], "newest first");
+}
+
 on_both! {
+    history_is_forgotten_but_the_newest_and_the_open_stay,
     a_snapshot_that_a_start_reads_is_not_deleted,
     a_start_and_a_deletion_exclude_each_other,
     a_snapshot_that_an_update_may_go_back_to_is_not_deleted,

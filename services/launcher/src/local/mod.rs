@@ -574,6 +574,26 @@ impl Launcher for LocalLauncher {
         files::remove_tree(path)
     }
 
+    /// The newest stay, so that no older one is started again.
+    async fn remove_old_runs(
+        &self,
+        application: &ApplicationId,
+        keep: usize,
+    ) -> Result<u64, LauncherError> {
+        let mut generations = self.generations(application)?;
+        generations.sort_unstable_by(|one, other| other.cmp(one));
+        let mut removed = 0;
+        for generation in generations.into_iter().skip(keep.max(1)) {
+            let key = (application.clone(), generation);
+            if let Liveness::Alive { .. } = self.liveness(&key).await? {
+                continue;
+            }
+            self.run_directory(application, generation).remove_at_once()?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
     async fn delete_application(&self, application: &ApplicationId) -> Result<(), LauncherError> {
         files::remove_tree(&self.application_directory(application))
     }
