@@ -571,7 +571,12 @@ impl Launcher for LocalLauncher {
                 message: format!("the snapshot {location} is not in the application's directory"),
             });
         }
-        files::remove_tree(path)
+        files::remove_tree(path)?;
+        // Nobody writes there any more: the last one takes the directory along.
+        if !self.application_directory(application).exists() {
+            let _ = std::fs::remove_dir(kept);
+        }
+        Ok(())
     }
 
     /// The newest stay, so that no older one is started again.
