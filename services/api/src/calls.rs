@@ -141,7 +141,9 @@ impl Call {
                 let message = format!("{error}: choose another name, or delete that one first");
                 Err(Uncommitted::Failed(ApiError::new(ErrorCode::ResourceInUse, message)))
             }
-            Err(error @ CommitError::QuotaReached { .. }) => {
+            Err(
+                error @ (CommitError::QuotaReached { .. } | CommitError::SnapshotsReached { .. }),
+            ) => {
                 let error = ApiError::new(ErrorCode::LimitExceeded, error.to_string());
                 Err(Uncommitted::Failed(error))
             }

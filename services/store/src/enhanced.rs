@@ -7,6 +7,7 @@ use millrace_domain::change::IdempotencyRecord;
 use millrace_domain::enhanced::{
     EnhancedRequest, EnhancedSnapshot, OPERATIONS_KEPT_MS, SnapshotOperation, SnapshotOperationKind,
 };
+use millrace_domain::quota::ACCOUNT_SNAPSHOTS;
 use millrace_domain::{
     EnhancedSnapshotName, OperationId, OperationStatus, SnapshotStatus, Timestamp,
 };
@@ -261,6 +262,7 @@ pub(crate) async fn insert(
     connection: &mut AnyConnection,
     snapshot: &EnhancedSnapshot,
 ) -> Result<(), CommitError> {
+    check_quota(&mut *connection, snapshot).await?;
     let inserted = sqlx::query(
         "INSERT INTO enhanced_snapshots (account, region, name, description, status, created_at,
              initiator, operation, application, source, location, tags, size_bytes)
@@ -289,6 +291,29 @@ pub(crate) async fn insert(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Two that are made at one moment may both be let in.
+async fn check_quota(
+    connection: &mut AnyConnection,
+    snapshot: &EnhancedSnapshot,
+) -> Result<(), CommitError> {
+    if snapshot.initiator.initiator() == "SYSTEM" {
+        return Ok(());
+    }
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS asked FROM enhanced_snapshots
+         WHERE account = $1 AND region = $2 AND initiator = 'USER'",
+    )
+    .bind(&snapshot.account)
+    .bind(&snapshot.region)
+    .fetch_one(connection)
+    .await?;
+    let asked = Reader { table: "enhanced_snapshots", row: &row }.count("asked")?;
+    if asked < ACCOUNT_SNAPSHOTS {
+        return Ok(());
+    }
+    Err(CommitError::SnapshotsReached { max: ACCOUNT_SNAPSHOTS })
 }
 
 /// Also forgets the operations past their time.

@@ -31,6 +31,9 @@ pub enum CommitError {
     /// A new enhanced snapshot under a name that the account already uses in the Region.
     #[error("the account has a snapshot {name} in this Region")]
     SnapshotNameTaken { name: EnhancedSnapshotName },
+    /// One more that somebody asked for.
+    #[error("the account has {max} snapshots in this Region: the quota is reached; delete some")]
+    SnapshotsReached { max: u64 },
     /// An operation under way reads it, or may have to.
     #[error("snapshot {name} is used by {operation} of application {application}")]
     SnapshotUsed {

@@ -2,6 +2,7 @@
 
 use millrace_domain::configuration::Restore;
 use millrace_domain::operation::OperationRequest;
+use millrace_domain::quota::ACCOUNT_SNAPSHOTS;
 use millrace_domain::transfer::{ImportSnapshot, S3Prefix};
 use millrace_store::SnapshotWork;
 
@@ -284,7 +285,34 @@ async fn history_is_forgotten_but_the_newest_and_the_open_stay(fixture: Fixture)
     assert_eq!(names, ["t", "s"], "newest first");
 }
 
+/// Those that the service takes are taken all the same.
+async fn an_account_has_so_many_snapshots_that_it_asked_for(fixture: Fixture) {
+    let store = &fixture.store;
+    let loaded = fixture.create("a").await;
+    let snapshot = |number: u64, kind| {
+        let made = import(&format!("s-{number}"), &format!("op-{number}"));
+        let snapshot = EnhancedSnapshot { initiator: kind, ..made.snapshot };
+        EnhancedRequest { snapshot, ..made }
+    };
+    let imported = |number| snapshot(number, SnapshotOperationKind::ImportSnapshot);
+    let many = Change {
+        enhanced: (0..ACCOUNT_SNAPSHOTS).map(imported).collect(),
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    store.commit(&many, NOW).await.unwrap();
+    let loaded = fixture.load("a").await;
+    let one_more = |enhanced| Change {
+        enhanced: vec![enhanced],
+        ..put(loaded.application.clone(), loaded.application.revision)
+    };
+    let refused = store.commit(&one_more(imported(ACCOUNT_SNAPSHOTS)), NOW).await;
+    assert!(matches!(refused, Err(CommitError::SnapshotsReached { .. })), "{refused:?}");
+    let system = snapshot(ACCOUNT_SNAPSHOTS, SnapshotOperationKind::SystemCreateSnapshot);
+    store.commit(&one_more(system), NOW).await.unwrap();
+}
+
 on_both! {
+    an_account_has_so_many_snapshots_that_it_asked_for,
     history_is_forgotten_but_the_newest_and_the_open_stay,
     a_snapshot_that_a_start_reads_is_not_deleted,
     a_start_and_a_deletion_exclude_each_other,
