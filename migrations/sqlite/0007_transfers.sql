@@ -1,5 +1,7 @@
 -- Of all files of a snapshot; NULL until they were measured.
 ALTER TABLE enhanced_snapshots ADD COLUMN size_bytes INTEGER;
+CREATE INDEX enhanced_snapshots_unmeasured ON enhanced_snapshots (sequence)
+    WHERE status = 'READY' AND size_bytes IS NULL;
 
 -- Where an export goes or an import comes from, as JSON.
 ALTER TABLE snapshot_operations ADD COLUMN place TEXT;

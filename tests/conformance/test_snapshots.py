@@ -99,6 +99,10 @@ class EnhancedSnapshots(EnhancedCalls, ServerTest):
             "ApplicationRestoreConfiguration": {
                 "ApplicationRestoreType": "RESTORE_FROM_CUSTOM_SNAPSHOT",
                 "SnapshotArn": taken["SnapshotArn"]}})
+        message = self.refused(
+            "ResourceInUseException", self.client.delete_snapshot, SnapshotName="keep",
+            SnapshotCreationTimestamp=details["SnapshotCreationTimestamp"])
+        self.assertIn(f"used by StartApplication of application {other}", message)
         self.succeed(other, start)
         running = self.detail(other)["ApplicationConfigurationDescription"]
         restore = running["RunConfigurationDescription"]["ApplicationRestoreConfigurationDescription"]
@@ -135,6 +139,35 @@ class EnhancedSnapshots(EnhancedCalls, ServerTest):
         self.feed(name, 100, 200)
         self.run_application(name)
         self.expect_rows(name, 0, 200)
+
+
+class Retention(EnhancedCalls, ServerTest):
+    """Snapshots that the service took go by policy, those that a start needs stay."""
+
+    def taken(self):
+        found = self.client.list_snapshots(SnapshotStatus="READY")["SnapshotInfoList"]
+        return [one["SnapshotName"] for one in found]
+
+    def test_old_snapshots_go_and_the_newest_starts_the_job(self):
+        name = self.name()
+        self.enhanced(name, script(self.work, name))
+        for part in range(3):
+            self.feed(name, part * 100, part * 100 + 100)
+            self.run_application(name)
+            self.expect_rows(name, 0, part * 100 + 100)
+            self.succeed(name, self.client.stop_application(ApplicationName=name))
+        taken = self.taken()
+        self.assertEqual(len(taken), 3)
+        self.server.kill()
+        self.server.more = ("--keep-automatic-snapshots", "1")
+        self.server.start()
+        type(self).client = self.client = self.server.boto()
+        until("two of them gone", lambda: self.taken() == taken[:1], 60)
+        until("their files gone", lambda: len(list(
+            (self.server.data / "snapshots").glob("*/*/_metadata"))) == 1)
+        self.feed(name, 300, 400)
+        self.run_application(name)
+        self.expect_rows(name, 0, 400)
 
 
 if __name__ == "__main__":

@@ -141,12 +141,20 @@ impl Call {
                 let message = format!("{error}: choose another name, or delete that one first");
                 Err(Uncommitted::Failed(ApiError::new(ErrorCode::ResourceInUse, message)))
             }
-            Err(error @ CommitError::QuotaReached { .. }) => {
+            Err(
+                error @ (CommitError::QuotaReached { .. } | CommitError::SnapshotsReached { .. }),
+            ) => {
                 let error = ApiError::new(ErrorCode::LimitExceeded, error.to_string());
                 Err(Uncommitted::Failed(error))
             }
+            Err(error @ CommitError::SnapshotGone) => {
+                let message = format!("{error}: describe it, and choose another");
+                Err(Uncommitted::Failed(ApiError::new(ErrorCode::ResourceInUse, message)))
+            }
             Err(
-                error @ (CommitError::ExportOpen { .. } | CommitError::TransfersReached { .. }),
+                error @ (CommitError::ExportOpen { .. }
+                | CommitError::TransfersReached { .. }
+                | CommitError::SnapshotUsed { .. }),
             ) => Err(Uncommitted::Failed(ApiError::internal(&error))),
             Err(CommitError::Store(error)) => Err(Uncommitted::Failed(error.into())),
         }

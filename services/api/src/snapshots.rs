@@ -98,7 +98,13 @@ pub fn answer_of(error: CommitError) -> Result<String, ApiError> {
             let message = format!("{error}: choose another name, or delete that one first");
             Err(ApiError::new(ErrorCode::ResourceInUse, message))
         }
-        error @ (CommitError::ExportOpen { .. } | CommitError::TransfersReached { .. }) => {
+        error @ CommitError::SnapshotUsed { .. } => {
+            let message = format!("{error}: wait for the end of that operation");
+            Err(ApiError::new(ErrorCode::ResourceInUse, message))
+        }
+        error @ (CommitError::ExportOpen { .. }
+        | CommitError::SnapshotsReached { .. }
+        | CommitError::TransfersReached { .. }) => {
             Err(ApiError::new(ErrorCode::LimitExceeded, error.to_string()))
         }
         error => Err(ApiError::internal(&error)),

@@ -13,6 +13,7 @@ mod look;
 mod perform;
 mod pulse;
 mod records;
+mod retention;
 mod schedule;
 mod snapshot_work;
 
@@ -21,6 +22,7 @@ pub use look::{Look, LookError, Looker};
 pub use millrace_store::Due;
 pub use perform::perform;
 pub use records::{RecordError, Records, Stored};
+pub use retention::{OperationIds, Sweeper, Swept};
 pub use schedule::Rest;
 pub use snapshot_work::{FilesError, Kept, SnapshotFiles, SnapshotWorker, WorkSettings};
 

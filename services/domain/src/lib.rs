@@ -20,6 +20,7 @@ pub mod operation;
 pub mod quota;
 pub mod reading;
 pub mod reject;
+pub mod retention;
 pub mod runtime_environment;
 pub mod snapshot;
 pub mod transfer;

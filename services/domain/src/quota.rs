@@ -12,6 +12,9 @@ pub const TAGS: usize = 50;
 /// Snapshots of one application (AWS gives no number). At the limit a snapshot by name is
 /// refused, an automatic one is still taken (aws-api 2.4).
 pub const SNAPSHOTS: usize = 1000;
+/// Enhanced snapshots of one account in a Region that somebody asked for (AWS gives no
+/// number). At the limit one more is refused, an automatic one is still taken.
+pub const ACCOUNT_SNAPSHOTS: u64 = 1000;
 /// Exports and imports of one account in progress at once (AWS gives no number beyond one
 /// export of a snapshot): no account takes all turns.
 pub const TRANSFERS: u64 = 10;

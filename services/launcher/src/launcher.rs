@@ -70,6 +70,16 @@ pub trait Launcher: Send + Sync {
         location: &str,
     ) -> Result<(), LauncherError>;
 
+    /// Removes the files of generations beyond the newest `keep`, and of none that lives.
+    /// Answers how many; a launcher whose runs leave no files has none.
+    async fn remove_old_runs(
+        &self,
+        _application: &ApplicationId,
+        _keep: usize,
+    ) -> Result<u64, LauncherError> {
+        Ok(0)
+    }
+
     /// Removes all files of an application; its clusters must be stopped.
     async fn delete_application(&self, application: &ApplicationId) -> Result<(), LauncherError>;
 }

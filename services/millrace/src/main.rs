@@ -44,7 +44,7 @@ enum Command {
     Events(app::Shortcut<app::EventArguments>),
     /// Print what the job of an application logs
     Logs(app::Shortcut<app::LogArguments>),
-    /// List snapshots of the account, copy them to S3 and make them of what is there
+    /// Take, list, delete, export and import snapshots that outlive their application
     Snapshot(app::Shortcut<app::TransferArguments>),
     /// Check or run a SQL script, without a server
     Sql(sql::SqlArguments),

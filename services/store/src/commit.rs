@@ -1,13 +1,14 @@
 //! One change, one transaction.
 
 use millrace_domain::change::{ApplicationWrite, IdempotencyRecord};
-use millrace_domain::{Application, Change, Revision, Timestamp};
+use millrace_domain::{Application, Change, Operation, Revision, Timestamp};
 use sqlx::AnyConnection;
 
 use crate::error::CommitError;
 use crate::open::{Dialect, Store};
 use crate::{
-    applications, enhanced, events, idempotency, operations, snapshots, tags, versions, wake_ups,
+    applications, enhanced, events, idempotency, operations, snapshot_uses, snapshots, tags,
+    versions, wake_ups,
 };
 
 impl Store {
@@ -100,6 +101,9 @@ async fn put(
         versions::insert(connection, &application.id, version).await?;
     }
     for operation in &change.operations {
+        if is_begun(before.as_ref(), operation) {
+            snapshot_uses::expect_ready(connection, application, operation).await?;
+        }
         operations::put(connection, operation).await?;
     }
     for name in &change.deleted_snapshots {
@@ -114,4 +118,10 @@ async fn put(
     events::tell(connection, before.as_ref(), &application.id, change, now).await?;
     wake_ups::put(connection, &application.id, change.wake_at).await?;
     Ok(revision)
+}
+
+/// Whether it is this change that begins the operation.
+fn is_begun(before: Option<&Application>, operation: &Operation) -> bool {
+    let open = before.and_then(|before| before.open_operation.as_ref());
+    operation.ended_at.is_none() && open != Some(&operation.id)
 }

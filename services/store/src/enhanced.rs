@@ -7,6 +7,7 @@ use millrace_domain::change::IdempotencyRecord;
 use millrace_domain::enhanced::{
     EnhancedRequest, EnhancedSnapshot, OPERATIONS_KEPT_MS, SnapshotOperation, SnapshotOperationKind,
 };
+use millrace_domain::quota::ACCOUNT_SNAPSHOTS;
 use millrace_domain::{
     EnhancedSnapshotName, OperationId, OperationStatus, SnapshotStatus, Timestamp,
 };
@@ -17,7 +18,7 @@ use crate::error::{CommitError, StoreError};
 use crate::open::Store;
 use crate::operations::{bound, page};
 use crate::row::{Reader, count, json, word};
-use crate::{Page, commit};
+use crate::{Page, commit, snapshot_uses};
 
 /// Which enhanced snapshots to list; `None` is any.
 #[derive(Clone, Debug, Default)]
@@ -143,11 +144,13 @@ impl Store {
         page(&rows, limit, "snapshot_operations", "sequence", operation)
     }
 
-    /// Writes the snapshot and its operation, when the snapshot's status is still
-    /// `expected`, with the answer to a retry.
+    /// Writes a deletion of the snapshot, when its status is still `expected`, with the
+    /// answer to a retry. What applications know of the snapshot goes at once: none begins
+    /// to use it from here on.
     ///
     /// # Errors
-    /// [`CommitError::AlreadyDone`], or [`CommitError::Stale`] when the status is another.
+    /// [`CommitError::AlreadyDone`], [`CommitError::Stale`] when the status is another, or
+    /// [`CommitError::SnapshotUsed`].
     pub async fn commit_enhanced(
         &self,
         request: &EnhancedRequest,
@@ -157,7 +160,11 @@ impl Store {
     ) -> Result<(), CommitError> {
         let mut tx = self.begin_write().await?;
         commit::claim(&mut tx, answer).await?;
+        // Applications first, as every change of one does: then nobody waits in a ring.
+        snapshot_uses::overtake_holders(&mut tx, &request.snapshot).await?;
         expect_status(&mut tx, &request.snapshot, expected).await?;
+        snapshot_uses::check_unused(&mut tx, &request.snapshot).await?;
+        snapshot_uses::forget(&mut tx, &request.snapshot).await?;
         put(&mut tx, request, now).await?;
         Ok(tx.commit().await?)
     }
@@ -255,6 +262,7 @@ pub(crate) async fn insert(
     connection: &mut AnyConnection,
     snapshot: &EnhancedSnapshot,
 ) -> Result<(), CommitError> {
+    check_quota(&mut *connection, snapshot).await?;
     let inserted = sqlx::query(
         "INSERT INTO enhanced_snapshots (account, region, name, description, status, created_at,
              initiator, operation, application, source, location, tags, size_bytes)
@@ -283,6 +291,29 @@ pub(crate) async fn insert(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Two that are made at one moment may both be let in.
+async fn check_quota(
+    connection: &mut AnyConnection,
+    snapshot: &EnhancedSnapshot,
+) -> Result<(), CommitError> {
+    if snapshot.initiator.initiator() == "SYSTEM" {
+        return Ok(());
+    }
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS asked FROM enhanced_snapshots
+         WHERE account = $1 AND region = $2 AND initiator = 'USER'",
+    )
+    .bind(&snapshot.account)
+    .bind(&snapshot.region)
+    .fetch_one(connection)
+    .await?;
+    let asked = Reader { table: "enhanced_snapshots", row: &row }.count("asked")?;
+    if asked < ACCOUNT_SNAPSHOTS {
+        return Ok(());
+    }
+    Err(CommitError::SnapshotsReached { max: ACCOUNT_SNAPSHOTS })
 }
 
 /// Also forgets the operations past their time.

@@ -1,7 +1,7 @@
 //! What can go wrong with the database, as far as a caller acts differently.
 
-use millrace_domain::EnhancedSnapshotName;
 use millrace_domain::change::IdempotencyRecord;
+use millrace_domain::{ApplicationName, EnhancedSnapshotName};
 
 use crate::open::Place;
 
@@ -31,6 +31,19 @@ pub enum CommitError {
     /// A new enhanced snapshot under a name that the account already uses in the Region.
     #[error("the account has a snapshot {name} in this Region")]
     SnapshotNameTaken { name: EnhancedSnapshotName },
+    /// One more that somebody asked for.
+    #[error("the account has {max} snapshots in this Region: the quota is reached; delete some")]
+    SnapshotsReached { max: u64 },
+    /// An operation under way reads it, or may have to.
+    #[error("snapshot {name} is used by {operation} of application {application}")]
+    SnapshotUsed {
+        name: EnhancedSnapshotName,
+        application: ApplicationName,
+        operation: &'static str,
+    },
+    /// A start or an update from a snapshot that is being deleted by now.
+    #[error("the snapshot to start from is no longer READY")]
+    SnapshotGone,
     /// AWS: one export of a snapshot at a time.
     #[error("snapshot {name} is being exported already: wait for the end of that operation")]
     ExportOpen { name: EnhancedSnapshotName },

@@ -25,7 +25,9 @@ mod load;
 mod open;
 mod operations;
 mod policies;
+mod retention;
 mod row;
+mod snapshot_uses;
 mod snapshot_work;
 mod snapshots;
 mod tags;
@@ -42,6 +44,7 @@ pub use load::Loaded;
 pub use open::{Place, Store};
 pub use operations::OperationFilter;
 pub use policies::StoredPolicy;
+pub use retention::SnapshotGroup;
 pub use snapshot_work::{SnapshotWork, WorkKind};
 pub use wake_ups::Due;
 

@@ -15,6 +15,7 @@ use crate::enhanced::{self, Owner, expect_status, put_operation};
 use crate::error::{CommitError, StoreError};
 use crate::open::Store;
 use crate::row::{Reader, count, word};
+use crate::snapshot_uses;
 
 /// Which work: either kind is taken by itself, so that neither waits for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,10 +247,8 @@ impl Store {
         .bind(snapshot.name.as_str())
         .execute(&mut *tx)
         .await?;
-        sqlx::query("DELETE FROM snapshots WHERE enhanced = 1 AND location = $1")
-            .bind(&snapshot.location)
-            .execute(&mut *tx)
-            .await?;
+        // Of a deletion that a release before this one began.
+        snapshot_uses::forget(&mut tx, snapshot).await?;
         put_operation(&mut tx, ended, now).await?;
         Ok(tx.commit().await?)
     }

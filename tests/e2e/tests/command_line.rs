@@ -121,6 +121,9 @@ fn a_snapshot_goes_from_one_server_to_another() -> anyhow::Result<()> {
     story.enhanced("orders")?;
     story.done(&["start", "orders"])?;
     assert_eq!(output(work, 1)?, ["1,20"]);
+    story.snapshot(&["create", "mine", "--of", "orders", "--tag", "team=a"])?;
+    assert!(story.snapshot(&["list"])?.contains("mine  READY   orders"));
+    story.snapshot(&["delete", "mine"])?;
     story.done(&["stop", "orders"])?;
     let listed = story.snapshot(&["list", "--output", "json"])?;
     let listed: Value = serde_json::from_str(&listed)?;

@@ -3,6 +3,7 @@
 
 mod memory;
 mod replicas;
+mod retention;
 mod sim;
 mod snapshot_work;
 mod steps;

@@ -214,6 +214,12 @@ impl Sim {
         assert_eq!(in_progress.is_some(), application.open_operation.is_some());
         if let Some(operation) = in_progress {
             assert_eq!(operation.status, OperationStatus::InProgress, "an open operation is open");
+            let taken = |it: &millrace_domain::Snapshot| {
+                Some(&it.name) == operation.request.snapshot.as_ref()
+            };
+            let ready =
+                |it: &&millrace_domain::Snapshot| taken(it) && it.status == SnapshotStatus::Ready;
+            assert_eq!(facts.snapshots.iter().find(ready), None, "READY with its operation's end");
         }
         if application.status == Status::Ready {
             assert!(application.job.is_none(), "READY has no job");

@@ -356,3 +356,42 @@ async fn a_snapshot_of_an_engine_is_measured() {
     let measured = place.snapshot(&snapshot.name).await.expect("it has a row");
     assert_eq!(measured.size_bytes, Some(11));
 }
+
+/// More than one round takes: those that fail come after those that were not tried.
+#[tokio::test]
+async fn a_hundred_deletions_that_fail_hold_up_no_other() {
+    let place = Place::new().await;
+    place.taken().await;
+    let mut all = Vec::new();
+    for number in 0..101 {
+        let begun = taken();
+        let name = EnhancedSnapshotName::new(format!("s-{number}")).expect("a valid name");
+        let location = if number < 100 { format!("/stuck/{number}") } else { "/fine".to_owned() };
+        let id = OperationId::new(format!("make-{number}")).expect("a valid id");
+        let operation = SnapshotOperation { id, snapshot: name.clone(), ..begun.operation };
+        let snapshot = EnhancedSnapshot { name, location: Some(location), ..begun.snapshot };
+        all.push(EnhancedRequest { snapshot, operation });
+    }
+    let loaded = place.store.load(&application().id).await.expect("it answers");
+    let loaded = loaded.expect("it was created");
+    let change = Change {
+        expected: Some(loaded.application.revision),
+        application: ApplicationWrite::Put(Box::new(loaded.application)),
+        new_version: None,
+        operations: Vec::new(),
+        snapshots: Vec::new(),
+        deleted_snapshots: Vec::new(),
+        enhanced: all.clone(),
+        wake_at: None,
+        idempotency: None,
+    };
+    place.store.commit(&change, Timestamp(1)).await.expect("it is the newest");
+    for (number, request) in all.iter().enumerate() {
+        place.delete(&request.snapshot, &format!("delete-{number}")).await;
+    }
+    place.worker().round().await.expect("the store answers");
+    place.worker().round().await.expect("the store answers");
+    assert_eq!(place.snapshot(&all[100].snapshot.name).await, None, "it went at once");
+    let stuck = place.snapshot(&all[0].snapshot.name).await.expect("it has a row");
+    assert_eq!(stuck.status, SnapshotStatus::Deleting);
+}

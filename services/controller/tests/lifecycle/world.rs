@@ -466,6 +466,10 @@ impl Launcher for World {
         _application: &ApplicationId,
         location: &str,
     ) -> Result<(), LauncherError> {
+        if location.contains("stuck") {
+            let message = "its files do not go".to_owned();
+            return Err(LauncherError::Refused { message });
+        }
         self.lock().snapshots.remove(location);
         Ok(())
     }

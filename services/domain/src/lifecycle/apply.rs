@@ -78,6 +78,7 @@ impl Draft<'_> {
             (Step::TakeSnapshot(request), Outcome::SnapshotTaken { location }) => {
                 self.snapshot_evidence(request);
                 self.record_snapshot(location);
+                self.end_with_snapshot();
             }
             (Step::RecordSnapshot { location }, _) => self.record_snapshot(location.clone()),
             (Step::Allocate(slot, start), _) => self.allocate(*slot, start),
@@ -244,6 +245,21 @@ impl Draft<'_> {
             start.restore = RestoreFrom::Snapshot { location };
         }
         self.switch();
+    }
+
+    /// A snapshot asked for by name is READY in the commit that ends its operation: who sees
+    /// the one sees the other.
+    fn end_with_snapshot(&mut self) {
+        let kind = self.operation.as_ref().map(|operation| operation.kind);
+        let by_name = [OperationKind::CreateApplicationSnapshot, OperationKind::CreateSnapshot];
+        if kind.is_some_and(|kind| by_name.contains(&kind)) {
+            self.finish(&Ending {
+                status: OperationStatus::Successful,
+                failure: None,
+                settle: Status::Running,
+                revert_version: false,
+            });
+        }
     }
 
     /// The row asked for becomes READY; an automatic one is made where snapshots are enabled.

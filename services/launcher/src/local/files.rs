@@ -94,6 +94,19 @@ impl RunDirectory {
         write_json(&self.path.join("ended.json"), ended)
     }
 
+    /// For whoever looks, the generation was never there, or all of it is.
+    pub(super) fn remove_at_once(&self) -> Result<(), LauncherError> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let aside = self.path.with_file_name(format!("removing-{name}"));
+        match fs::rename(&self.path, &aside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(io("rename", &self.path)(error))
+            }
+            // Also one that was cut off before.
+            _ => remove_tree(&aside),
+        }
+    }
+
     /// Of a check: nothing in it is needed any more, and nobody minds if it stays.
     pub(super) fn remove(&self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {

@@ -571,7 +571,32 @@ impl Launcher for LocalLauncher {
                 message: format!("the snapshot {location} is not in the application's directory"),
             });
         }
-        files::remove_tree(path)
+        files::remove_tree(path)?;
+        // Nobody writes there any more: the last one takes the directory along.
+        if !self.application_directory(application).exists() {
+            let _ = std::fs::remove_dir(kept);
+        }
+        Ok(())
+    }
+
+    /// The newest stay, so that no older one is started again.
+    async fn remove_old_runs(
+        &self,
+        application: &ApplicationId,
+        keep: usize,
+    ) -> Result<u64, LauncherError> {
+        let mut generations = self.generations(application)?;
+        generations.sort_unstable_by(|one, other| other.cmp(one));
+        let mut removed = 0;
+        for generation in generations.into_iter().skip(keep.max(1)) {
+            let key = (application.clone(), generation);
+            if let Liveness::Alive { .. } = self.liveness(&key).await? {
+                continue;
+            }
+            self.run_directory(application, generation).remove_at_once()?;
+            removed += 1;
+        }
+        Ok(removed)
     }
 
     async fn delete_application(&self, application: &ApplicationId) -> Result<(), LauncherError> {

@@ -302,3 +302,34 @@ async fn only_files_of_the_application_are_deleted() {
     launcher.delete_application(&app()).await.expect("deleted");
     assert!(!Path::new(&place.file("applications/app")).exists());
 }
+
+#[tokio::test]
+async fn files_of_old_runs_go_and_those_of_what_lives_stay() {
+    let place = Place::new();
+    let launcher = place.launcher();
+    place.start(&launcher, &launch(G1, "good", false)).await;
+    wait_for(&launcher, G1, Observed::is_running).await;
+    for number in 2..=5 {
+        let generation = Generation(number);
+        place.start(&launcher, &launch(generation, "exits", false)).await;
+        wait_for(&launcher, generation, |o| matches!(o, Observed::Exited { .. })).await;
+    }
+    let run = place.directory.path().join("applications/app/run");
+    let left = || {
+        let entries = std::fs::read_dir(&run).expect("it is there");
+        let names = entries.map(|entry| entry.expect("readable").file_name());
+        let mut names: Vec<String> =
+            names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(launcher.remove_old_runs(&app(), 2).await.expect("removable"), 2);
+    assert_eq!(left(), ["g1", "g4", "g5"], "the first lives");
+    assert_eq!(launcher.remove_old_runs(&app(), 2).await.expect("removable"), 0);
+    // None of those that went is started again.
+    let stale = launcher.start(&launch(G2, "good", false), NOW).await;
+    assert!(matches!(stale, Err(LauncherError::Superseded { .. })), "{stale:?}");
+    launcher.stop(&app(), G1).await.expect("it stops");
+    assert_eq!(launcher.remove_old_runs(&app(), 0).await.expect("removable"), 2);
+    assert_eq!(left(), ["g5"], "the newest fences");
+}

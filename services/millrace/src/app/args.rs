@@ -80,10 +80,41 @@ pub struct TransferArguments {
 pub enum TransferCommand {
     /// Show the snapshots of the account
     List,
+    /// Take a snapshot of a running application whose snapshots are `enhanced`
+    Create(KeepArguments),
+    /// Delete a snapshot
+    Delete {
+        name: String,
+        /// Return as soon as the request is accepted
+        #[arg(long)]
+        no_wait: bool,
+    },
     /// Copy a snapshot to S3, below a prefix of its own that is printed
     Export(ExportArguments),
     /// Make a snapshot of what an export has written
     Import(ImportArguments),
+}
+
+#[derive(Args)]
+pub struct KeepArguments {
+    pub name: String,
+    /// The application
+    #[arg(long = "of", value_name = "APPLICATION")]
+    pub application: String,
+    #[command(flatten)]
+    pub label: LabelArguments,
+    /// Return as soon as the request is accepted
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Args)]
+pub struct LabelArguments {
+    #[arg(long, default_value = "")]
+    pub description: String,
+    /// A tag as KEY=VALUE
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub tags: Vec<String>,
 }
 
 #[derive(Args)]
@@ -100,11 +131,8 @@ pub struct ImportArguments {
     pub name: String,
     /// Where from, as the export printed it: s3://BUCKET/PREFIX
     pub place: String,
-    #[arg(long, default_value = "")]
-    pub description: String,
-    /// A tag as KEY=VALUE
-    #[arg(long = "tag", value_name = "KEY=VALUE")]
-    pub tags: Vec<String>,
+    #[command(flatten)]
+    pub label: LabelArguments,
     #[command(flatten)]
     pub transfer: TransferSettings,
 }

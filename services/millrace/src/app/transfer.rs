@@ -1,11 +1,13 @@
-//! `millrace snapshot …`: snapshots of the account, to and from S3.
+//! `millrace snapshot …`: snapshots of the account, taken, deleted, to and from S3.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::args::{ExportArguments, ImportArguments, TransferCommand};
+use super::args::{
+    ExportArguments, ImportArguments, KeepArguments, LabelArguments, TransferCommand,
+};
 use super::client::Client;
 use super::{input, show, wait};
 use crate::output::{self, Format};
@@ -17,6 +19,8 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     match command {
         TransferCommand::List => list(client, format).await,
+        TransferCommand::Create(arguments) => create(client, format, &arguments).await,
+        TransferCommand::Delete { name, no_wait } => delete(client, format, &name, no_wait).await,
         TransferCommand::Export(arguments) => export(client, format, &arguments).await,
         TransferCommand::Import(arguments) => import(client, format, &arguments).await,
     }
@@ -34,6 +38,50 @@ async fn list(client: &Client, format: Format) -> anyhow::Result<ExitCode> {
     let headings = ["NAME", "STATUS", "APPLICATION", "MADE BY", "CREATED"];
     let empty = "no snapshots; `millrace snapshot import NAME s3://BUCKET/PREFIX` makes one";
     show::rows(format, &found, &headings, &columns, empty)
+}
+
+async fn create(
+    client: &Client,
+    format: Format,
+    arguments: &KeepArguments,
+) -> anyhow::Result<ExitCode> {
+    let name = &arguments.name;
+    let mut request = json!({ "ApplicationName": arguments.application, "SnapshotName": name });
+    label(&mut request, &arguments.label)?;
+    let answer = client.call("CreateSnapshot", request).await?;
+    let what = format!("taking snapshot {name}");
+    let arn = answer["SnapshotArn"].clone();
+    follow(client, format, name, answer, (&what, arguments.no_wait), |_| {
+        format!("took {name} of {} as {}", arguments.application, arn.as_str().unwrap_or_default())
+    })
+    .await
+}
+
+async fn delete(
+    client: &Client,
+    format: Format,
+    name: &str,
+    no_wait: bool,
+) -> anyhow::Result<ExitCode> {
+    let found = client.call("DescribeSnapshot", json!({ "SnapshotName": name })).await?;
+    let request = json!({
+        "SnapshotName": name,
+        "SnapshotCreationTimestamp": found["SnapshotInfoDetails"]["SnapshotCreationTimestamp"],
+    });
+    let answer = client.call("DeleteSnapshot", request).await?;
+    let what = format!("deleting snapshot {name}");
+    follow(client, format, name, answer, (&what, no_wait), |_| format!("deleted {name}")).await
+}
+
+fn label(request: &mut Value, label: &LabelArguments) -> anyhow::Result<()> {
+    if !label.description.is_empty() {
+        request["SnapshotDescription"] = json!(label.description);
+    }
+    if !label.tags.is_empty() {
+        let tags = label.tags.iter().map(|tag| input::tag_of(tag));
+        request["Tags"] = Value::Array(tags.collect::<anyhow::Result<_>>()?);
+    }
+    Ok(())
 }
 
 async fn export(
@@ -73,13 +121,7 @@ async fn import(
             "SourceS3PrefixLocation": place(&arguments.place)?,
         },
     });
-    if !arguments.description.is_empty() {
-        request["SnapshotDescription"] = json!(arguments.description);
-    }
-    if !arguments.tags.is_empty() {
-        let tags = arguments.tags.iter().map(|tag| input::tag_of(tag));
-        request["Tags"] = Value::Array(tags.collect::<anyhow::Result<_>>()?);
-    }
+    label(&mut request, &arguments.label)?;
     let answer = client.call("ImportSnapshot", request).await?;
     let what = format!("importing {}", arguments.name);
     let arn = answer["SnapshotArn"].clone();

@@ -9,6 +9,7 @@ use clap::Args;
 use millrace_api::S3Location;
 use tokio::net::TcpListener;
 
+use super::retention::RetentionArguments;
 use super::root_key::RootKey;
 use crate::place;
 
@@ -64,6 +65,8 @@ pub struct ServeArguments {
     /// in services/design/access.md
     #[arg(long, env = "MILLRACE_TRUST", value_name = "FILE")]
     pub trust: Option<PathBuf>,
+    #[command(flatten)]
+    pub retention: RetentionArguments,
     /// How many calls a second each user may make; ten times as many at once after a rest
     #[arg(long, env = "MILLRACE_CALL_RATE", default_value = "100", value_name = "CALLS",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -3,7 +3,9 @@
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Credentials, Region};
+use aws_sdk_s3::config::{
+    Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use millrace_api::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
@@ -43,6 +45,9 @@ pub fn client(endpoint: &str, region: &str) -> Client {
         .region(Region::new(region.to_owned()))
         .credentials_provider(credentials)
         .force_path_style(true)
+        // Not every S3 takes checksums in trailers; snapshots have their own.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .build();
     Client::from_conf(config)
 }

@@ -10,6 +10,7 @@ mod data_dir;
 mod history;
 mod jobs;
 mod logs;
+mod retention;
 mod root_key;
 mod shutdown;
 mod telemetry;
@@ -52,6 +53,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
     let worker = wiring::snapshot_worker(&arguments, &data_dir, store.clone())?;
+    let sweeper = wiring::sweeper(&arguments, &data_dir, store.clone())?;
     let jobs = wiring::jobs(&arguments, &data_dir, stopping.clone())?;
     let api = wiring::api(
         &arguments,
@@ -75,11 +77,17 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         async move { worker.run(shutdown::asked(stopping)).await }
     });
 
+    let sweeping = tokio::spawn({
+        let stopping = stopping.clone();
+        async move { sweeper.run(shutdown::asked(stopping)).await }
+    });
+
     data_dir.announce(address)?;
     arguments::greet(address, data_dir.path(), &arguments.region, &root_key);
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
     working.await.context("the work on snapshots failed")?;
+    sweeping.await.context("the sweeping failed")?;
     sampling.await.context("the noting of metrics failed")?;
     store.close().await;
     Ok(ExitCode::SUCCESS)

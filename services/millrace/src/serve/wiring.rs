@@ -10,11 +10,11 @@ use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, NoTokens, S3Loca
 use millrace_auth::SealingKey;
 use millrace_auth::throttle::Rate;
 use millrace_controller::{
-    Controller, ControllerSettings, Looker, SnapshotWorker, Wake, WorkSettings,
+    Controller, ControllerSettings, Looker, SnapshotWorker, Sweeper, Wake, WorkSettings,
 };
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
-use millrace_domain::{ApplicationId, Timestamp};
+use millrace_domain::{ApplicationId, OperationId, Timestamp};
 use millrace_launcher::{LocalLauncher, LocalSettings};
 use millrace_store::Store;
 use tokio::sync::watch;
@@ -76,6 +76,22 @@ pub fn snapshot_worker(
         files: Arc::new(Transfers::new(kept, private, depot(arguments))),
         clock: clock(),
         settings: WorkSettings::default(),
+    })
+}
+
+/// Its launcher starts nothing: it removes files of past runs.
+pub fn sweeper(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+) -> anyhow::Result<Sweeper> {
+    let id = || OperationId::new(edge::new_id().to_string()).expect("a UUID is an operation id");
+    Ok(Sweeper {
+        store,
+        launcher: Arc::new(launcher(arguments, data_dir)?),
+        clock: clock(),
+        ids: Arc::new(id),
+        retention: arguments.retention.retention(),
     })
 }
 

@@ -9,13 +9,12 @@ use millrace_domain::enhanced::{
     EnhancedRequest, EnhancedSnapshot, SnapshotOperation, SnapshotOperationKind, SnapshotSource,
     SourceApplication,
 };
-use millrace_domain::transfer::{ImportSnapshot, S3Prefix};
 use millrace_domain::{
-    Application, ApplicationId, ApplicationName, EnhancedSnapshotName, Generation, Job,
+    Application, ApplicationId, ApplicationName, EnhancedSnapshotName, Generation, Job, Operation,
     OperationId, OperationKind, OperationStatus, Revision, Snapshot, SnapshotName, SnapshotStatus,
     Status, Timestamp, VersionId,
 };
-use millrace_store::{CommitError, Loaded, OperationFilter, Owner, SnapshotWork, Store, WorkKind};
+use millrace_store::{CommitError, Loaded, OperationFilter, Owner, Store, WorkKind};
 use millrace_test_support::postgres::Postgres;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -82,6 +81,8 @@ macro_rules! on_both {
         }
     };
 }
+
+mod snapshot_work;
 
 fn creation(name: &str) -> Change {
     let create = CreateApplication {
@@ -515,130 +516,7 @@ async fn an_enhanced_snapshot_outlives_its_application_and_goes_once(fixture: Fi
     assert_eq!(page.items.len(), 2, "what was done to it is still known");
 }
 
-fn import(name: &str, id: &str) -> EnhancedRequest {
-    let import = ImportSnapshot {
-        account: ACCOUNT.into(),
-        region: REGION.into(),
-        name: EnhancedSnapshotName::new(name).unwrap(),
-        description: String::new(),
-        tags: BTreeMap::new(),
-        from: S3Prefix::new("b".into(), "p".into()).unwrap(),
-    };
-    import.decide(OperationId::new(id).unwrap(), NOW).unwrap()
-}
-
-async fn taken(store: &Store, kind: WorkKind, now: Timestamp) -> Vec<SnapshotWork> {
-    store.take_snapshot_work(kind, (now, Timestamp(now.0 + 5_000)), 100).await.unwrap()
-}
-
-async fn one(store: &Store, kind: WorkKind, now: Timestamp) -> SnapshotWork {
-    let mut all = taken(store, kind, now).await;
-    assert_eq!(all.len(), 1, "{all:?}");
-    all.remove(0)
-}
-
-/// Two replicas, one import: what the slower one writes counts for nothing.
-async fn an_import_is_of_one_attempt_at_a_time(fixture: Fixture) {
-    let (store, other) = (&fixture.store, fixture.database.open().await);
-    let (owner, begun) = (Owner { account: ACCOUNT, region: REGION }, import("s", "op-1"));
-    store.begin_import(&begun, None, NOW).await.unwrap();
-    let again = other.begin_import(&import("s", "op-2"), None, NOW).await.unwrap_err();
-    assert!(matches!(again, CommitError::SnapshotNameTaken { .. }), "{again:?}");
-
-    let slow = one(store, WorkKind::Transfers, NOW).await;
-    assert_eq!((slow.attempt, &slow.operation), (1, &begun.operation));
-    assert!(taken(&other, WorkKind::Transfers, NOW).await.is_empty(), "it is held");
-    assert!(store.keep_snapshot_work(&slow, Timestamp(NOW.0 + 9_000)).await.unwrap());
-    assert!(taken(&other, WorkKind::Transfers, LATER).await.is_empty(), "it is kept");
-    let fast = one(&other, WorkKind::Transfers, Timestamp(NOW.0 + 9_000)).await;
-    assert_eq!(fast.attempt, 2);
-
-    let settled = |at: &str| begun.settled(Ok(at.to_owned()), LATER).sized(9);
-    let late = store.end_import(&slow, &settled("/1"), LATER).await.unwrap_err();
-    assert!(matches!(late, CommitError::Stale), "{late:?}");
-    assert!(!store.keep_snapshot_work(&slow, LATER).await.unwrap());
-    other.end_import(&fast, &settled("/2"), LATER).await.unwrap();
-    let twice = other.end_import(&fast, &settled("/2"), LATER).await.unwrap_err();
-    assert!(matches!(twice, CommitError::Stale), "{twice:?}");
-    let kept = store.enhanced_snapshot(owner, &begun.snapshot.name).await.unwrap().unwrap();
-    assert_eq!(kept, settled("/2").snapshot);
-    let operation = store.snapshot_operation(owner, &kept.name, "op-1").await.unwrap().unwrap();
-    assert_eq!(operation, settled("/2").operation);
-}
-
-async fn an_export_is_one_at_a_time_and_a_deletion_waits_for_it(fixture: Fixture) {
-    let store = &fixture.store;
-    let begun = import("s", "op-1");
-    store.begin_import(&begun, None, NOW).await.unwrap();
-    let work = one(store, WorkKind::Transfers, NOW).await;
-    let ready = begun.settled(Ok("/s".into()), NOW);
-    store.end_import(&work, &ready, NOW).await.unwrap();
-    let export = |id: &str| {
-        let to = S3Prefix::new("b".into(), "q".into()).unwrap();
-        ready.snapshot.export(to, OperationId::new(id).unwrap(), NOW).unwrap()
-    };
-    store.begin_export(&ready.snapshot, &export("op-2"), None, NOW).await.unwrap();
-    let second = store.begin_export(&ready.snapshot, &export("op-3"), None, NOW).await;
-    assert!(matches!(second, Err(CommitError::ExportOpen { .. })), "{second:?}");
-
-    let deletion = ready.snapshot.delete(NOW, OperationId::new("op-4").unwrap(), NOW).unwrap();
-    store.commit_enhanced(&deletion, SnapshotStatus::Ready, None, NOW).await.unwrap();
-    let third = store.begin_export(&ready.snapshot, &export("op-5"), None, NOW).await;
-    assert!(matches!(third, Err(CommitError::Stale)), "it is DELETING: {third:?}");
-    assert!(taken(store, WorkKind::Deletions, NOW).await.is_empty(), "it is being exported");
-    let work = one(store, WorkKind::Transfers, NOW).await;
-    let ended = work.operation.clone().ended(None, NOW);
-    store.end_export(&work, &ended, NOW).await.unwrap();
-    assert_eq!(one(store, WorkKind::Deletions, NOW).await.operation.id.as_str(), "op-4");
-}
-
-/// What failed comes after what was not tried, and later.
-async fn failing_work_holds_up_no_other(fixture: Fixture) {
-    let store = &fixture.store;
-    for number in 0..10 {
-        let begun = import(&format!("s-{number}"), &format!("op-{number}"));
-        store.begin_import(&begun, None, NOW).await.unwrap();
-    }
-    let eleventh = store.begin_import(&import("t", "op-t"), None, NOW).await;
-    assert!(matches!(eleventh, Err(CommitError::TransfersReached { max: 10 })), "{eleventh:?}");
-    for work in taken(store, WorkKind::Transfers, NOW).await {
-        if work.operation.id.as_str() == "op-9" {
-            let ended = begun_of(&work).settled(Ok("/s".into()), NOW);
-            store.end_import(&work, &ended, NOW).await.unwrap();
-        } else {
-            store.put_back_snapshot_work(&work, LATER).await.unwrap();
-        }
-    }
-    store.begin_import(&import("t", "op-t"), None, NOW).await.unwrap();
-    assert_eq!(one(store, WorkKind::Transfers, NOW).await.operation.id.as_str(), "op-t");
-    let again = taken(store, WorkKind::Transfers, LATER).await;
-    assert_eq!(again.len(), 9 + 1, "those put back, and the one whose hold ran out");
-    assert!(again.iter().filter(|work| work.failures == 1 && work.attempt == 2).count() == 9);
-}
-
-fn begun_of(work: &SnapshotWork) -> EnhancedRequest {
-    EnhancedRequest { snapshot: work.snapshot.clone(), operation: work.operation.clone() }
-}
-
-async fn a_snapshot_that_an_engine_took_is_measured_once(fixture: Fixture) {
-    let (store, begun) = (&fixture.store, import("s", "op-1"));
-    store.begin_import(&begun, None, NOW).await.unwrap();
-    assert!(store.unmeasured_snapshots(9).await.unwrap().is_empty(), "it is not READY");
-    let work = one(store, WorkKind::Transfers, NOW).await;
-    store.end_import(&work, &begun.settled(Ok("/s".into()), NOW), NOW).await.unwrap();
-    let [snapshot] = store.unmeasured_snapshots(9).await.unwrap().try_into().unwrap();
-    store.set_snapshot_size(&snapshot, 77).await.unwrap();
-    assert!(store.unmeasured_snapshots(9).await.unwrap().is_empty());
-    let owner = Owner { account: ACCOUNT, region: REGION };
-    let found = store.enhanced_snapshot(owner, &snapshot.name).await.unwrap().unwrap();
-    assert_eq!(found.size_bytes, Some(77));
-}
-
 on_both! {
-    an_import_is_of_one_attempt_at_a_time,
-    an_export_is_one_at_a_time_and_a_deletion_waits_for_it,
-    failing_work_holds_up_no_other,
-    a_snapshot_that_an_engine_took_is_measured_once,
     events_are_told_with_the_changes_and_the_last_ones_kept,
     an_enhanced_snapshot_outlives_its_application_and_goes_once,
     what_is_committed_is_loaded_again,
