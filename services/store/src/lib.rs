@@ -20,6 +20,7 @@ mod error;
 mod events;
 mod group;
 mod idempotency;
+mod known;
 mod leases;
 mod load;
 mod open;

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_domain::{
-    Application, ApplicationId, ApplicationName, Operation, Snapshot, Version, VersionId,
+    Application, ApplicationId, ApplicationName, Operation, Revision, Snapshot, Version, VersionId,
 };
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::StoreError;
 use crate::open::Store;
+use crate::row::Reader;
 use crate::{applications, operations, snapshots, versions};
 
 /// An application with what belongs to it.
@@ -36,12 +38,11 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn load(&self, id: &ApplicationId) -> Result<Option<Loaded>, StoreError> {
-        // A read transaction: one snapshot of the database for all parts.
-        let mut tx = self.begin_read().await?;
-        match applications::by_id(&mut tx, id).await? {
-            Some(application) => with_parts(&mut tx, application).await.map(Some),
-            None => Ok(None),
-        }
+        let row = sqlx::query("SELECT id, revision FROM applications WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        self.load_found(row.as_ref()).await
     }
 
     /// As [`Store::load`], by name.
@@ -54,11 +55,32 @@ impl Store {
         region: &str,
         name: &ApplicationName,
     ) -> Result<Option<Loaded>, StoreError> {
-        let mut tx = self.begin_read().await?;
-        match applications::by_name(&mut tx, account, region, name).await? {
-            Some(application) => with_parts(&mut tx, application).await.map(Some),
-            None => Ok(None),
+        let row = sqlx::query(
+            "SELECT id, revision FROM applications
+             WHERE account = $1 AND region = $2 AND name = $3",
+        )
+        .bind(account)
+        .bind(region)
+        .bind(name.as_str())
+        .fetch_optional(&self.reader)
+        .await?;
+        self.load_found(row.as_ref()).await
+    }
+
+    /// What is known of it, if it is still at that revision.
+    async fn load_found(&self, row: Option<&AnyRow>) -> Result<Option<Loaded>, StoreError> {
+        let Some(row) = row else { return Ok(None) };
+        let row = Reader { table: "applications", row };
+        let id = row.id("id", ApplicationId::new)?;
+        if let Some(known) = self.known.at(&id, Revision(row.count("revision")?)) {
+            return Ok(Some(Loaded::clone(&known)));
         }
+        // A read transaction: one snapshot of the database for all parts.
+        let mut tx = self.begin_read().await?;
+        let Some(application) = applications::by_id(&mut tx, &id).await? else { return Ok(None) };
+        let loaded = with_parts(&mut tx, application).await?;
+        self.known.note(&loaded);
+        Ok(Some(loaded))
     }
 }
 
@@ -81,13 +103,9 @@ async fn versions(
     application: &Application,
     operation: Option<&Operation>,
 ) -> Result<BTreeMap<VersionId, Version>, StoreError> {
-    let mut loaded = BTreeMap::new();
-    for id in needed(application, operation) {
-        if let Some(version) = versions::by_id(connection, &application.id, id).await? {
-            loaded.insert(id, version);
-        }
-    }
-    Ok(loaded)
+    let ids: Vec<VersionId> = needed(application, operation).into_iter().collect();
+    let loaded = versions::of_ids(connection, &application.id, &ids).await?;
+    Ok(loaded.into_iter().map(|version| (version.id, version)).collect())
 }
 
 fn needed(application: &Application, operation: Option<&Operation>) -> BTreeSet<VersionId> {

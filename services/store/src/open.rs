@@ -11,6 +11,7 @@ use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor, Transaction};
 
 use crate::error::OpenError;
 use crate::group::Group;
+use crate::known::Known;
 
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
@@ -37,6 +38,7 @@ pub struct Store {
     pub(crate) dialect: Dialect,
     /// With SQLite: the writes that share transactions.
     pub(crate) group: Option<Group>,
+    pub(crate) known: Known,
 }
 
 /// In what the databases differ; everything else is one SQL for both.
@@ -104,7 +106,7 @@ impl Store {
         migrate(&SQLITE, &writer, &place).await?;
         let reader = pool(&options, &place, SQLITE_SETTINGS, SQLITE_READERS).await?;
         let group = Some(Group::start(writer.clone()));
-        Ok(Store { writer, reader, dialect: Dialect::Sqlite, group })
+        Ok(Store { writer, reader, dialect: Dialect::Sqlite, group, known: Known::default() })
     }
 
     /// Connects to the PostgreSQL database at `url` (`postgres://USER:PASSWORD@HOST/NAME`),
@@ -120,7 +122,13 @@ impl Store {
         let options = options_of(url, &place)?;
         let pool = pool(&options, &place, POSTGRES_SETTINGS, POSTGRES_CONNECTIONS).await?;
         migrate(&POSTGRES, &pool, &place).await?;
-        Ok(Store { writer: pool.clone(), reader: pool, dialect: Dialect::Postgres, group: None })
+        Ok(Store {
+            writer: pool.clone(),
+            reader: pool,
+            dialect: Dialect::Postgres,
+            group: None,
+            known: Known::default(),
+        })
     }
 
     /// Waits for what is being written, then closes every connection.

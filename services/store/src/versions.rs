@@ -9,6 +9,9 @@ use crate::open::Store;
 use crate::row::{Reader, count, json};
 use crate::{Page, operations};
 
+/// Versions that an application refers to at most.
+const AT_ONCE: usize = 7;
+
 impl Store {
     /// One version of an application, if it is there.
     ///
@@ -55,6 +58,25 @@ pub(crate) async fn by_id(
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(version).transpose()
+}
+
+/// Of these, which are [`AT_ONCE`] at most, those that are there.
+pub(crate) async fn of_ids(
+    connection: &mut AnyConnection,
+    application: &ApplicationId,
+    ids: &[VersionId],
+) -> Result<Vec<Version>, StoreError> {
+    assert!((1..=AT_ONCE).contains(&ids.len()), "an application refers to some versions");
+    let mut query = sqlx::query(
+        "SELECT * FROM versions
+         WHERE application = $1 AND id IN ($2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(application.as_str());
+    for at in 0..AT_ONCE {
+        // Asked for twice, it is found once.
+        query = query.bind(count(ids[at.min(ids.len() - 1)].0));
+    }
+    query.fetch_all(connection).await?.iter().map(version).collect()
 }
 
 pub(crate) async fn insert(

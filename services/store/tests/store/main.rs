@@ -435,9 +435,36 @@ async fn a_store_opened_again_has_everything(Fixture { store, database }: Fixtur
     assert_eq!(store.application_ids().await.unwrap(), [id("a")]);
 }
 
+/// What is known of an application is of its revision alone, whoever changed it since.
+async fn what_another_process_commits_is_loaded(fixture: Fixture) {
+    fixture.create("a").await;
+    let other = fixture.database.open().await;
+    let load = async |store: &Store| store.load(&id("a")).await.unwrap();
+    let first = load(&fixture.store).await.expect("it was created");
+    assert_eq!(load(&other).await, Some(first.clone()));
+    assert_eq!(load(&fixture.store).await, Some(first.clone()), "as it was");
+    let changed = Application { description: "e".into(), ..first.application.clone() };
+    let change = Change {
+        snapshots: vec![snapshot("s", SnapshotStatus::Ready)],
+        ..put(changed, first.application.revision)
+    };
+    other.commit(&change, NOW).await.unwrap();
+    let name = ApplicationName::new("a").unwrap();
+    let named = fixture.store.load_named(ACCOUNT, REGION, &name).await.unwrap().expect("there");
+    assert_eq!((named.application.description.as_str(), named.snapshots.len()), ("e", 1));
+    assert_eq!(load(&other).await, Some(named.clone()));
+    let gone = Change {
+        application: ApplicationWrite::Delete(id("a")),
+        ..put(named.application.clone(), named.application.revision)
+    };
+    other.commit(&gone, NOW).await.unwrap();
+    assert_eq!(load(&fixture.store).await, None);
+}
+
 async fn a_row_that_is_not_ours_is_named(fixture: Fixture) {
     fixture.create("a").await;
-    fixture.database.execute("UPDATE applications SET status = 'SLEEPING'").await;
+    let sleep = "UPDATE applications SET status = 'SLEEPING', revision = revision + 1";
+    fixture.database.execute(sleep).await;
     let error = fixture.store.load(&id("a")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -533,6 +560,7 @@ on_both! {
     operations_are_filtered_by_kind_and_status,
     snapshots_are_replaced_by_name_and_deleted,
     a_store_opened_again_has_everything,
+    what_another_process_commits_is_loaded,
     a_row_that_is_not_ours_is_named,
 }
 
