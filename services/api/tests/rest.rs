@@ -311,6 +311,7 @@ async fn a_check_tells_what_an_update_would_do_and_does_nothing() {
             run: Default::default(),
             started_at: millrace_domain::Timestamp(1),
             restarts: 0,
+            parallelism: None,
         });
     })
     .await;
@@ -408,6 +409,7 @@ async fn metrics_are_those_of_the_job_there_is() {
             run: Default::default(),
             started_at: millrace_domain::Timestamp(1),
             restarts: 0,
+            parallelism: None,
         });
     })
     .await;

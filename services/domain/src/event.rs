@@ -124,7 +124,10 @@ impl Teller<'_> {
     }
 
     fn began(&self, operation: &Operation) -> Event {
-        let message = format!("{} began", operation.kind.name());
+        let message = match &operation.request.reason {
+            Some(reason) => format!("{} began: {reason}", operation.kind.name()),
+            None => format!("{} began", operation.kind.name()),
+        };
         self.of_operation(EventKind::OperationBegan, message, operation)
     }
 
@@ -163,8 +166,12 @@ impl Teller<'_> {
                     0 => String::new(),
                     times => format!(", restart {times} in a row"),
                 };
+                let scaled = match job.parallelism {
+                    Some(parallelism) => format!(", at parallelism {parallelism}"),
+                    None => String::new(),
+                };
                 let message =
-                    format!("Generation {number} of the job, at version {version}{again}");
+                    format!("Generation {number} of the job, at version {version}{scaled}{again}");
                 vec![self.event(EventKind::JobStarted, message)]
             }
             (None, Some(job)) => {

@@ -125,6 +125,14 @@ fn blocks() -> Vec<Desired> {
         job: Some(OLD),
         ..Desired::new("update", Status::Updating, Some(Kind::UpdateApplication))
     };
+    let again = Evidence {
+        start: Some(StartEvidence { version: VersionId(1), ..start(NEW, true) }),
+        ..switched.clone()
+    };
+    let scaling = || Desired {
+        job: Some(OLD),
+        ..Desired::new("scaling", Status::Autoscaling, Some(Kind::Autoscaling))
+    };
     vec![
         Desired::new("nothing", Status::Ready, None),
         Desired { job: Some(OLD), ..Desired::new("nothing", Status::Running, None) },
@@ -231,6 +239,42 @@ fn blocks() -> Vec<Desired> {
                 Status::RollingBack,
                 Some(Kind::SystemRollback),
             )
+        },
+        Desired { name: "scaling, begun", ..scaling() },
+        Desired {
+            name: "scaling, staged (of the old one)",
+            evidence: Evidence { snapshot: None, ..again.clone() },
+            other: Some(Observed::Staged),
+            ..scaling()
+        },
+        Desired {
+            name: "scaling, switched",
+            evidence: again.clone(),
+            job: Some(NEW),
+            of: NEW,
+            ..scaling()
+        },
+        Desired {
+            name: "scaling, failed after the switch",
+            evidence: Evidence { failure: Some("No".to_owned()), ..again.clone() },
+            job: Some(NEW),
+            of: NEW,
+            ..scaling()
+        },
+        Desired {
+            name: "scaling, gone back",
+            evidence: Evidence {
+                failure: Some("No".to_owned()),
+                recovery: Some(start(NEW, false)),
+                ..again
+            },
+            job: Some(NEW),
+            of: NEW,
+            ..scaling()
+        },
+        Desired {
+            job: Some(OLD),
+            ..Desired::new("maintenance, begun", Status::Maintenance, Some(Kind::Maintenance))
         },
         Desired {
             job: Some(OLD),
@@ -367,6 +411,7 @@ fn start(generation: Generation, standby: bool) -> StartEvidence {
         allow_non_restored_state: false,
         hold_commits: false,
         standby,
+        parallelism: None,
         since: JUST_NOW,
         checkpoint_asked_at: None,
         attempts: 1,
@@ -406,6 +451,8 @@ fn operation(kind: OperationKind, block: &Desired) -> Operation {
             enhanced: None,
             run: None,
             force: block.force,
+            parallelism: (kind == OperationKind::Autoscaling).then_some(2),
+            reason: None,
             snapshot: (kind == OperationKind::CreateApplicationSnapshot)
                 .then(|| SnapshotName::new("mine").expect("a valid name")),
         },
@@ -438,6 +485,7 @@ fn application(block: &Desired) -> Application {
             run: RunConfiguration::default(),
             started_at: LONG_AGO,
             restarts: 0,
+            parallelism: None,
         }),
         generation: NEW,
         open_operation: block.kind.map(|_| OperationId::new("op").expect("a valid id")),

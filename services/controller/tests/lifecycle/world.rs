@@ -1,6 +1,7 @@
 //! A simulated launcher: engines that read one row each millisecond, a checkpoint log with
 //! its fence, and output that becomes visible with a checkpoint. What a version does
-//! wrong is said by its property `behaviour`.
+//! wrong is said by its property `behaviour`; with `scaled: ` before it, at a parallelism
+//! above 1 alone, with `held: `, while its output is held back.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -142,7 +143,15 @@ impl Engine {
 
 fn behaviour(launch: &Launch) -> String {
     let group = launch.properties.first();
-    group.and_then(|group| group.properties.get("behaviour")).cloned().unwrap_or_default()
+    let said = group.and_then(|group| group.properties.get("behaviour"));
+    let said = said.map(String::as_str).unwrap_or_default();
+    let (when, then) = said.split_once(": ").unwrap_or(("always", said));
+    let applies = match when {
+        "scaled" => launch.parallelism > 1,
+        "held" => launch.hold_commits,
+        _ => true,
+    };
+    if applies { then.to_owned() } else { "good".to_owned() }
 }
 
 impl Inner {

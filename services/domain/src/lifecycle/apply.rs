@@ -162,6 +162,7 @@ impl Draft<'_> {
             allow_non_restored_state: start.allow_non_restored_state,
             hold_commits: start.hold_commits,
             standby: start.standby,
+            parallelism: start.parallelism,
             since: self.now,
             checkpoint_asked_at: None,
             attempts,
@@ -196,6 +197,7 @@ impl Draft<'_> {
             run: asked.or(kept).unwrap_or_default(),
             started_at: self.now,
             restarts: 0,
+            parallelism: start.parallelism,
         });
     }
 
