@@ -8,6 +8,7 @@
 //!
 //! Must not know: the API, axum, the engine's runtime.
 
+mod care;
 mod controller;
 mod deletions;
 mod look;
@@ -15,6 +16,7 @@ mod perform;
 mod records;
 mod schedule;
 
+pub use care::{CareSettings, Carer};
 pub use controller::{Controller, ControllerSettings, Wake};
 pub use deletions::Deletions;
 pub use look::{Look, LookError, Looker};

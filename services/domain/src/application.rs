@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use crate::care::Care;
 use crate::configuration::{RunConfiguration, Version};
 use crate::ids::{
     ApplicationId, ApplicationName, Generation, OperationId, Revision, Timestamp, VersionId,
@@ -91,6 +92,8 @@ pub struct Application {
     pub tags: BTreeMap<String, String>,
     /// As set; `None`: the Region's.
     pub maintenance_start: Option<WindowStart>,
+    /// What the service looks after by itself.
+    pub care: Care,
     /// As loaded; the store refuses a change made from an older one.
     pub revision: Revision,
 }

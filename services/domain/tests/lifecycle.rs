@@ -491,6 +491,7 @@ fn application(block: &Desired) -> Application {
         open_operation: block.kind.map(|_| OperationId::new("op").expect("a valid id")),
         tags: BTreeMap::new(),
         maintenance_start: None,
+        care: Default::default(),
         revision: Revision(1),
     }
 }

@@ -318,6 +318,7 @@ pub fn application() -> Application {
         open_operation: None,
         tags: BTreeMap::new(),
         maintenance_start: None,
+        care: Default::default(),
         revision: Revision(1),
     };
     application.show_version(VersionId(1));

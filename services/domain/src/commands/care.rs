@@ -1,8 +1,10 @@
 //! What the service begins by itself.
 
-use crate::application::Status;
-use crate::change::Change;
+use crate::application::{Application, Status};
+use crate::care::Care;
+use crate::change::{ApplicationWrite, Change};
 use crate::commands::{Call, Facts};
+use crate::ids::Timestamp;
 use crate::operation::{OperationKind, OperationRequest};
 use crate::reject::Reject;
 
@@ -26,6 +28,12 @@ impl Renewal {
 }
 
 impl Facts<'_> {
+    /// The application with what was seen of it; `None`: nothing new was.
+    pub fn tended(&self, care: Care, now: Timestamp) -> Option<Change> {
+        let news = care != self.application.care;
+        news.then(|| self.change(Application { care, ..self.application.clone() }, now))
+    }
+
     /// The application AUTOSCALING or in MAINTENANCE, at the version that it has.
     ///
     /// # Errors
@@ -53,7 +61,7 @@ impl Facts<'_> {
             OperationRequest { parallelism, reason: Some(reason), ..OperationRequest::default() };
         let mut change = self.begin(call, kind, status, self.application.version, request);
         // Nothing that the user set is another.
-        if let crate::change::ApplicationWrite::Put(application) = &mut change.application {
+        if let ApplicationWrite::Put(application) = &mut change.application {
             application.updated_at = self.application.updated_at;
         }
         Ok(change)

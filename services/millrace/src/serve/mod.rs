@@ -50,6 +50,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
     let deletions = wiring::deletions(&arguments, &data_dir, store.clone())?;
+    let carer = wiring::carer(&arguments, &data_dir, store.clone())?;
     let jobs = wiring::jobs(&arguments, &data_dir, stopping.clone())?;
     let api = wiring::api(
         &arguments,
@@ -72,10 +73,16 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         async move { deletions.run(shutdown::asked(stopping)).await }
     });
 
+    let caring = tokio::spawn({
+        let stopping = stopping.clone();
+        async move { carer.run(shutdown::asked(stopping)).await }
+    });
+
     data_dir.announce(address)?;
     arguments::greet(address, data_dir.path(), &arguments.region, &root_key);
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
+    caring.await.context("the care of jobs failed")?;
     deleting.await.context("the deletion of snapshots failed")?;
     sampling.await.context("the noting of metrics failed")?;
     store.close().await;

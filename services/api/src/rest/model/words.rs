@@ -45,6 +45,9 @@ pub enum EventKind {
     JobStarted,
     JobStopped,
     SnapshotChanged,
+    ScalingHeld,
+    TroubleBegan,
+    TroubleEnded,
 }
 
 /// What is done to a snapshot.
