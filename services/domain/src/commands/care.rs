@@ -1,9 +1,9 @@
 //! What the service begins by itself.
 
 use crate::application::{Application, Status};
-use crate::care::Care;
+use crate::care::{Care, ScalingRule};
 use crate::change::{ApplicationWrite, Change};
-use crate::commands::{Call, Facts};
+use crate::commands::{Call, Command, Facts};
 use crate::ids::Timestamp;
 use crate::operation::{OperationKind, OperationRequest};
 use crate::reject::Reject;
@@ -32,6 +32,24 @@ impl Facts<'_> {
     pub fn tended(&self, care: Care, now: Timestamp) -> Option<Change> {
         let news = care != self.application.care;
         news.then(|| self.change(Application { care, ..self.application.clone() }, now))
+    }
+
+    /// The application scaled by `rule` from now on. Makes no version, and touches no job.
+    ///
+    /// # Errors
+    /// The application is being deleted, or the target is none that can be held.
+    pub fn set_scaling(&self, rule: ScalingRule, now: Timestamp) -> Result<Change, Reject> {
+        self.check_as(Command::Tag, "setting the rule of scaling")?;
+        if let ScalingRule::Rate { target_percent } = rule
+            && !(10..=95).contains(&target_percent)
+        {
+            let problem = format!("{target_percent} is not from 10 to 95, in percent");
+            return Err(Reject::Invalid { member: "targetUtilization", problem });
+        }
+        let mut application = self.application.clone();
+        application.care = Care { scaling: rule, held: None, ..application.care };
+        application.updated_at = now;
+        Ok(self.change(application, now))
     }
 
     /// The application AUTOSCALING or in MAINTENANCE, at the version that it has.

@@ -32,6 +32,7 @@ words! {
     ContentType { Plaintext, Zipfile }
     RestoreType { SkipRestoreFromSnapshot, RestoreFromLatestSnapshot, RestoreFromCustomSnapshot }
     SnapshotInitiator { User, System }
+    ScalingRuleName { Cpu, Rate }
 }
 
 /// What happened.
