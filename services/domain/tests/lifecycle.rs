@@ -381,6 +381,37 @@ fn success_needs_a_stable_checkpointed_job_or_a_finished_or_stopped_one() {
 }
 
 #[test]
+fn a_savepoint_of_a_job_in_a_restart_loop_fails_its_operation() {
+    use millrace_domain::care::Episode;
+    use millrace_domain::care::health::Trouble;
+
+    let asked = SnapshotEvidence { location: None, ..snapshot() };
+    let block = Desired {
+        job: Some(OLD),
+        evidence: Evidence { snapshot: Some(asked), ..Evidence::default() },
+        ..Desired::new("stop", Status::Stopping, Some(OperationKind::StopApplication))
+    };
+    let mut facts = block.facts(Observed::Restarting { cause: "Bad row".to_owned() });
+    let step = describe(&plan(&facts, NOW));
+    assert_eq!(step, "Wait: the job is not running at this moment");
+    let seen = Episode { since: LONG_AGO, message: "It restarts".to_owned() };
+    facts.application.care.episodes.insert(Trouble::RestartLoop, seen);
+    let step = describe(&plan(&facts, NOW));
+    assert_eq!(step, "Fail: The job is in a restart loop, and saves no state: Bad row");
+    // Once nothing runs, nothing is in trouble.
+    let ending = Step::Finish(millrace_domain::lifecycle::Ending {
+        status: OperationStatus::Successful,
+        failure: None,
+        settle: Status::Ready,
+        revert_version: false,
+    });
+    let change = apply(&facts, &ending, Outcome::Done, NOW);
+    let told = millrace_domain::event::events(Some(&facts.application), &change, NOW);
+    let ended = told.iter().map(|it| it.detail.message.as_str());
+    assert!(ended.clone().any(|it| it == "RestartLoop ended after 1000 s"), "{told:?}");
+}
+
+#[test]
 fn a_failing_step_backs_off_and_then_fails_its_operation() {
     let block =
         Desired::new("start, begun", Status::Starting, Some(OperationKind::StartApplication));

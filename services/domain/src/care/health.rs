@@ -154,6 +154,11 @@ impl Pulses {
     }
 
     fn growing_lag(&self) -> Sign {
+        // A job without watermarks is never behind.
+        let told = |pulse: &Pulse| pulse.restarts.is_some() && pulse.lag_ms.is_none();
+        if self.last.len() > MINUTES && self.last.iter().all(told) {
+            return Sign::Well;
+        }
         let lags: Option<Vec<i64>> = self.last.iter().map(|pulse| pulse.lag_ms).collect();
         let (Some(lags), Some(first), Some(last)) = (lags, self.last.front(), self.last.back())
         else {
@@ -268,6 +273,7 @@ mod tests {
         check(Trouble::GrowingLag, lag(|minute| minute * 1_000), "unclear");
         check(Trouble::GrowingLag, lag(|minute| 500_000 - minute * 1_000), "well");
         check(Trouble::GrowingLag, lag(|minute| minute * 40_000).take(10), "unclear");
+        check(Trouble::GrowingLag, lag(|_| 0).map(|it| Pulse { lag_ms: None, ..it }), "well");
         // Nothing comes: nothing is behind.
         let idle = lag(|minute| minute * 60_000).map(|it| Pulse { records: 7.0, ..it });
         check(Trouble::GrowingLag, idle, "well");

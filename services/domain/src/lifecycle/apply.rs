@@ -412,6 +412,9 @@ impl Draft<'_> {
         self.application.status = status;
         if status == Status::Ready {
             self.application.job = None;
+            // Nothing runs that could be in trouble, or be scaled.
+            self.application.care.held = None;
+            self.application.care.episodes.clear();
         }
     }
 
