@@ -39,6 +39,7 @@ pub fn application(application: &Application, version: &Version) -> ApplicationD
         application_configuration_description: Some(configuration(
             &version.configuration,
             application.job.as_ref().filter(|_| current),
+            application.current_parallelism(version),
         )),
         cloud_watch_logging_option_descriptions: Some(logging(&version.configuration))
             .filter(|options| !options.is_empty()),
@@ -57,11 +58,15 @@ pub fn application(application: &Application, version: &Version) -> ApplicationD
 fn configuration(
     configuration: &Configuration,
     job: Option<&Job>,
+    current_parallelism: u32,
 ) -> ApplicationConfigurationDescription {
     ApplicationConfigurationDescription {
         application_code_configuration_description: configuration.code.as_ref().map(code),
         run_configuration_description: job.map(|job| run_configuration(&job.run)),
-        flink_application_configuration_description: Some(flink(configuration)),
+        flink_application_configuration_description: Some(flink(
+            configuration,
+            current_parallelism,
+        )),
         environment_property_descriptions: properties(configuration),
         application_snapshot_configuration_description: Some(ApplicationSnapshotConfiguration {
             snapshots_enabled: configuration.snapshots_enabled,
@@ -106,7 +111,10 @@ fn code(code: &Code) -> ApplicationCodeConfigurationDescription {
     }
 }
 
-fn flink(configuration: &Configuration) -> FlinkApplicationConfigurationDescription {
+fn flink(
+    configuration: &Configuration,
+    current_parallelism: u32,
+) -> FlinkApplicationConfigurationDescription {
     let (checkpoint, monitoring) = (&configuration.checkpoint, &configuration.monitoring);
     let parallelism = &configuration.parallelism;
     let milliseconds = |value: u64| i64::try_from(value).ok();
@@ -126,8 +134,7 @@ fn flink(configuration: &Configuration) -> FlinkApplicationConfigurationDescript
             configuration_type: Some(type_name(parallelism.configuration_type)),
             parallelism: Some(parallelism.parallelism),
             parallelism_per_kpu: Some(parallelism.parallelism_per_kpu),
-            // Differs once autoscaling exists.
-            current_parallelism: Some(parallelism.parallelism),
+            current_parallelism: Some(current_parallelism),
             auto_scaling_enabled: Some(parallelism.auto_scaling_enabled),
         }),
         job_plan_description: None,

@@ -28,6 +28,7 @@ impl Api {
         self.edit(name, |application, _| {
             application.status = Status::Running;
             application.job = Some(Job {
+                parallelism: None,
                 generation: Generation(3),
                 version: VersionId(1),
                 run: Default::default(),

@@ -36,7 +36,7 @@ async fn restore(api: &Api) {
             let version = application.version;
             let generation = Generation(1);
             let (run, started_at) = (Default::default(), Timestamp(1));
-            let job = Job { generation, version, run, started_at, restarts: 0 };
+            let job = Job { generation, version, run, started_at, restarts: 0, parallelism: None };
             application.job = running.then_some(job);
             assert!(version >= VersionId(1));
         })

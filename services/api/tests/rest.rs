@@ -216,6 +216,20 @@ async fn tags_options_and_the_window_are_set_and_removed() {
     check(&set, 200);
     assert_eq!(set.body["application"]["maintenanceWindow"]["end"], "13:30");
 
+    let scaled = async |body| api.rest("PUT", "/v1/applications/app/scaling", body).await;
+    let set = scaled(json!({ "rule": "RATE", "targetUtilization": 60 })).await;
+    check(&set, 200);
+    let wanted = json!({ "rule": "RATE", "targetUtilization": 60 });
+    assert_eq!(set.body["application"]["scaling"], wanted);
+    assert_eq!(set.body["application"]["versionId"], 1);
+    let shown = api.rest("GET", "/v1/applications/app", Value::Null).await;
+    assert_eq!((&shown.body["scaling"], &shown.body["currentParallelism"]), (&wanted, &json!(1)));
+    let bad = scaled(json!({ "rule": "RATE", "targetUtilization": 99 })).await;
+    problem(&bad, 400, "InvalidArgumentException", "10 to 95");
+    let bad = scaled(json!({ "rule": "CPU", "targetUtilization": 60 })).await;
+    problem(&bad, 400, "InvalidArgumentException", "RATE alone");
+    check(&scaled(json!({ "rule": "CPU" })).await, 200);
+
     let vpc = json!({ "currentVersionId": 1, "subnetIds": ["s"], "securityGroupIds": ["g"] });
     let added = api.rest("POST", "/v1/applications/app/vpc-configurations", vpc).await;
     check(&added, 200);
@@ -311,6 +325,7 @@ async fn a_check_tells_what_an_update_would_do_and_does_nothing() {
             run: Default::default(),
             started_at: millrace_domain::Timestamp(1),
             restarts: 0,
+            parallelism: None,
         });
     })
     .await;
@@ -408,6 +423,7 @@ async fn metrics_are_those_of_the_job_there_is() {
             run: Default::default(),
             started_at: millrace_domain::Timestamp(1),
             restarts: 0,
+            parallelism: None,
         });
     })
     .await;

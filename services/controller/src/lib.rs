@@ -8,6 +8,7 @@
 //!
 //! Must not know: the API, axum, the engine's runtime.
 
+mod care;
 mod controller;
 mod look;
 mod perform;
@@ -17,6 +18,7 @@ mod retention;
 mod schedule;
 mod snapshot_work;
 
+pub use care::{CareSettings, Carer};
 pub use controller::{Controller, ControllerSettings, Wake};
 pub use look::{Look, LookError, Looker};
 pub use millrace_store::Due;

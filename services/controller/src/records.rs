@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use millrace_domain::{
-    Application, ApplicationId, Change, Operation, Revision, Snapshot, Timestamp, Version,
-    VersionId,
+    Application, ApplicationId, Change, Operation, OperationKind, Revision, Snapshot, Timestamp,
+    Version, VersionId,
 };
-use millrace_store::{CommitError, Due, Store, StoreError};
+use millrace_store::{CommitError, Due, OperationFilter, Store, StoreError};
 
 /// An application with what belongs to it, as of one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,16 @@ pub trait Records: Send + Sync {
 
     /// Nothing is left to do for the application, unless it changed since `seen`.
     async fn clear_wake_up(&self, id: &ApplicationId, seen: Revision) -> Result<(), RecordError>;
+
+    /// The applications that have a job.
+    async fn with_jobs(&self) -> Result<Vec<ApplicationId>, RecordError>;
+
+    /// The newest operation of a kind.
+    async fn newest(
+        &self,
+        id: &ApplicationId,
+        kind: OperationKind,
+    ) -> Result<Option<Operation>, RecordError>;
 
     async fn acquire_lease(
         &self,
@@ -91,6 +101,20 @@ impl Records for Store {
 
     async fn clear_wake_up(&self, id: &ApplicationId, seen: Revision) -> Result<(), RecordError> {
         Ok(Store::set_wake_up(self, id, seen, None).await?)
+    }
+
+    async fn with_jobs(&self) -> Result<Vec<ApplicationId>, RecordError> {
+        Ok(self.jobs().await?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn newest(
+        &self,
+        id: &ApplicationId,
+        kind: OperationKind,
+    ) -> Result<Option<Operation>, RecordError> {
+        let filter = OperationFilter { kind: Some(kind), status: None };
+        let page = self.operations(id, filter, None, 1).await?;
+        Ok(page.items.into_iter().next())
     }
 
     async fn acquire_lease(

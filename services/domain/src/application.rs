@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::RunConfiguration;
+use crate::care::Care;
+use crate::configuration::{RunConfiguration, Version};
 use crate::ids::{
     ApplicationId, ApplicationName, Generation, OperationId, Revision, Timestamp, VersionId,
 };
@@ -91,6 +92,8 @@ pub struct Application {
     pub tags: BTreeMap<String, String>,
     /// As set; `None`: the Region's.
     pub maintenance_start: Option<WindowStart>,
+    /// What the service looks after by itself.
+    pub care: Care,
     /// As loaded; the store refuses a change made from an older one.
     pub revision: Revision,
 }
@@ -108,6 +111,13 @@ impl Application {
     /// When maintenance may happen.
     pub fn maintenance_window(&self) -> WindowStart {
         self.maintenance_start.unwrap_or_else(|| WindowStart::of_region(&self.region))
+    }
+
+    /// AWS: `CurrentParallelism`: that of the job, where it is of `version`.
+    pub fn current_parallelism(&self, version: &Version) -> u32 {
+        let of_version = self.job.as_ref().filter(|job| job.version == version.id);
+        let scaled = of_version.and_then(|job| job.parallelism);
+        scaled.unwrap_or(version.configuration.parallelism.parallelism)
     }
 
     /// AWS: `arn:aws:kinesisanalytics:REGION:ACCOUNT:application/NAME`.
@@ -128,4 +138,8 @@ pub struct Job {
     /// operation is 0.
     #[serde(default)]
     pub restarts: u32,
+    /// At which parallelism it runs; `None`: at that of its version. Scaling sets it, and a
+    /// start, update or rollback takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<u32>,
 }

@@ -25,10 +25,14 @@ pub enum EventKind {
     JobStarted,
     JobStopped,
     SnapshotChanged,
+    /// The application would be scaled, and a bound is in the way.
+    ScalingHeld,
+    TroubleBegan,
+    TroubleEnded,
 }
 
 impl EventKind {
-    pub const ALL: [EventKind; 8] = [
+    pub const ALL: [EventKind; 11] = [
         EventKind::ApplicationCreated,
         EventKind::StatusChanged,
         EventKind::VersionChanged,
@@ -37,6 +41,9 @@ impl EventKind {
         EventKind::JobStarted,
         EventKind::JobStopped,
         EventKind::SnapshotChanged,
+        EventKind::ScalingHeld,
+        EventKind::TroubleBegan,
+        EventKind::TroubleEnded,
     ];
 
     /// As on the wire.
@@ -50,6 +57,9 @@ impl EventKind {
             EventKind::JobStarted => "JobStarted",
             EventKind::JobStopped => "JobStopped",
             EventKind::SnapshotChanged => "SnapshotChanged",
+            EventKind::ScalingHeld => "ScalingHeld",
+            EventKind::TroubleBegan => "TroubleBegan",
+            EventKind::TroubleEnded => "TroubleEnded",
         }
     }
 }
@@ -95,6 +105,7 @@ pub fn events(before: Option<&Application>, change: &Change, now: Timestamp) -> 
         teller.snapshots(change),
         ended.map(|it| teller.ended(it)).collect(),
         teller.status(before),
+        teller.care(before),
     ];
     told.into_iter().flatten().collect()
 }
@@ -124,7 +135,10 @@ impl Teller<'_> {
     }
 
     fn began(&self, operation: &Operation) -> Event {
-        let message = format!("{} began", operation.kind.name());
+        let message = match &operation.request.reason {
+            Some(reason) => format!("{} began: {reason}", operation.kind.name()),
+            None => format!("{} began", operation.kind.name()),
+        };
         self.of_operation(EventKind::OperationBegan, message, operation)
     }
 
@@ -163,8 +177,12 @@ impl Teller<'_> {
                     0 => String::new(),
                     times => format!(", restart {times} in a row"),
                 };
+                let scaled = match job.parallelism {
+                    Some(parallelism) => format!(", at parallelism {parallelism}"),
+                    None => String::new(),
+                };
                 let message =
-                    format!("Generation {number} of the job, at version {version}{again}");
+                    format!("Generation {number} of the job, at version {version}{scaled}{again}");
                 vec![self.event(EventKind::JobStarted, message)]
             }
             (None, Some(job)) => {
@@ -188,6 +206,24 @@ impl Teller<'_> {
             event
         });
         told.collect()
+    }
+
+    fn care(&self, before: Option<&Application>) -> Vec<Event> {
+        let Some(before) = before.map(|it| &it.care) else { return Vec::new() };
+        let after = &self.after.care;
+        let held = after.held.as_ref();
+        let held = held.filter(|it| before.held.as_ref().is_none_or(|old| old.bound != it.bound));
+        let held = held.map(|it| self.event(EventKind::ScalingHeld, it.reason.clone()));
+        let new = after.episodes.iter().filter(|(it, _)| !before.episodes.contains_key(it));
+        let new = new.map(|(trouble, it)| {
+            self.event(EventKind::TroubleBegan, format!("{trouble:?} began: {}", it.message))
+        });
+        let over = before.episodes.iter().filter(|(it, _)| !after.episodes.contains_key(it));
+        let over = over.map(|(trouble, it)| {
+            let seconds = self.now.0.saturating_sub(it.since.0) / 1000;
+            self.event(EventKind::TroubleEnded, format!("{trouble:?} ended after {seconds} s"))
+        });
+        held.into_iter().chain(new).chain(over).collect()
     }
 
     fn status(&self, before: Option<&Application>) -> Vec<Event> {

@@ -8,6 +8,7 @@
 //! are arguments.
 
 pub mod application;
+pub mod care;
 pub mod change;
 pub mod commands;
 pub mod configuration;

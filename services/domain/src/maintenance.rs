@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Timestamp;
 use crate::reject::Reject;
 
 /// AWS: the window's length.
@@ -51,6 +52,14 @@ impl WindowStart {
         WindowStart(hour.unsigned_abs() * 60)
     }
 
+    /// When the window that is open now was opened; `None`: none is.
+    pub fn opened(self, now: Timestamp) -> Option<Timestamp> {
+        const MINUTE_MS: i64 = 60_000;
+        const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+        let into_ms = (now.0 - i64::from(self.0) * MINUTE_MS).rem_euclid(DAY_MS);
+        (into_ms < i64::from(HOURS) * 60 * MINUTE_MS).then_some(Timestamp(now.0 - into_ms))
+    }
+
     /// `HH:MM`.
     pub fn start(self) -> String {
         self.shown(0)
@@ -70,6 +79,24 @@ impl WindowStart {
 #[cfg(test)]
 mod tests {
     use super::WindowStart;
+    use crate::ids::Timestamp;
+
+    #[test]
+    fn a_window_is_open_for_eight_hours_a_day() {
+        const HOUR: i64 = 3_600_000;
+        let check = |start: &str, hour: i64, opened: Option<i64>| {
+            let window = WindowStart::parse(start).expect(start);
+            let got = window.opened(Timestamp(hour * HOUR)).map(|it| it.0 / HOUR);
+            assert_eq!(got, opened, "{start} at {hour}");
+        };
+        check("03:00", 24 + 2, None);
+        check("03:00", 24 + 3, Some(24 + 3));
+        check("03:00", 24 + 10, Some(24 + 3));
+        check("03:00", 24 + 11, None);
+        check("22:00", 48 + 5, Some(24 + 22));
+        check("22:00", 48 + 6, None);
+        check("22:00", 48 + 23, Some(48 + 22));
+    }
 
     #[test]
     fn a_window_is_eight_hours_long_over_midnight_too() {

@@ -19,6 +19,10 @@ pub enum OperationKind {
     /// An enhanced snapshot.
     CreateSnapshot,
     DeleteApplication,
+    /// Begun by the service: the same version at another parallelism.
+    Autoscaling,
+    /// Begun by the service: the same version on the installed release of its engine.
+    Maintenance,
     // Of these each is SUCCESSFUL at once.
     AddApplicationVpcConfiguration,
     DeleteApplicationVpcConfiguration,
@@ -27,7 +31,7 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
-    pub const ALL: [OperationKind; 12] = [
+    pub const ALL: [OperationKind; 14] = [
         OperationKind::StartApplication,
         OperationKind::StopApplication,
         OperationKind::UpdateApplication,
@@ -36,6 +40,8 @@ impl OperationKind {
         OperationKind::CreateApplicationSnapshot,
         OperationKind::CreateSnapshot,
         OperationKind::DeleteApplication,
+        OperationKind::Autoscaling,
+        OperationKind::Maintenance,
         OperationKind::AddApplicationVpcConfiguration,
         OperationKind::DeleteApplicationVpcConfiguration,
         OperationKind::AddApplicationCloudWatchLoggingOption,
@@ -53,6 +59,8 @@ impl OperationKind {
             OperationKind::CreateApplicationSnapshot => "CreateApplicationSnapshot",
             OperationKind::CreateSnapshot => "CreateSnapshot",
             OperationKind::DeleteApplication => "DeleteApplication",
+            OperationKind::Autoscaling => "Autoscaling",
+            OperationKind::Maintenance => "Maintenance",
             OperationKind::AddApplicationVpcConfiguration => "AddApplicationVpcConfiguration",
             OperationKind::DeleteApplicationVpcConfiguration => "DeleteApplicationVpcConfiguration",
             OperationKind::AddApplicationCloudWatchLoggingOption => {
@@ -124,6 +132,13 @@ pub struct OperationRequest {
     /// CreateSnapshot: what to write when it is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enhanced: Option<Box<crate::enhanced::EnhancedRequest>>,
+    /// Autoscaling and Maintenance: at which parallelism the job shall run; `None`: at that
+    /// of its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<u32>,
+    /// Why the service began it: what was measured, and what it led to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// AWS: `OperationFailureDetails`. The first sentence is the cause.

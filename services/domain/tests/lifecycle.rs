@@ -125,6 +125,14 @@ fn blocks() -> Vec<Desired> {
         job: Some(OLD),
         ..Desired::new("update", Status::Updating, Some(Kind::UpdateApplication))
     };
+    let again = Evidence {
+        start: Some(StartEvidence { version: VersionId(1), ..start(NEW, true) }),
+        ..switched.clone()
+    };
+    let scaling = || Desired {
+        job: Some(OLD),
+        ..Desired::new("scaling", Status::Autoscaling, Some(Kind::Autoscaling))
+    };
     vec![
         Desired::new("nothing", Status::Ready, None),
         Desired { job: Some(OLD), ..Desired::new("nothing", Status::Running, None) },
@@ -232,6 +240,42 @@ fn blocks() -> Vec<Desired> {
                 Some(Kind::SystemRollback),
             )
         },
+        Desired { name: "scaling, begun", ..scaling() },
+        Desired {
+            name: "scaling, staged (of the old one)",
+            evidence: Evidence { snapshot: None, ..again.clone() },
+            other: Some(Observed::Staged),
+            ..scaling()
+        },
+        Desired {
+            name: "scaling, switched",
+            evidence: again.clone(),
+            job: Some(NEW),
+            of: NEW,
+            ..scaling()
+        },
+        Desired {
+            name: "scaling, failed after the switch",
+            evidence: Evidence { failure: Some("No".to_owned()), ..again.clone() },
+            job: Some(NEW),
+            of: NEW,
+            ..scaling()
+        },
+        Desired {
+            name: "scaling, gone back",
+            evidence: Evidence {
+                failure: Some("No".to_owned()),
+                recovery: Some(start(NEW, false)),
+                ..again
+            },
+            job: Some(NEW),
+            of: NEW,
+            ..scaling()
+        },
+        Desired {
+            job: Some(OLD),
+            ..Desired::new("maintenance, begun", Status::Maintenance, Some(Kind::Maintenance))
+        },
         Desired {
             job: Some(OLD),
             ..Desired::new("snapshot", Status::Running, Some(Kind::CreateApplicationSnapshot))
@@ -337,6 +381,37 @@ fn success_needs_a_stable_checkpointed_job_or_a_finished_or_stopped_one() {
 }
 
 #[test]
+fn a_savepoint_of_a_job_in_a_restart_loop_fails_its_operation() {
+    use millrace_domain::care::Episode;
+    use millrace_domain::care::health::Trouble;
+
+    let asked = SnapshotEvidence { location: None, ..snapshot() };
+    let block = Desired {
+        job: Some(OLD),
+        evidence: Evidence { snapshot: Some(asked), ..Evidence::default() },
+        ..Desired::new("stop", Status::Stopping, Some(OperationKind::StopApplication))
+    };
+    let mut facts = block.facts(Observed::Restarting { cause: "Bad row".to_owned() });
+    let step = describe(&plan(&facts, NOW));
+    assert_eq!(step, "Wait: the job is not running at this moment");
+    let seen = Episode { since: LONG_AGO, message: "It restarts".to_owned() };
+    facts.application.care.episodes.insert(Trouble::RestartLoop, seen);
+    let step = describe(&plan(&facts, NOW));
+    assert_eq!(step, "Fail: The job is in a restart loop, and saves no state: Bad row");
+    // Once nothing runs, nothing is in trouble.
+    let ending = Step::Finish(millrace_domain::lifecycle::Ending {
+        status: OperationStatus::Successful,
+        failure: None,
+        settle: Status::Ready,
+        revert_version: false,
+    });
+    let change = apply(&facts, &ending, Outcome::Done, NOW);
+    let told = millrace_domain::event::events(Some(&facts.application), &change, NOW);
+    let ended = told.iter().map(|it| it.detail.message.as_str());
+    assert!(ended.clone().any(|it| it == "RestartLoop ended after 1000 s"), "{told:?}");
+}
+
+#[test]
 fn a_failing_step_backs_off_and_then_fails_its_operation() {
     let block =
         Desired::new("start, begun", Status::Starting, Some(OperationKind::StartApplication));
@@ -367,6 +442,7 @@ fn start(generation: Generation, standby: bool) -> StartEvidence {
         allow_non_restored_state: false,
         hold_commits: false,
         standby,
+        parallelism: None,
         since: JUST_NOW,
         checkpoint_asked_at: None,
         attempts: 1,
@@ -406,6 +482,8 @@ fn operation(kind: OperationKind, block: &Desired) -> Operation {
             enhanced: None,
             run: None,
             force: block.force,
+            parallelism: (kind == OperationKind::Autoscaling).then_some(2),
+            reason: None,
             snapshot: (kind == OperationKind::CreateApplicationSnapshot)
                 .then(|| SnapshotName::new("mine").expect("a valid name")),
         },
@@ -438,11 +516,13 @@ fn application(block: &Desired) -> Application {
             run: RunConfiguration::default(),
             started_at: LONG_AGO,
             restarts: 0,
+            parallelism: None,
         }),
         generation: NEW,
         open_operation: block.kind.map(|_| OperationId::new("op").expect("a valid id")),
         tags: BTreeMap::new(),
         maintenance_start: None,
+        care: Default::default(),
         revision: Revision(1),
     }
 }

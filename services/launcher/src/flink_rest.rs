@@ -144,6 +144,40 @@ impl FlinkRest {
         }))
     }
 
+    /// Of all subtasks of a task: each metric with how it is brought together (`min`, `sum`).
+    pub async fn vertex_metrics<const N: usize>(
+        &self,
+        address: &str,
+        (job, vertex): (&str, &str),
+        metrics: [(&str, &str); N],
+    ) -> Result<[Option<f64>; N], LauncherError> {
+        let names = metrics.map(|(name, _)| name).join(",");
+        let path = format!("/jobs/{job}/vertices/{vertex}/subtasks/metrics?get={names}");
+        let value: Value = self.get(address, &path).await?;
+        Ok(metrics.map(|(name, how)| aggregate(&value, name, how)))
+    }
+
+    /// Processor time that the job's processes took so far, in nanoseconds; `None`: the
+    /// cluster does not count it.
+    pub async fn cpu_time(
+        &self,
+        address: &str,
+        metric: &str,
+    ) -> Result<Option<f64>, LauncherError> {
+        let value: Value =
+            self.get(address, &format!("/taskmanagers/metrics?get={metric}")).await?;
+        Ok(aggregate(&value, metric, "sum"))
+    }
+
+    /// Which release of the engine it is: `flink-revision`.
+    pub async fn release(&self, address: &str) -> Result<String, LauncherError> {
+        let value: Value = self.get(address, "/config").await?;
+        value["flink-revision"].as_str().map(str::to_owned).ok_or_else(|| LauncherError::Answer {
+            url: format!("{address}/config"),
+            problem: "it names no flink-revision".to_owned(),
+        })
+    }
+
     /// The latest failure of the job, in its first line.
     pub async fn last_failure(
         &self,
@@ -297,6 +331,12 @@ fn checkpoints(value: &Value) -> Checkpoints {
         latest_completed_at_ms: latest("completed", "latest_ack_timestamp").as_i64(),
         latest_savepoint: savepoint.filter(|_| is_newest),
     }
+}
+
+/// Flink: `[{"id":"…","min":…,"max":…,"avg":…,"sum":…}]`.
+fn aggregate(value: &Value, metric: &str, how: &str) -> Option<f64> {
+    let entry = value.as_array()?.iter().find(|entry| entry["id"] == metric)?;
+    entry[how].as_f64()
 }
 
 fn accepted(

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use millrace_domain::lifecycle::{
     CheckVerdict, Launch, Observed, Outcome, RestoreFrom, SnapshotRequest,
 };
+use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 
 use crate::error::LauncherError;
@@ -19,6 +20,31 @@ pub trait Launcher: Send + Sync {
         application: &ApplicationId,
         now: Timestamp,
     ) -> Result<BTreeMap<Generation, Observed>, LauncherError>;
+
+    /// What the job measures of itself: all that care is decided from.
+    ///
+    /// # Errors
+    /// There is no job, or it does not tell.
+    async fn measure(
+        &self,
+        _application: &ApplicationId,
+        generation: Generation,
+        _now: Timestamp,
+    ) -> Result<JobReading, LauncherError> {
+        Err(LauncherError::NoJob { generation })
+    }
+
+    /// The release of the engine that runs the job.
+    ///
+    /// # Errors
+    /// There is none, or it does not tell.
+    async fn release(
+        &self,
+        _application: &ApplicationId,
+        generation: Generation,
+    ) -> Result<String, LauncherError> {
+        Err(LauncherError::NoJob { generation })
+    }
 
     /// Asks the target runtime's planner about code and state. Touches nothing.
     async fn check(&self, launch: &Launch) -> Result<CheckVerdict, LauncherError>;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use millrace_domain::care::Care;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, Generation, Job, OperationId, Revision, VersionId,
     quota,
@@ -179,8 +180,9 @@ pub(crate) async fn insert(
         "INSERT INTO applications (id, account, region, name, description, status, version,
              latest_version, version_updated_from, version_rolled_back_from,
              version_rolled_back_to, conditional_token, created_at, updated_at, job, generation,
-             open_operation, maintenance_start, revision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1)",
+             open_operation, maintenance_start, care, revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+             $19, 1)",
     )
     .bind(application.id.as_str())
     .bind(&application.account)
@@ -200,6 +202,7 @@ pub(crate) async fn insert(
     .bind(count(application.generation.0))
     .bind(application.open_operation.as_ref().map(OperationId::as_str))
     .bind(application.maintenance_start.as_ref().map(json))
+    .bind(care(application))
     .execute(&mut *connection)
     .await;
     match inserted {
@@ -223,8 +226,8 @@ pub(crate) async fn replace(
          SET description = $1, status = $2, version = $3, latest_version = $4,
              version_updated_from = $5, version_rolled_back_from = $6, version_rolled_back_to = $7,
              conditional_token = $8, updated_at = $9, job = $10, generation = $11, open_operation = $12,
-             maintenance_start = $13, revision = revision + 1
-         WHERE id = $14 AND revision = $15",
+             maintenance_start = $13, care = $14, revision = revision + 1
+         WHERE id = $15 AND revision = $16",
     )
     .bind(&application.description)
     .bind(word(&application.status))
@@ -239,6 +242,7 @@ pub(crate) async fn replace(
     .bind(count(application.generation.0))
     .bind(application.open_operation.as_ref().map(OperationId::as_str))
     .bind(application.maintenance_start.as_ref().map(json))
+    .bind(care(application))
     .bind(application.id.as_str())
     .bind(count(expected.0))
     .execute(&mut *connection)
@@ -258,6 +262,11 @@ pub(crate) async fn delete(
         .execute(&mut *connection)
         .await?;
     one_row(deleted.rows_affected()).map(|()| Revision(expected.0 + 1))
+}
+
+/// Most applications have nothing of it.
+fn care(application: &Application) -> Option<String> {
+    (application.care != Care::default()).then(|| json(&application.care))
 }
 
 fn one_row(affected: u64) -> Result<(), CommitError> {
@@ -295,6 +304,7 @@ fn application(row: &AnyRow) -> Result<Application, StoreError> {
         },
         tags: BTreeMap::new(),
         maintenance_start: row.optional_json("maintenance_start")?,
+        care: row.optional_json("care")?.unwrap_or_default(),
         revision: Revision(row.count("revision")?),
     })
 }

@@ -71,13 +71,22 @@ pub(crate) async fn check_unused(
 
 /// Whether such an operation may start a job.
 fn restores(kind: OperationKind) -> bool {
-    matches!(
-        kind,
+    match kind {
         OperationKind::StartApplication
-            | OperationKind::UpdateApplication
-            | OperationKind::RollbackApplication
-            | OperationKind::SystemRollback
-    )
+        | OperationKind::UpdateApplication
+        | OperationKind::RollbackApplication
+        | OperationKind::SystemRollback
+        | OperationKind::Autoscaling
+        | OperationKind::Maintenance => true,
+        OperationKind::StopApplication
+        | OperationKind::CreateApplicationSnapshot
+        | OperationKind::CreateSnapshot
+        | OperationKind::DeleteApplication
+        | OperationKind::AddApplicationVpcConfiguration
+        | OperationKind::DeleteApplicationVpcConfiguration
+        | OperationKind::AddApplicationCloudWatchLoggingOption
+        | OperationKind::DeleteApplicationCloudWatchLoggingOption => false,
+    }
 }
 
 /// Takes the snapshot from the applications that know it.

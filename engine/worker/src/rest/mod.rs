@@ -8,6 +8,7 @@ mod cluster;
 mod dashboard;
 mod jobs;
 mod metrics;
+mod processor;
 mod savepoints;
 mod vertices;
 
@@ -101,6 +102,7 @@ fn dashboard_routes() -> Router<Engine> {
         .route(&vertex("subtasks/{index}/metrics"), get(dashboard::subtask_values))
         .route("/jobmanager/config", get(dashboard::job_manager_config))
         .route("/jobmanager/metrics", get(dashboard::job_manager_metrics))
+        .route("/taskmanagers/metrics", get(processor::of_task_managers))
         .route("/taskmanagers/{id}", get(dashboard::task_manager))
         .route("/jars", get(dashboard::jars))
         .route("/datasets", get(dashboard::data_sets))

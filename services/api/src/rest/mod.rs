@@ -24,6 +24,7 @@ mod params;
 mod plan;
 mod problem;
 mod reply;
+mod scaling;
 mod snapshots;
 mod streams;
 mod tags;
@@ -93,6 +94,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(dashboards::link))
         .routes(routes!(tags::list, tags::add, tags::remove))
         .routes(routes!(maintenance::set))
+        .routes(routes!(scaling::set))
         .routes(routes!(options::add_vpc))
         .routes(routes!(options::delete_vpc))
         .routes(routes!(options::add_logging))

@@ -1,6 +1,7 @@
 //! The lifecycle against simulated engines: every operation, every step, disturbed in every
 //! way; and seeded random walks.
 
+mod care;
 mod memory;
 mod replicas;
 mod retention;

@@ -7,9 +7,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use millrace_controller::{Due, RecordError, Records, Stored};
 use millrace_domain::change::ApplicationWrite;
+use millrace_domain::event::{Event, events};
 use millrace_domain::{
-    Application, ApplicationId, Change, Operation, OperationId, Revision, Snapshot, SnapshotName,
-    Timestamp, Version, VersionId,
+    Application, ApplicationId, Change, Operation, OperationId, OperationKind, Revision, Snapshot,
+    SnapshotName, Timestamp, Version, VersionId,
 };
 
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub struct Rows {
     pub operations: BTreeMap<OperationId, Operation>,
     pub snapshots: BTreeMap<SnapshotName, Snapshot>,
     pub wake_at: Option<Timestamp>,
+    /// What was told, in order.
+    pub events: Vec<Event>,
 }
 
 impl Memory {
@@ -54,6 +57,8 @@ impl Memory {
         if current.is_none() || current != change.expected {
             return Err(RecordError::Stale);
         }
+        let told = events(rows.application.as_ref(), change, Timestamp(0));
+        rows.events.extend(told);
         match &change.application {
             ApplicationWrite::Delete(_) => *rows = Rows::default(),
             ApplicationWrite::Put(application) => {
@@ -105,6 +110,21 @@ impl Records for Memory {
             rows.wake_at = None;
         }
         Ok(())
+    }
+
+    async fn with_jobs(&self) -> Result<Vec<ApplicationId>, RecordError> {
+        let application = self.rows().application;
+        Ok(application.into_iter().filter(|it| it.job.is_some()).map(|it| it.id).collect())
+    }
+
+    async fn newest(
+        &self,
+        _id: &ApplicationId,
+        kind: OperationKind,
+    ) -> Result<Option<Operation>, RecordError> {
+        let rows = self.rows();
+        let of_kind = rows.operations.into_values().filter(|it| it.kind == kind);
+        Ok(of_kind.max_by_key(|it| it.started_at))
     }
 
     async fn acquire_lease(

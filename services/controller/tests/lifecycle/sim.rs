@@ -7,7 +7,7 @@ use millrace_controller::{Clock, Looker};
 use millrace_domain::application::Application;
 use millrace_domain::change::Change;
 use millrace_domain::commands::{
-    Call, ConfigurationPatch, ExpectedVersion, Facts as CommandFacts, UpdateApplication,
+    Call, ConfigurationPatch, ExpectedVersion, Facts as CommandFacts, Renewal, UpdateApplication,
 };
 use millrace_domain::configuration::{
     CheckpointConfiguration, Code, CodeOrigin, Configuration, ConfigurationType,
@@ -34,6 +34,10 @@ pub enum Act {
     Snapshot,
     DeleteSnapshot,
     Delete,
+    /// The service scales it, to this parallelism.
+    Scale(u32),
+    /// The service restarts it on another release of its engine.
+    Maintain,
     KillEngine,
     Run(i64),
 }
@@ -71,6 +75,7 @@ pub struct EndState {
     pub version: Option<VersionId>,
     pub updated_from: Option<VersionId>,
     pub job_version: Option<VersionId>,
+    pub parallelism: Option<u32>,
     pub operations: Vec<(OperationKind, OperationStatus, Option<String>)>,
     pub snapshots: Vec<(SnapshotStatus, VersionId)>,
     pub runs: bool,
@@ -139,6 +144,12 @@ impl Sim {
                 facts.delete_snapshot(&snapshot_name(), created, now)
             }
             Act::Delete => facts.delete(application.created_at, &call),
+            Act::Scale(parallelism) => {
+                facts.renew(Renewal::Scale { parallelism, reason: "busy".to_owned() }, &call)
+            }
+            Act::Maintain => {
+                facts.renew(Renewal::Upgrade { reason: "a new release".to_owned() }, &call)
+            }
             Act::KillEngine | Act::Run(_) => unreachable!("not a command"),
         }
     }
@@ -242,6 +253,7 @@ impl Sim {
             version: application.map(|a| a.version),
             updated_from: application.and_then(|a| a.version_updated_from),
             job_version: job.map(|job| job.version),
+            parallelism: job.and_then(|job| job.parallelism),
             operations: rows.operations.values().map(|o| (o.kind, o.status, failure(o))).collect(),
             snapshots: rows.snapshots.values().map(|s| (s.status, s.version)).collect(),
             runs: job.is_some_and(|job| healthy == Some(job.generation)),
@@ -312,6 +324,7 @@ pub fn application() -> Application {
         open_operation: None,
         tags: BTreeMap::new(),
         maintenance_start: None,
+        care: Default::default(),
         revision: Revision(1),
     };
     application.show_version(VersionId(1));

@@ -4,7 +4,7 @@
 use millrace_domain::{OperationKind, OperationStatus};
 
 use crate::sim::{Act, EndState, Fate, Sim};
-use crate::stories::{STORIES, Story, check_end};
+use crate::stories::{Story, check_end, stories};
 
 async fn run(story: &Story, fate: &mut dyn FnMut(usize) -> Fate) -> (EndState, Sim) {
     let mut sim = Sim::new(story.behaviour);
@@ -16,7 +16,7 @@ async fn run(story: &Story, fate: &mut dyn FnMut(usize) -> Fate) -> (EndState, S
 }
 
 async fn check(fate: Fate) {
-    for story in STORIES {
+    for story in stories() {
         let (undisturbed, sim) = run(story, &mut |_| Fate::Undisturbed).await;
         check_end(story, &undisturbed);
         for disturbed in 0..sim.steps.len() {
@@ -59,7 +59,7 @@ async fn every_decision_is_harmless_when_it_comes_late() {
 /// Many crashes in one story.
 #[tokio::test]
 async fn every_third_step_may_be_lost() {
-    for story in STORIES.iter().filter(|story| !story.acts.contains(&Act::KillEngine)) {
+    for story in stories().filter(|story| !story.acts.contains(&Act::KillEngine)) {
         let (undisturbed, _) = run(story, &mut |_| Fate::Undisturbed).await;
         let mut every_third = |number: usize| match number % 3 {
             0 => Fate::CrashAfter,

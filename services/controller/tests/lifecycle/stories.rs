@@ -17,7 +17,10 @@ pub struct Story {
     pub says: &'static str,
 }
 
-use Act::{Delete, DeleteSnapshot, ForceStop, KillEngine, Rollback, Run, Snapshot, Start, Stop};
+use Act::{
+    Delete, DeleteSnapshot, ForceStop, KillEngine, Maintain, Rollback, Run, Scale, Snapshot, Start,
+    Stop,
+};
 use OperationStatus::{Failed, Successful};
 
 const RUNNING: Option<Status> = Some(Status::Running);
@@ -174,6 +177,65 @@ pub const STORIES: &[Story] = &[
     ),
 ];
 
+/// What the service does by itself: it always goes back by itself, too.
+pub const CARE: &[Story] = &[
+    story("scale", "good", &[Start, Run(50), Scale(4), Run(500)], (RUNNING, 1), OK2, ""),
+    story("scale_down", "good", &[Start, Scale(4), Run(50), Scale(1)], (RUNNING, 1), OK3, ""),
+    story("scale_stop", "good", &[Start, Scale(4), Stop], (READY, 1), OK3, ""),
+    story("scale_update", "good", &[Start, Scale(4), guarded("good")], (RUNNING, 2), OK3, ""),
+    story("scale_refused", "scaled: bad_plan", &[Start, Scale(2)], (RUNNING, 1), OK_BAD, "Line 1"),
+    story("scale_no_stage", "scaled: exits", &[Start, Scale(2)], (RUNNING, 1), OK_BAD, "exited"),
+    story(
+        "scale_no_savepoint",
+        "savepoint_fails",
+        &[Start, Scale(2)],
+        (RUNNING, 1),
+        OK_BAD,
+        "disk full",
+    ),
+    story(
+        "scale_fails",
+        "scaled: fails",
+        &[Start, Run(90), Scale(2), Run(900)],
+        (RUNNING, 1),
+        OK_BAD,
+        "Division by zero",
+    ),
+    story(
+        "scale_restarts",
+        "scaled: restarts",
+        &[Start, Scale(2)],
+        (RUNNING, 1),
+        OK_BAD,
+        "Bad row",
+    ),
+    story(
+        "scale_no_checkpoint",
+        "scaled: no_checkpoint",
+        &[Start, Run(30), Scale(2), Run(500)],
+        (RUNNING, 1),
+        OK_BAD,
+        "no checkpoint",
+    ),
+    story("scale_bounded", "bounded", &[Start, Run(30), Scale(2), Run(900)], (READY, 1), OK2, ""),
+    story("scale_crash", "good", &[Start, Scale(2), KillEngine, Run(900)], (RUNNING, 1), OK2, ""),
+    story("maintain", "good", &[Start, Run(50), Maintain, Run(500)], (RUNNING, 1), OK2, ""),
+    story("maintain_scaled", "good", &[Start, Scale(2), Maintain], (RUNNING, 1), OK3, ""),
+    story(
+        "maintain_fails",
+        "held: fails",
+        &[Start, Run(90), Maintain, Run(900)],
+        (RUNNING, 1),
+        OK_BAD,
+        "Division by zero",
+    ),
+];
+
+/// All of them.
+pub fn stories() -> impl Iterator<Item = &'static Story> {
+    STORIES.iter().chain(CARE)
+}
+
 /// Runs a story; `between` settles after each act.
 pub fn check_end(story: &Story, end: &EndState) {
     let statuses: Vec<_> = end.operations.iter().map(|(_, status, _)| *status).collect();
@@ -191,7 +253,7 @@ pub fn check_end(story: &Story, end: &EndState) {
 
 #[tokio::test]
 async fn every_operation_ends_as_it_must_with_every_row_once() {
-    for story in STORIES {
+    for story in stories() {
         let mut sim = Sim::new(story.behaviour);
         for act in story.acts {
             sim.act(*act).unwrap_or_else(|reject| panic!("{}: {act:?}: {reject}", story.name));
@@ -232,6 +294,68 @@ async fn an_update_takes_the_steps_of_the_design() {
         "Finish",
     ];
     assert_eq!(steps, expected);
+}
+
+#[tokio::test]
+async fn scaling_changes_the_job_and_nothing_else() {
+    let check = async |behaviour: &str, acts: &[Act], want: Option<u32>| {
+        let before = run(behaviour, &[Start]).await.memory.rows().application;
+        let mut sim = run(behaviour, &[Start]).await;
+        for act in acts {
+            sim.act(*act).unwrap_or_else(|reject| panic!("{act:?}: {reject}"));
+            sim.settle_undisturbed().await;
+        }
+        let (before, after) = (before.expect("there"), sim.memory.rows().application);
+        let after = after.expect("there");
+        assert_eq!(after.job.as_ref().and_then(|job| job.parallelism), want, "{acts:?}");
+        assert_eq!(
+            (after.version, after.latest_version, &after.conditional_token, after.updated_at),
+            (before.version, before.latest_version, &before.conditional_token, before.updated_at),
+        );
+    };
+    check("good", &[Scale(4)], Some(4)).await;
+    check("good", &[Scale(4), KillEngine, Run(500)], Some(4)).await;
+    check("good", &[Scale(4), Scale(1)], None).await;
+    check("good", &[Scale(4), Maintain], Some(4)).await;
+    check("scaled: fails", &[Scale(4)], None).await;
+    check("scaled: exits", &[Scale(4)], None).await;
+    // What a user starts or updates is at the parallelism that its version says.
+    let parallelism = async |acts: &[Act]| run("good", acts).await.end_state().parallelism;
+    assert_eq!(parallelism(&[Start, Scale(4), update("good")]).await, None);
+    assert_eq!(parallelism(&[Start, Scale(4), Stop, Start]).await, None);
+    // An operation that fails before its switch leaves the job as it was.
+    assert_eq!(parallelism(&[Start, Scale(4), update("bad_plan")]).await, Some(4));
+    assert_eq!(parallelism(&[Start, Scale(4), update("exits")]).await, Some(4));
+}
+
+#[tokio::test]
+async fn a_scaled_job_that_fails_is_put_back_where_it_stopped() {
+    let sim = run("scaled: fails", &[Start, Run(90), Scale(2)]).await;
+    let rows = sim.memory.rows();
+    let scaling = rows.operations.values().find(|o| o.kind == OperationKind::Autoscaling);
+    let scaling = scaling.expect("the operation has a row");
+    assert_eq!((scaling.status, scaling.from_version), (Failed, scaling.to_version));
+    assert!(sim.steps.contains(&"AllocateRecovery"), "{:?}", sim.steps);
+    assert_eq!(rows.snapshots.len(), 1, "AWS: a snapshot is taken on scaling");
+}
+
+#[tokio::test]
+async fn only_a_force_stop_is_legal_while_the_service_scales() {
+    let mut sim = run("good", &[Start]).await;
+    sim.act(Scale(2)).expect("legal");
+    for act in [Start, Stop, update("good"), Rollback, Snapshot, Delete, Scale(4), Maintain] {
+        assert!(sim.act(act).is_err(), "{act:?}");
+    }
+    for _ in 0..6 {
+        sim.looker.look(&sim.id).await.expect("the fakes answer");
+        sim.world.advance(9);
+    }
+    sim.act(ForceStop).expect("legal while AUTOSCALING");
+    sim.settle_undisturbed().await;
+    let end = sim.end_state();
+    assert_eq!((end.status, end.alive), (READY, 0), "{end:#?}");
+    let scaling = end.operations.iter().find(|(kind, ..)| *kind == OperationKind::Autoscaling);
+    assert_eq!(scaling.map(|(_, status, _)| *status), Some(OperationStatus::Cancelled));
 }
 
 #[tokio::test]

@@ -19,18 +19,34 @@ impl Random {
     }
 }
 
-const BEHAVIOURS: [&str; 9] =
-    ["good", "good", "good", "bad_plan", "misfit", "exits", "fails", "restarts", "savepoint_fails"];
+const BEHAVIOURS: [&str; 14] = [
+    "good",
+    "good",
+    "good",
+    "bad_plan",
+    "misfit",
+    "exits",
+    "fails",
+    "restarts",
+    "savepoint_fails",
+    "scaled: fails",
+    "scaled: exits",
+    "scaled: restarts",
+    "scaled: no_checkpoint",
+    "held: fails",
+];
 
 fn command(random: &mut Random) -> Act {
     let behaviour = BEHAVIOURS[random.below(BEHAVIOURS.len() as u64) as usize];
-    match random.below(12) {
+    match random.below(15) {
         0..=2 => Act::Start,
         3 => Act::Stop,
         4 => Act::ForceStop,
         5..=8 => Act::Update(behaviour, random.below(2) == 0),
         9 => Act::Rollback,
         10 => Act::Snapshot,
+        11 => Act::Maintain,
+        12 | 13 => Act::Scale(1 + random.below(4) as u32),
         _ => Act::Run(1 + random.below(400) as i64),
     }
 }
@@ -107,6 +123,8 @@ fn truthful(sim: &Sim, healthy_before: Option<Generation>, seed: u64, acts: &[(A
         OperationKind::UpdateApplication,
         OperationKind::RollbackApplication,
         OperationKind::SystemRollback,
+        OperationKind::Autoscaling,
+        OperationKind::Maintenance,
     ];
     let just_now = rows.operations.values().any(|operation| {
         starts.contains(&operation.kind)

@@ -1,14 +1,17 @@
 //! A simulated launcher: engines that read one row each millisecond, a checkpoint log with
 //! its fence, and output that becomes visible with a checkpoint. What a version does
-//! wrong is said by its property `behaviour`.
+//! wrong is said by its property `behaviour`; with `scaled: ` before it, at a parallelism
+//! above 1 alone, with `held: `, while its output is held back.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use millrace_domain::care::measure::{CPU_TIME, MAX_PARALLELISM};
 use millrace_domain::lifecycle::{
     CheckVerdict, Health, Launch, Observed, Outcome, RestoreFrom, SnapshotRequest,
 };
+use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 use millrace_launcher::{Launcher, LauncherError};
 
@@ -26,6 +29,13 @@ pub struct Inner {
     /// The rows that readers of the sink see, as ranges of positions, in order.
     pub visible: Vec<(i64, i64)>,
     pub deleted: bool,
+    /// How much of its KPUs a running job uses, in percent; and what it has used.
+    pub cpu_percent: f64,
+    cpu_ns: f64,
+    /// Which release of the engine starts, and which runs.
+    pub release: &'static str,
+    /// No job completes a checkpoint.
+    pub stalled: bool,
 }
 
 /// State: how far the source was read, and what was prepared but is not visible.
@@ -43,6 +53,7 @@ struct Entry {
 
 struct Engine {
     launch: Launch,
+    release: &'static str,
     state: State,
     hold: bool,
     /// Of the last checkpoint, and of now.
@@ -142,7 +153,15 @@ impl Engine {
 
 fn behaviour(launch: &Launch) -> String {
     let group = launch.properties.first();
-    group.and_then(|group| group.properties.get("behaviour")).cloned().unwrap_or_default()
+    let said = group.and_then(|group| group.properties.get("behaviour"));
+    let said = said.map(String::as_str).unwrap_or_default();
+    let (when, then) = said.split_once(": ").unwrap_or(("always", said));
+    let applies = match when {
+        "scaled" => launch.parallelism > 1,
+        "held" => launch.hold_commits,
+        _ => true,
+    };
+    if applies { then.to_owned() } else { "good".to_owned() }
 }
 
 impl Inner {
@@ -179,6 +198,8 @@ impl Inner {
         let now = self.now;
         let engine = self.engines.get_mut(&generation).expect("just listed");
         engine.position += 1;
+        // One millisecond of this part of so many processors.
+        self.cpu_ns += self.cpu_percent * 1e4 * f64::from(engine.launch.kpus);
         let uptime = now - engine.running_since;
         match engine.behaviour().as_str() {
             "fails" if uptime >= 70 => {
@@ -199,6 +220,7 @@ impl Inner {
                 return;
             }
             "no_checkpoint" => {}
+            _ if self.stalled => {}
             _ if engine.next_checkpoint <= now => self.checkpoint(generation),
             _ => {}
         }
@@ -331,6 +353,32 @@ impl Launcher for World {
         Ok(seen.map(|(generation, engine)| (*generation, inner.observe_one(engine))).collect())
     }
 
+    async fn measure(
+        &self,
+        _application: &ApplicationId,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Result<JobReading, LauncherError> {
+        let mut inner = self.lock();
+        let (cpu_ns, checkpoints) = (inner.cpu_ns, inner.running(generation)?.checkpoints);
+        let values = [
+            (CPU_TIME, cpu_ns),
+            (MAX_PARALLELISM, 128.0),
+            ("numRestarts", 0.0),
+            ("numberOfCompletedCheckpoints", checkpoints as f64),
+        ];
+        let job = values.map(|(name, value)| (name.to_owned(), value)).into();
+        Ok(JobReading { at: now, generation, job, vertices: Vec::new() })
+    }
+
+    async fn release(
+        &self,
+        _application: &ApplicationId,
+        generation: Generation,
+    ) -> Result<String, LauncherError> {
+        Ok(self.lock().running(generation)?.release.to_owned())
+    }
+
     async fn check(&self, launch: &Launch) -> Result<CheckVerdict, LauncherError> {
         let refuse = |message: &str| Ok(CheckVerdict { ok: false, message: message.to_owned() });
         let has_state = !self.lock().log.is_empty();
@@ -360,6 +408,7 @@ impl Launcher for World {
         let until = inner.now + START_MS;
         let engine = Engine {
             launch: launch.clone(),
+            release: inner.release,
             state: State::Starting { until },
             hold: launch.hold_commits,
             at_checkpoint: Point::default(),

@@ -84,6 +84,7 @@ impl CreateApplication {
             open_operation: None,
             tags: self.tags,
             maintenance_start: None,
+            care: Default::default(),
             revision: Revision(1),
         };
         application.show_version(VersionId(1));

@@ -5,6 +5,7 @@
 //! the controller does the work and closes it. Only creation, tags and the deletion of
 //! a snapshot open none.
 
+mod care;
 mod create;
 mod delete;
 mod enhanced;
@@ -18,6 +19,7 @@ mod stop;
 mod tag;
 mod update;
 
+pub use care::Renewal;
 pub use create::CreateApplication;
 pub use enhanced::CreateSnapshot;
 pub use merge::{

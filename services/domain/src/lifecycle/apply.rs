@@ -164,6 +164,7 @@ impl Draft<'_> {
             allow_non_restored_state: start.allow_non_restored_state,
             hold_commits: start.hold_commits,
             standby: start.standby,
+            parallelism: start.parallelism,
             since: self.now,
             checkpoint_asked_at: None,
             attempts,
@@ -198,6 +199,7 @@ impl Draft<'_> {
             run: asked.or(kept).unwrap_or_default(),
             started_at: self.now,
             restarts: 0,
+            parallelism: start.parallelism,
         });
     }
 
@@ -428,6 +430,9 @@ impl Draft<'_> {
         self.application.status = status;
         if status == Status::Ready {
             self.application.job = None;
+            // Nothing runs that could be in trouble, or be scaled.
+            self.application.care.held = None;
+            self.application.care.episodes.clear();
         }
     }
 

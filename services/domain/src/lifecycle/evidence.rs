@@ -15,6 +15,9 @@ pub struct Evidence {
     /// What a rollback from the version before would have returned to: put back when
     /// the update fails. Written by [`Evidence::at_begin`].
     pub updated_from_before: Option<VersionId>,
+    /// Of the job before; `None`: that of its version. Written by [`Evidence::at_begin`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallelism_before: Option<u32>,
     pub check: Option<CheckEvidence>,
     /// The start that the operation leads to.
     pub start: Option<StartEvidence>,
@@ -41,8 +44,11 @@ pub struct Evidence {
 impl Evidence {
     /// What a command that makes a new version stores with its operation.
     pub fn at_begin(before: &Application) -> serde_json::Value {
-        let evidence =
-            Evidence { updated_from_before: before.version_updated_from, ..Evidence::default() };
+        let evidence = Evidence {
+            updated_from_before: before.version_updated_from,
+            parallelism_before: before.job.as_ref().and_then(|job| job.parallelism),
+            ..Evidence::default()
+        };
         evidence.into_value()
     }
 
@@ -74,6 +80,9 @@ pub struct StartEvidence {
     pub hold_commits: bool,
     /// Started beside the old job, without a job of its own.
     pub standby: bool,
+    /// `None`: that of the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<u32>,
     /// When this generation was given its job: deadlines count from here.
     pub since: Timestamp,
     pub checkpoint_asked_at: Option<Timestamp>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
-use crate::configuration::{PropertyGroup, Version};
+use crate::configuration::{ParallelismConfiguration, PropertyGroup, Version};
 use crate::ids::{ApplicationId, ArtifactId, Generation};
 
 /// Everything that starting (or checking) one generation needs; no secret of the service
@@ -45,6 +45,15 @@ pub enum RestoreFrom {
 }
 
 impl Launch {
+    /// The same at another parallelism; `None` leaves it at that of the version.
+    #[must_use]
+    pub fn at_parallelism(self, version: &Version, parallelism: Option<u32>) -> Launch {
+        let Some(parallelism) = parallelism else { return self };
+        let configured = &version.configuration.parallelism;
+        let kpus = ParallelismConfiguration { parallelism, ..configured.clone() }.kpus();
+        Launch { parallelism, kpus, ..self }
+    }
+
     /// The launch of `version`; `None` when it has no code.
     pub fn of(
         application: &Application,

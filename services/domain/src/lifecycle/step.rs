@@ -96,6 +96,8 @@ pub struct Start {
     pub allow_non_restored_state: bool,
     pub hold_commits: bool,
     pub standby: bool,
+    /// `None`: that of the version.
+    pub parallelism: Option<u32>,
     /// Set on a retry: the first generation of this start.
     pub retry_of: Option<Generation>,
 }

@@ -8,6 +8,7 @@
 
 mod check;
 mod files;
+mod measure;
 mod process;
 mod reading;
 
@@ -435,6 +436,25 @@ impl Launcher for LocalLauncher {
             }
         }
         Ok(clusters)
+    }
+
+    async fn measure(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Result<JobReading, LauncherError> {
+        let (address, job) = self.job_of(&(application.clone(), generation)).await?;
+        measure::job(&self.rest, &address, &job.jid, (generation, now)).await
+    }
+
+    async fn release(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+    ) -> Result<String, LauncherError> {
+        let address = self.address(&(application.clone(), generation)).await?;
+        self.rest.release(&address).await
     }
 
     async fn check(&self, launch: &Launch) -> Result<CheckVerdict, LauncherError> {

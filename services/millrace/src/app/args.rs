@@ -51,6 +51,8 @@ pub enum AppCommand {
     Operations { name: String, id: Option<String> },
     /// Show the versions of an application, or one of them
     Versions { name: String, id: Option<u64> },
+    /// Show or choose by which rule an application is scaled
+    Scaling(ScalingArguments),
     /// Print what happened to an application, or what happens
     Events(EventArguments),
     /// Print what the job of an application logs
@@ -145,6 +147,23 @@ pub struct TransferSettings {
     /// Return as soon as the request is accepted
     #[arg(long)]
     pub no_wait: bool,
+}
+
+#[derive(Args)]
+pub struct ScalingArguments {
+    pub name: String,
+    /// cpu is AWS's rule; rate goes by what each operator could process
+    #[arg(long, value_enum)]
+    pub rule: Option<ScalingRule>,
+    /// With --rule rate: how busy the busiest operator shall be, in percent [default: 70]
+    #[arg(long, value_name = "PERCENT", requires = "rule")]
+    pub target: Option<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScalingRule {
+    Cpu,
+    Rate,
 }
 
 #[derive(Args)]

@@ -108,9 +108,27 @@ impl Client {
         headers: &[(&'static str, &str)],
         body: &Value,
     ) -> anyhow::Result<Value> {
+        self.send(Method::POST, path, headers, body).await
+    }
+
+    /// As [`Client::post`].
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::PUT, path, &[], body).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &Value,
+    ) -> anyhow::Result<Value> {
         let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let headers = headers.chain([("content-type", "application/json".to_owned())]).collect();
-        let request = self.signed(Method::POST, path, headers, body.to_string())?;
+        let request = self.signed(method, path, headers, body.to_string())?;
         let answer = request.timeout(PATIENCE).send().await.with_context(|| self.unreachable())?;
         let accepted = answer.status().is_success();
         let text = answer.text().await.with_context(|| self.unreachable())?;

@@ -11,6 +11,7 @@ mod events;
 mod input;
 mod logs;
 mod operate;
+mod scaling;
 mod show;
 mod transfer;
 mod wait;
@@ -46,6 +47,7 @@ async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
             show::operations(&client, format, &name, id.as_deref()).await
         }
         AppCommand::Versions { name, id } => show::versions(&client, format, &name, id).await,
+        AppCommand::Scaling(arguments) => scaling::scaling(&client, format, &arguments).await,
         AppCommand::Events(events) => {
             events::print(&client, format, &events.name, events.follow).await
         }

@@ -20,7 +20,7 @@ pub async fn describe(client: &Client, format: Format, name: &str) -> anyhow::Re
             ("status", text(&detail["ApplicationStatus"])),
             ("version", text(&detail["ApplicationVersionId"])),
             ("runtime", text(&detail["RuntimeEnvironment"])),
-            ("parallelism", text(&flink["ParallelismConfigurationDescription"]["Parallelism"])),
+            ("parallelism", parallelism(&flink["ParallelismConfigurationDescription"])),
             (
                 "checkpoints every",
                 format!(
@@ -47,6 +47,15 @@ pub async fn dashboard(
     });
     let answer = client.call("CreateApplicationPresignedUrl", input).await?;
     show(format, &answer, || text(&answer["AuthorizedUrl"]))
+}
+
+/// With the one now, where the service has scaled it.
+fn parallelism(described: &Value) -> String {
+    let (asked, now) = (&described["Parallelism"], &described["CurrentParallelism"]);
+    match now.is_null() || now == asked {
+        true => text(asked),
+        false => format!("{}, now {}", text(asked), text(now)),
+    }
 }
 
 pub async fn list(client: &Client, format: Format) -> anyhow::Result<ExitCode> {

@@ -32,6 +32,11 @@ pub struct ServeArguments {
     /// How long a job must stay up before its start or update counts as successful
     #[arg(long, default_value = "2s", value_parser = duration, value_name = "TIME")]
     pub stability_window: Duration,
+    /// Between two samples of each running job: what the rules of automatic scaling and of
+    /// health count as a minute
+    #[arg(long, env = "MILLRACE_CARE_PERIOD", default_value = "60s", value_parser = period,
+          value_name = "TIME")]
+    pub care_period: Duration,
     /// An S3 endpoint to fetch application code from, and to copy snapshots to and from; keys
     /// from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
     #[arg(long, env = "MILLRACE_S3_ENDPOINT", value_name = "URL")]
@@ -123,6 +128,13 @@ Ctrl-C stops the server; jobs run on, and the next start finds them."
 /// `2s`, `200ms` or `1m`.
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|failure| failure.to_string())
+}
+
+/// As [`duration`], and long enough to measure in.
+fn period(text: &str) -> Result<Duration, String> {
+    let period = duration(text)?;
+    let least = Duration::from_millis(100);
+    if period < least { Err("a period is at least 100ms".to_owned()) } else { Ok(period) }
 }
 
 fn parse_duration(text: &str) -> anyhow::Result<Duration> {

@@ -54,6 +54,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let controller = wiring::controller(&arguments, &data_dir, store.clone())?;
     let worker = wiring::snapshot_worker(&arguments, &data_dir, store.clone())?;
     let sweeper = wiring::sweeper(&arguments, &data_dir, store.clone())?;
+    let carer = wiring::carer(&arguments, &data_dir, store.clone())?;
     let jobs = wiring::jobs(&arguments, &data_dir, stopping.clone())?;
     let api = wiring::api(
         &arguments,
@@ -82,10 +83,16 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         async move { sweeper.run(shutdown::asked(stopping)).await }
     });
 
+    let caring = tokio::spawn({
+        let stopping = stopping.clone();
+        async move { carer.run(shutdown::asked(stopping)).await }
+    });
+
     data_dir.announce(address)?;
     arguments::greet(address, data_dir.path(), &arguments.region, &root_key);
     shutdown::serve_until(listener, router, stopping).await?;
     controlling.await.context("the controller failed")?;
+    caring.await.context("the care of jobs failed")?;
     working.await.context("the work on snapshots failed")?;
     sweeping.await.context("the sweeping failed")?;
     sampling.await.context("the noting of metrics failed")?;

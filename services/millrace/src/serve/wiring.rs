@@ -10,12 +10,13 @@ use millrace_api::{ApiConfig, ApiState, Limits, LocalArtifacts, NoTokens, S3Loca
 use millrace_auth::SealingKey;
 use millrace_auth::throttle::Rate;
 use millrace_controller::{
-    Controller, ControllerSettings, Looker, SnapshotWorker, Sweeper, Wake, WorkSettings,
+    CareSettings, Carer, Controller, ControllerSettings, Looker, Records, SnapshotWorker, Sweeper,
+    Wake, WorkSettings,
 };
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{ApplicationId, OperationId, Timestamp};
-use millrace_launcher::{LocalLauncher, LocalSettings};
+use millrace_launcher::{Launcher, LocalLauncher, LocalSettings};
 use millrace_store::Store;
 use tokio::sync::watch;
 
@@ -59,6 +60,23 @@ fn controller_settings(arguments: &ServeArguments) -> ControllerSettings {
             ..ControllerSettings::default()
         },
     }
+}
+
+/// Its launcher starts nothing: it measures running jobs.
+pub fn carer(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+) -> anyhow::Result<Carer> {
+    let parts: (Arc<dyn Records>, Arc<dyn Launcher>) =
+        (Arc::new(store), Arc::new(launcher(arguments, data_dir)?));
+    let ids = || OperationId::new(edge::new_id().to_string()).expect("a UUID is one");
+    let settings = CareSettings {
+        period: arguments.care_period,
+        // As the engine tells its own: it is this very program.
+        release: Some(concat!("millrace ", env!("CARGO_PKG_VERSION")).to_owned()),
+    };
+    Ok(Carer::new(parts, clock(), Arc::new(ids), settings))
 }
 
 /// Its launcher starts nothing: it removes files of snapshots.

@@ -595,6 +595,7 @@ async fn events_are_told_with_the_changes_and_the_last_ones_kept(fixture: Fixtur
             run: RunConfiguration::default(),
             started_at: NOW,
             restarts: 0,
+            parallelism: None,
         });
         fixture.store.commit(&put(application, revision), NOW).await.unwrap();
     }

@@ -1,6 +1,7 @@
 //! Applications and their versions.
 
 use millrace_api_spec::wire;
+use millrace_domain::care::ScalingRule;
 use millrace_domain::configuration::{Restore as DomainRestore, RunConfiguration};
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{self as domain, Version as DomainVersion};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
-use super::words::{ApplicationStatus, RestoreType, of_domain, text};
+use super::words::{ApplicationStatus, RestoreType, ScalingRuleName, of_domain, text};
 use super::{Configuration, ConfigurationPatch, Tags, time};
 use crate::calls::Changed;
 
@@ -327,7 +328,34 @@ pub struct Application {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
     pub maintenance_window: MaintenanceWindow,
+    /// That of the job: automatic scaling changes it, and no version.
+    pub current_parallelism: u32,
+    pub scaling: Scaling,
     pub tags: Tags,
+}
+
+/// What decides about the parallelism, where automatic scaling is enabled.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Scaling {
+    pub rule: ScalingRuleName,
+    /// Of `RATE`: how busy the busiest operator shall be, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_utilization: Option<u8>,
+    /// Why it is not scaled though the rule asks for it: a bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+impl Scaling {
+    fn of(care: &domain::care::Care) -> Scaling {
+        let (rule, target_utilization) = match care.scaling {
+            ScalingRule::Cpu => (ScalingRuleName::Cpu, None),
+            ScalingRule::Rate { target_percent } => (ScalingRuleName::Rate, Some(target_percent)),
+        };
+        let held = care.held.as_ref().map(|held| held.reason.clone());
+        Scaling { rule, target_utilization, held }
+    }
 }
 
 /// The job that exists or is meant to.
@@ -432,6 +460,8 @@ impl Application {
             open_operation_id: application.open_operation.as_ref().map(ToString::to_string),
             job: application.job.as_ref().map(job),
             maintenance_window: MaintenanceWindow { start: window.start(), end: window.end() },
+            current_parallelism: application.current_parallelism(version),
+            scaling: Scaling::of(&application.care),
             tags: Tags(application.tags.clone()),
         }
     }

@@ -32,6 +32,7 @@ words! {
     ContentType { Plaintext, Zipfile }
     RestoreType { SkipRestoreFromSnapshot, RestoreFromLatestSnapshot, RestoreFromCustomSnapshot }
     SnapshotInitiator { User, System }
+    ScalingRuleName { Cpu, Rate }
 }
 
 /// What happened.
@@ -45,6 +46,9 @@ pub enum EventKind {
     JobStarted,
     JobStopped,
     SnapshotChanged,
+    ScalingHeld,
+    TroubleBegan,
+    TroubleEnded,
 }
 
 /// What is done to a snapshot.

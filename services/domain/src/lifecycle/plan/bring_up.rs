@@ -83,6 +83,18 @@ impl Ctx<'_> {
         Progress::Do(self.poll(why))
     }
 
+    /// Of a healthy job. The decision is stored before the output is shown: from then on no
+    /// going back to before it, which would repeat it.
+    pub(super) fn show_output(&self, start: &StartEvidence) -> Step {
+        let observed = self.observed(start.generation);
+        let held = matches!(observed, Observed::Running(health) if health.held);
+        match (held, self.evidence.approved_at) {
+            (false, _) => self.succeed_running(),
+            (true, None) => Step::Approve,
+            (true, Some(_)) => Step::ReleaseCommits { generation: start.generation },
+        }
+    }
+
     /// The cluster vanished without saying why (killed, machine gone): the start goes on
     /// in a new generation, a bounded number of times.
     fn again(&self, start: &StartEvidence, slot: StartSlot, cause: &str) -> Progress {
@@ -97,6 +109,7 @@ impl Ctx<'_> {
                 allow_non_restored_state: start.allow_non_restored_state,
                 hold_commits: start.hold_commits && self.evidence.approved_at.is_none(),
                 standby: false,
+                parallelism: start.parallelism,
                 retry_of: Some(start.first_generation),
             },
         ))

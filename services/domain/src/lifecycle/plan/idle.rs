@@ -62,6 +62,7 @@ fn restart(facts: &Facts, job: &Job, now: Timestamp) -> Step {
 fn launch(facts: &Facts, job: &Job) -> Option<Launch> {
     let version = facts.version(job.version)?;
     let launch = Launch::of(&facts.application, version, job.generation, RestoreFrom::Latest)?;
+    let launch = launch.at_parallelism(version, job.parallelism);
     Some(Launch { allow_non_restored_state: job.run.allow_non_restored_state, ..launch })
 }
 

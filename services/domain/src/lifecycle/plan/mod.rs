@@ -4,6 +4,7 @@ mod bring_up;
 mod delete;
 mod idle;
 mod recover;
+mod renew;
 mod rollback;
 mod snapshot;
 mod start;
@@ -51,6 +52,7 @@ fn decide(facts: &Facts, evidence: Evidence, now: Timestamp) -> Step {
             snapshot::plan(&ctx)
         }
         OperationKind::DeleteApplication => delete::plan(&ctx),
+        OperationKind::Autoscaling | OperationKind::Maintenance => renew::plan(&ctx),
         // Never open: they are committed SUCCESSFUL.
         OperationKind::AddApplicationVpcConfiguration
         | OperationKind::DeleteApplicationVpcConfiguration
@@ -167,7 +169,7 @@ impl Ctx<'_> {
         match self.launch(version, self.facts.application.generation, restore) {
             Ok(launch) => Step::CheckPlan(Box::new(Launch {
                 allow_non_restored_state: allow_dropped,
-                ..launch
+                ..self.at_requested_parallelism(launch)
             })),
             Err(cause) => self.fail(cause),
         }
@@ -191,8 +193,19 @@ impl Ctx<'_> {
         })
     }
 
+    fn at_requested_parallelism(&self, launch: Launch) -> Launch {
+        match self.target() {
+            Some(version) => launch.at_parallelism(version, self.operation.request.parallelism),
+            None => launch,
+        }
+    }
+
     fn launch_start(&self, start: &StartEvidence) -> Result<Launch, String> {
         let launch = self.launch(start.version, start.generation, start.restore.clone())?;
+        let launch = match self.facts.version(start.version) {
+            Some(version) => launch.at_parallelism(version, start.parallelism),
+            None => launch,
+        };
         let retried = start.generation != start.first_generation;
         Ok(Launch {
             since_generation: retried.then_some(start.first_generation),

@@ -42,6 +42,7 @@ impl Ctx<'_> {
             allow_non_restored_state: false,
             hold_commits: false,
             standby: false,
+            parallelism: self.facts.application.job.as_ref().and_then(|job| job.parallelism),
             retry_of: None,
         };
         Step::Allocate(StartSlot::Recovery, start)

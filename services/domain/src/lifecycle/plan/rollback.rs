@@ -74,6 +74,7 @@ fn allocate(ctx: &Ctx<'_>, restore: RestoreFrom, standby: bool) -> Step {
         allow_non_restored_state: false,
         hold_commits: false,
         standby,
+        parallelism: None,
         retry_of: None,
     };
     Step::Allocate(StartSlot::Target, start)

@@ -27,6 +27,7 @@ pub(super) fn plan(ctx: &Ctx<'_>) -> Step {
             allow_non_restored_state,
             hold_commits: false,
             standby: false,
+            parallelism: None,
             retry_of: None,
         };
         return Step::Allocate(StartSlot::Target, start);

@@ -76,6 +76,9 @@ impl Ctx<'_> {
                 self.fail(format!("The job ended while its state was saved: {cause}"))
             }
             Observed::Cancelled => self.fail("The job was cancelled while its state was saved"),
+            Observed::Restarting { cause } if self.facts.application.care.is_in_restart_loop() => {
+                self.fail(format!("The job is in a restart loop, and saves no state: {cause}"))
+            }
             Observed::Unreachable { since } if self.is_past(*since, settings.unreachable_ms) => {
                 self.fail("The engine stopped answering while its state was saved")
             }

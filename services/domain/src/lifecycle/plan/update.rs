@@ -3,7 +3,6 @@
 use super::Ctx;
 use super::bring_up::Progress;
 use crate::lifecycle::evidence::StartEvidence;
-use crate::lifecycle::facts::Observed;
 use crate::lifecycle::launch::RestoreFrom;
 use crate::lifecycle::step::{Start, StartSlot, Step};
 
@@ -62,6 +61,7 @@ fn allocate(ctx: &Ctx<'_>) -> Step {
             allow_non_restored_state: ctx.run().allow_non_restored_state,
             hold_commits: rollback_enabled(ctx),
             standby: true,
+            parallelism: None,
             retry_of: None,
         },
     )
@@ -79,20 +79,9 @@ fn after_switch(ctx: &Ctx<'_>, start: &StartEvidence) -> Step {
     }
     match ctx.bring_up(start, StartSlot::Target) {
         Progress::Do(step) => step,
-        Progress::Healthy => show_output(ctx, start),
+        Progress::Healthy => ctx.show_output(start),
         Progress::Completed => ctx.succeed_ready(),
         Progress::Failed(cause) => failed(ctx, &cause),
-    }
-}
-
-/// The decision is stored before the output is shown: from then on no rollback, which
-/// would repeat it.
-fn show_output(ctx: &Ctx<'_>, start: &StartEvidence) -> Step {
-    let held = matches!(ctx.observed(start.generation), Observed::Running(health) if health.held);
-    match (held, ctx.evidence.approved_at) {
-        (false, _) => ctx.succeed_running(),
-        (true, None) => Step::Approve,
-        (true, Some(_)) => Step::ReleaseCommits { generation: start.generation },
     }
 }
 
