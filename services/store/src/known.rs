@@ -13,7 +13,7 @@ use millrace_domain::{ApplicationId, Revision};
 use crate::load::Loaded;
 
 /// Applications of one half; those of the older half go when the younger is full.
-const HALF: usize = 4096;
+const HALF: usize = 16_384;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known(Arc<Mutex<Halves>>);

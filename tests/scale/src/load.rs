@@ -16,6 +16,8 @@ use crate::client::{APPLICATIONS_PER_ACCOUNT, Client, creation, update};
 use crate::edge;
 use crate::statistics::{Taken, percentiles, taken};
 
+/// One account alone may have half as many calls at once as there are workers.
+const FEWEST_ACCOUNTS: u32 = 4;
 /// Calls at once where none has a time of its own.
 const WORKERS: u32 = 32;
 /// How long applications may take to come to rest.
@@ -57,7 +59,8 @@ struct Phase {
 
 impl Load {
     async fn begin(arguments: &RunArguments) -> anyhow::Result<Load> {
-        let accounts = arguments.applications.div_ceil(APPLICATIONS_PER_ACCOUNT).max(1);
+        let accounts =
+            arguments.applications.div_ceil(APPLICATIONS_PER_ACCOUNT).max(FEWEST_ACCOUNTS);
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("serve").arg("--accounts").arg(accounts.to_string());
         command.arg("--threads").arg(arguments.service.threads.to_string());
