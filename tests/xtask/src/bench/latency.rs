@@ -58,7 +58,7 @@ pub fn table(
         let query = format!("{SOURCE}{query}").replace("$SAMPLED$", &SAMPLED.to_string());
         let most = fastest(program, work, options, (name, &query), parallelism)?;
         let rate = most / 2.0;
-        let mut delays = delays(program, work, &query, rate as u64, parallelism)?;
+        let (mut delays, machine_ms) = delays(program, work, &query, rate as u64, parallelism)?;
         delays.sort_unstable();
         let at = |part: f64| delays.get((delays.len() as f64 * part) as usize).map_or(0, |ms| *ms);
         let mut row = Row::new(&Script::new(name, String::new(), 0, options), options);
@@ -69,6 +69,7 @@ pub fn table(
             ("p90_ms", at(0.9) as f64),
             ("p99_ms", at(0.99) as f64),
             ("max_ms", delays.last().map_or(0.0, |ms| *ms as f64)),
+            ("machine_max_ms", machine_ms),
             ("samples", delays.len() as f64),
         ];
         table.rows.push(row);
@@ -91,14 +92,15 @@ fn fastest(
     Ok(script.events as f64 / run.wall_s)
 }
 
-/// Milliseconds of the sampled rows, once the job has settled.
+/// Milliseconds of the sampled rows, once the job has settled; and what the machine kept
+/// another process waiting meanwhile that had nothing to do.
 fn delays(
     program: &Path,
     work: &Path,
     query: &str,
     rate: u64,
     parallelism: u16,
-) -> Result<Vec<i64>, String> {
+) -> Result<(Vec<i64>, f64), String> {
     let place = work.join("latency");
     drop(fs::remove_dir_all(&place));
     let pace = format!("'first-event.rate' = '{rate}', 'next-event.rate' = '{rate}'");
@@ -107,8 +109,7 @@ fn delays(
     sleep(SETTLED);
     let output = place.join("output");
     let skipped = fs::metadata(&output).map_err(|cause| cause.to_string())?.len();
-    let begun = now();
-    sleep(MEASURED.saturating_sub(begun.elapsed()));
+    let machine_ms = longest_wait_ms(MEASURED);
     let overview = engine.ask("/jobs/overview")?;
     drop(engine);
     if !overview.contains("\"state\":\"RUNNING\"") {
@@ -116,7 +117,19 @@ fn delays(
     }
     let text = fs::read_to_string(&output).map_err(|cause| cause.to_string())?;
     let measured = text.get(usize::try_from(skipped).unwrap_or(0)..).unwrap_or_default();
-    Ok(measured.lines().skip(1).filter_map(delay_ms).collect())
+    Ok((measured.lines().skip(1).filter_map(delay_ms).collect(), machine_ms))
+}
+
+/// How much later than it asked for a thread woke up at worst.
+fn longest_wait_ms(during: Duration) -> f64 {
+    let (begun, step) = (now(), Duration::from_millis(1));
+    let mut longest = Duration::ZERO;
+    while begun.elapsed() < during {
+        let asked = now();
+        sleep(step);
+        longest = longest.max(asked.elapsed().saturating_sub(step));
+    }
+    longest.as_secs_f64() * 1e3
 }
 
 /// `+I[2024-01-01T00:00:00.001, 2024-01-01T00:00:00.004Z]` is 3 ms late.
