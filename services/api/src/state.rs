@@ -8,7 +8,7 @@ use millrace_domain::{ApplicationId, Timestamp};
 use millrace_store::Store;
 use uuid::Uuid;
 
-use crate::access::{Limits, Tokens};
+use crate::access::{Lately, Limits, Tokens};
 use crate::artifacts::Artifacts;
 use crate::jobs::Jobs;
 use crate::s3_locations::S3Locations;
@@ -70,6 +70,8 @@ pub struct ApiState {
     /// What the secrets of access keys are sealed under.
     pub sealing: Arc<SealingKey>,
     pub limits: Arc<Limits>,
+    /// Access keys and policies.
+    pub lately: Arc<Lately>,
     /// Who issues bearer tokens that the REST surface takes.
     pub tokens: Arc<dyn Tokens>,
     pub config: Arc<ApiConfig>,

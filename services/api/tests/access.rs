@@ -41,7 +41,7 @@ async fn put(api: &Api, account: &str, user: &str, statements: Value) {
         document,
         updated_at: Timestamp(0),
     };
-    api.store.put_policy(&policy).await.unwrap();
+    api.put_policy(&policy).await;
 }
 
 #[tokio::test]
@@ -120,14 +120,17 @@ async fn a_disabled_key_is_as_one_that_never_was() {
     let api = Api::new().await;
     let key = api.key(ACCOUNT, None, 2).await;
     assert_eq!(api.send_as(&key, "us-east-1", list()).await.status, 200);
-    api.store.set_access_key(&key.id, KeyStatus::Inactive).await.unwrap();
+    api.set_key(&key, KeyStatus::Inactive).await;
     let disabled = api.send_as(&key, "us-east-1", list()).await;
     let unknown = NewAccessKey::generate(&[9; 40]);
     let never = api.send_as(&unknown, "us-east-1", list()).await;
     assert_eq!(disabled.body, never.body);
-    api.store.set_access_key(&key.id, KeyStatus::Active).await.unwrap();
+    api.set_key(&key, KeyStatus::Active).await;
     assert_eq!(api.send_as(&key, "us-east-1", list()).await.status, 200);
     api.store.delete_access_key(&key.id).await.unwrap();
+    api.pass(999);
+    assert_eq!(api.send_as(&key, "us-east-1", list()).await.status, 200, "not a second yet");
+    api.pass(1);
     assert_eq!(api.send_as(&key, "us-east-1", list()).await.body, never.body);
 }
 
@@ -300,7 +303,7 @@ async fn a_stored_policy_that_cannot_be_read_allows_nothing() {
         document: "{}".into(),
         updated_at: Timestamp(0),
     };
-    api.store.put_policy(&broken).await.unwrap();
+    api.put_policy(&broken).await;
     let reply = api.call_as(&alice, "ListApplications", json!({})).await;
     assert_eq!((reply.status, &reply.body["__type"]), (500, &json!("InternalFailure")));
 }

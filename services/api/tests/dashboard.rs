@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::sync::atomic::Ordering;
-
 use axum::body::Body;
 use http::{HeaderMap, Request};
 use millrace_auth::{KeyStatus, NewAccessKey, Principal};
@@ -60,10 +58,6 @@ impl Api {
         let (value, attributes) = cookie.split_once(';').unwrap();
         assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite"), "{cookie}");
         (header(&reply.headers, "location"), value.to_owned())
-    }
-
-    fn pass(&self, ms: i64) {
-        self.now.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
@@ -152,14 +146,14 @@ async fn a_session_ends_with_the_rights_of_who_made_it() {
             "Action": "kinesisanalytics:CreateApplicationPresignedUrl", "Resource": "*" }] })
         .to_string(),
     };
-    api.store.put_policy(&policy("Allow")).await.unwrap();
+    api.put_policy(&policy("Allow")).await;
     let (place, cookie) = api.follow(&api.link("app", &alice, json!({})).await).await;
     assert_eq!(api.visit("GET", &place, &cookie).await.status, 200);
-    api.store.put_policy(&policy("Deny")).await.unwrap();
+    api.put_policy(&policy("Deny")).await;
     assert_eq!(api.visit("GET", &place, &cookie).await.status, 403);
-    api.store.put_policy(&policy("Allow")).await.unwrap();
+    api.put_policy(&policy("Allow")).await;
     assert_eq!(api.visit("GET", &place, &cookie).await.status, 200);
-    api.store.set_access_key(&alice.id, KeyStatus::Inactive).await.unwrap();
+    api.set_key(&alice, KeyStatus::Inactive).await;
     assert_eq!(api.visit("GET", &place, &cookie).await.status, 403);
 }
 

@@ -5,6 +5,7 @@ use millrace_domain::{Application, Change, Operation, Revision, Timestamp};
 use sqlx::AnyConnection;
 
 use crate::error::CommitError;
+use crate::known::Touched;
 use crate::open::{Dialect, Store};
 use crate::{
     applications, enhanced, events, idempotency, operations, snapshot_uses, snapshots, tags,
@@ -20,8 +21,12 @@ impl Store {
     /// `change.expected`; [`CommitError::NameTaken`] for a creation.
     pub async fn commit(&self, change: &Change, now: Timestamp) -> Result<Revision, CommitError> {
         let (dialect, written) = (self.dialect, change.clone());
+        let id = match &change.application {
+            ApplicationWrite::Put(application) => &application.id,
+            ApplicationWrite::Delete(id) => id,
+        };
         let revision = self
-            .write(move |connection| {
+            .write_touching(Touched::Application(id.clone()), move |connection| {
                 Box::pin(async move { write(connection, dialect, &written, now).await })
             })
             .await?;

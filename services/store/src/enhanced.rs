@@ -15,6 +15,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::error::{CommitError, StoreError};
+use crate::known::Touched;
 use crate::open::Store;
 use crate::operations::{bound, page};
 use crate::row::{Reader, count, json, word};
@@ -158,15 +159,11 @@ impl Store {
         answer: Option<&IdempotencyRecord>,
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        let mut tx = self.begin_write().await?;
-        commit::claim(&mut tx, answer).await?;
-        // Applications first, as every change of one does: then nobody waits in a ring.
-        snapshot_uses::overtake_holders(&mut tx, &request.snapshot).await?;
-        expect_status(&mut tx, &request.snapshot, expected).await?;
-        snapshot_uses::check_unused(&mut tx, &request.snapshot).await?;
-        snapshot_uses::forget(&mut tx, &request.snapshot).await?;
-        put(&mut tx, request, now).await?;
-        Ok(tx.commit().await?)
+        let (request, answer) = (request.clone(), answer.cloned());
+        self.write_touching(Touched::All, move |connection| {
+            Box::pin(delete(connection, request, expected, answer, now))
+        })
+        .await
     }
 
     /// Replaces a snapshot's tags. False: there is no such snapshot.
@@ -197,6 +194,22 @@ impl Store {
         }
         Ok(tx.commit().await?)
     }
+}
+
+async fn delete(
+    connection: &mut AnyConnection,
+    request: EnhancedRequest,
+    expected: SnapshotStatus,
+    answer: Option<IdempotencyRecord>,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    commit::claim(connection, answer.as_ref()).await?;
+    // Applications first, as every change of one does: then nobody waits in a ring.
+    snapshot_uses::overtake_holders(connection, &request.snapshot).await?;
+    expect_status(connection, &request.snapshot, expected).await?;
+    snapshot_uses::check_unused(connection, &request.snapshot).await?;
+    snapshot_uses::forget(connection, &request.snapshot).await?;
+    put(connection, &request, now).await
 }
 
 pub(crate) async fn expect_status(

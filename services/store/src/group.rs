@@ -15,6 +15,7 @@ use std::pin::Pin;
 use sqlx::{AnyConnection, AnyPool, Executor};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::known::{Known, Touched};
 use crate::open::{Dialect, Store};
 
 /// Of one transaction: bounds how long the first one waits for the others.
@@ -29,6 +30,8 @@ type Work = Box<dyn for<'c> FnOnce(&'c mut AnyConnection) -> Working<'c, Ran> + 
 struct Ran {
     /// Whether what it did shall stay.
     keeps: bool,
+    /// Not known any more before anybody is told.
+    touched: Touched,
     /// Tells whoever asked.
     tell: Box<dyn FnOnce(Result<(), sqlx::Error>) + Send>,
 }
@@ -41,14 +44,15 @@ pub(crate) struct Group {
 
 impl Group {
     /// Writes on the pool's connection, one after another, until the last sender has gone.
-    pub(crate) fn start(writer: AnyPool) -> Group {
+    pub(crate) fn start(writer: AnyPool, known: Known) -> Group {
         let (writes, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(write_all(writer, waiting));
+        tokio::spawn(write_all(writer, known, waiting));
         Group { writes }
     }
 
     async fn write<T, E>(
         &self,
+        touched: Touched,
         work: impl for<'c> FnOnce(&'c mut AnyConnection) -> Working<'c, Result<T, E>> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -65,7 +69,7 @@ impl Group {
                     // Whoever asked may have gone.
                     let _ = answer.send(outcome.and_then(|value| Ok(committed.map(|()| value)?)));
                 };
-                Ran { keeps, tell: Box::new(tell) }
+                Ran { keeps, touched, tell: Box::new(tell) }
             })
         });
         if self.writes.send(work).is_err() {
@@ -76,7 +80,8 @@ impl Group {
 }
 
 impl Store {
-    /// Carries `work` out in a transaction: all of it stays, or nothing when it fails.
+    /// Carries `work` out in a transaction: all of it stays, or nothing when it fails. It
+    /// changes nothing of applications.
     pub(crate) async fn write<T, E>(
         &self,
         work: impl for<'c> FnOnce(&'c mut AnyConnection) -> Working<'c, Result<T, E>> + Send + 'static,
@@ -85,8 +90,21 @@ impl Store {
         T: Send + 'static,
         E: From<sqlx::Error> + Send + 'static,
     {
+        self.write_touching(Touched::Nothing, work).await
+    }
+
+    /// As [`Store::write`], of work that changes these applications.
+    pub(crate) async fn write_touching<T, E>(
+        &self,
+        touched: Touched,
+        work: impl for<'c> FnOnce(&'c mut AnyConnection) -> Working<'c, Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<sqlx::Error> + Send + 'static,
+    {
         if let Some(group) = &self.group {
-            return group.write(work).await;
+            return group.write(touched, work).await;
         }
         let mut tx = self.begin_write().await?;
         let value = work(&mut tx).await?;
@@ -95,7 +113,7 @@ impl Store {
     }
 }
 
-async fn write_all(writer: AnyPool, mut waiting: mpsc::UnboundedReceiver<Work>) {
+async fn write_all(writer: AnyPool, known: Known, mut waiting: mpsc::UnboundedReceiver<Work>) {
     while let Some(first) = waiting.recv().await {
         let mut works = vec![first];
         while works.len() < MOST
@@ -105,7 +123,8 @@ async fn write_all(writer: AnyPool, mut waiting: mpsc::UnboundedReceiver<Work>) 
         }
         let mut ran = Vec::with_capacity(works.len());
         let committed = transaction(&writer, works, &mut ran).await;
-        for Ran { tell, .. } in ran {
+        for Ran { tell, touched, .. } in ran {
+            known.forget(&touched);
             tell(match &committed {
                 Ok(()) => Ok(()),
                 Err(error) => Err(sqlx::Error::Protocol(format!("nothing was committed: {error}"))),

@@ -38,6 +38,9 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn load(&self, id: &ApplicationId) -> Result<Option<Loaded>, StoreError> {
+        if let Some(known) = self.known.last(id).filter(|_| self.alone) {
+            return Ok(Some(Loaded::clone(&known)));
+        }
         let row = sqlx::query("SELECT id, revision FROM applications WHERE id = $1")
             .bind(id.as_str())
             .fetch_optional(&self.reader)
@@ -55,6 +58,11 @@ impl Store {
         region: &str,
         name: &ApplicationName,
     ) -> Result<Option<Loaded>, StoreError> {
+        if self.alone
+            && let Some(known) = self.known.named(account, region, name)
+        {
+            return Ok(Some(Loaded::clone(&known)));
+        }
         let row = sqlx::query(
             "SELECT id, revision FROM applications
              WHERE account = $1 AND region = $2 AND name = $3",
@@ -75,11 +83,12 @@ impl Store {
         if let Some(known) = self.known.at(&id, Revision(row.count("revision")?)) {
             return Ok(Some(Loaded::clone(&known)));
         }
+        let begun = self.known.begin();
         // A read transaction: one snapshot of the database for all parts.
         let mut tx = self.begin_read().await?;
         let Some(application) = applications::by_id(&mut tx, &id).await? else { return Ok(None) };
         let loaded = with_parts(&mut tx, application).await?;
-        self.known.note(&loaded);
+        self.known.note(&loaded, begun);
         Ok(Some(loaded))
     }
 }

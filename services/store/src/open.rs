@@ -39,6 +39,8 @@ pub struct Store {
     /// With SQLite: the writes that share transactions.
     pub(crate) group: Option<Group>,
     pub(crate) known: Known,
+    /// Nobody else writes applications.
+    pub(crate) alone: bool,
 }
 
 /// In what the databases differ; everything else is one SQL for both.
@@ -105,8 +107,9 @@ impl Store {
         let writer = pool(&options, &place, SQLITE_SETTINGS, 1).await?;
         migrate(&SQLITE, &writer, &place).await?;
         let reader = pool(&options, &place, SQLITE_SETTINGS, SQLITE_READERS).await?;
-        let group = Some(Group::start(writer.clone()));
-        Ok(Store { writer, reader, dialect: Dialect::Sqlite, group, known: Known::default() })
+        let known = Known::default();
+        let group = Some(Group::start(writer.clone(), known.clone()));
+        Ok(Store { writer, reader, dialect: Dialect::Sqlite, group, known, alone: false })
     }
 
     /// Connects to the PostgreSQL database at `url` (`postgres://USER:PASSWORD@HOST/NAME`),
@@ -128,7 +131,16 @@ impl Store {
             dialect: Dialect::Postgres,
             group: None,
             known: Known::default(),
+            alone: false,
         })
+    }
+
+    /// For who makes sure that nobody else changes applications in this database: an
+    /// application that was loaded is not asked for again until it is changed here. Means
+    /// nothing with PostgreSQL, whose transactions are not all of one process.
+    pub fn held_alone(mut self) -> Store {
+        self.alone = self.group.is_some();
+        self
     }
 
     /// Waits for what is being written, then closes every connection.

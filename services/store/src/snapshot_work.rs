@@ -13,6 +13,7 @@ use sqlx::AnyConnection;
 use crate::commit;
 use crate::enhanced::{self, Owner, expect_status, put_operation};
 use crate::error::{CommitError, StoreError};
+use crate::known::Touched;
 use crate::open::Store;
 use crate::row::{Reader, count, word};
 use crate::snapshot_uses;
@@ -235,22 +236,11 @@ impl Store {
         ended: &SnapshotOperation,
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        let snapshot = &work.snapshot;
-        let mut tx = self.begin_write().await?;
-        expect_attempt(&mut tx, work).await?;
-        sqlx::query(
-            "DELETE FROM enhanced_snapshots
-             WHERE account = $1 AND region = $2 AND name = $3 AND status = 'DELETING'",
-        )
-        .bind(&snapshot.account)
-        .bind(&snapshot.region)
-        .bind(snapshot.name.as_str())
-        .execute(&mut *tx)
-        .await?;
-        // Of a deletion that a release before this one began.
-        snapshot_uses::forget(&mut tx, snapshot).await?;
-        put_operation(&mut tx, ended, now).await?;
-        Ok(tx.commit().await?)
+        let (work, ended) = (work.clone(), ended.clone());
+        self.write_touching(Touched::All, move |connection| {
+            Box::pin(end_deletion(connection, work, ended, now))
+        })
+        .await
     }
 
     /// READY snapshots whose size is not known yet.
@@ -294,6 +284,28 @@ impl Store {
         .await?;
         Ok(())
     }
+}
+
+async fn end_deletion(
+    connection: &mut AnyConnection,
+    work: SnapshotWork,
+    ended: SnapshotOperation,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    let snapshot = &work.snapshot;
+    expect_attempt(connection, &work).await?;
+    sqlx::query(
+        "DELETE FROM enhanced_snapshots
+         WHERE account = $1 AND region = $2 AND name = $3 AND status = 'DELETING'",
+    )
+    .bind(&snapshot.account)
+    .bind(&snapshot.region)
+    .bind(snapshot.name.as_str())
+    .execute(&mut *connection)
+    .await?;
+    // Of a deletion that a release before this one began.
+    snapshot_uses::forget(connection, snapshot).await?;
+    put_operation(connection, &ended, now).await
 }
 
 /// Written to, so that another's taking of it waits for this transaction.

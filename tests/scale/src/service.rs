@@ -43,7 +43,7 @@ async fn served(arguments: &ServeArguments) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let store = match &arguments.database_url {
         Some(url) => Store::connect(url).await?,
-        None => Store::open(&directory.path().join("millrace.db")).await?,
+        None => Store::open(&directory.path().join("millrace.db")).await?.held_alone(),
     };
     let jobs = Arc::new(Simulated::default());
     make_accounts(&store, arguments.accounts).await?;
@@ -138,6 +138,7 @@ fn state(
         ids: Arc::new(edge::new_id),
         sealing: Arc::new(SealingKey::new(&SEALING)),
         limits: Arc::new(Limits::new(Rate { per_second: CALLS, burst: CALLS })),
+        lately: Arc::default(),
         tokens: Arc::new(NoTokens),
         config: Arc::new(ApiConfig::local(["FLINK-1_18"])),
     }

@@ -8,7 +8,7 @@ use http::Request;
 use http::request::Parts;
 use millrace_api_spec::ErrorCode;
 use millrace_auth::signature::{Claim, Request as Signed};
-use millrace_auth::{KeyStatus, SERVICE, SecretKey};
+use millrace_auth::{AccessKeyId, KeyStatus, SERVICE, SecretKey};
 use millrace_store::StoredKey;
 
 use super::Caller;
@@ -33,12 +33,25 @@ pub struct Claimed {
 pub async fn claimed(state: &ApiState, parts: &Parts) -> Result<Claimed, ApiError> {
     let now_ms = (state.clock)().0;
     let claim = with_signed(parts, |request| Claim::read(request, SERVICE, now_ms))?;
-    let key = state.store.access_key(claim.key()).await?;
-    let usable = key.filter(|key| key.status == KeyStatus::Active);
-    let key = usable.ok_or_else(unrecognized)?;
+    let key = usable_key(state, claim.key(), now_ms).await?;
     let opened = state.sealing.open(&key.id, &key.sealed);
     let secret = opened.map_err(|error| ApiError::internal(&error))?;
     Ok(Claimed { claim, key, secret })
+}
+
+async fn usable_key(
+    state: &ApiState,
+    id: &AccessKeyId,
+    now_ms: i64,
+) -> Result<StoredKey, ApiError> {
+    if let Some(key) = state.lately.keys.get(id, now_ms) {
+        return Ok(key);
+    }
+    let key = state.store.access_key(id).await?;
+    let usable = key.filter(|key| key.status == KeyStatus::Active);
+    let key = usable.ok_or_else(unrecognized)?;
+    state.lately.keys.put(id.clone(), key.clone(), now_ms);
+    Ok(key)
 }
 
 impl Claimed {

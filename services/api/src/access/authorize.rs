@@ -1,6 +1,7 @@
 //! Whether a caller may.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millrace_api_spec::ErrorCode;
 use millrace_auth::policy::{Ask, Context, NamedPolicy, Policy, decide, refusal};
@@ -58,12 +59,19 @@ pub async fn authorize(
 
 /// A stored policy that cannot be read any more might hold a `Deny`: then nothing is
 /// allowed.
-async fn policies(state: &ApiState, caller: &Caller) -> Result<Vec<NamedPolicy>, ApiError> {
+async fn policies(state: &ApiState, caller: &Caller) -> Result<Arc<Vec<NamedPolicy>>, ApiError> {
+    let now_ms = (state.clock)().0;
+    if let Some(policies) = state.lately.policies.get(&caller.principal, now_ms) {
+        return Ok(policies);
+    }
     let stored = state.store.policies(&caller.principal).await?;
     let read = |stored: &StoredPolicy| {
         let policy = Policy::parse(&stored.document);
         let policy = policy.map_err(|error| ApiError::internal(&error))?;
         Ok(NamedPolicy { name: stored.name.clone(), policy })
     };
-    stored.iter().map(read).collect()
+    let policies: Arc<Vec<NamedPolicy>> =
+        Arc::new(stored.iter().map(read).collect::<Result<_, ApiError>>()?);
+    state.lately.policies.put(caller.principal.clone(), Arc::clone(&policies), now_ms);
+    Ok(policies)
 }

@@ -14,6 +14,7 @@ mod audit;
 mod authenticate;
 mod authorize;
 mod bearer;
+mod lately;
 mod limits;
 mod resources;
 
@@ -21,6 +22,7 @@ pub use audit::{Audited, SUCCESS, audited, begin, end, note};
 pub use authenticate::{Claimed, claimed, require_signature};
 pub use authorize::{Wanted, authorize};
 pub use bearer::{NoTokens, NotProven, Presented, Tokens, presented};
+pub use lately::Lately;
 pub use limits::{Limits, Place};
 use millrace_auth::Principal;
 pub(crate) use resources::wanted;

@@ -31,7 +31,7 @@ use millrace_domain::{
     Application, ApplicationId, ApplicationName, ArtifactId, Generation, OperationStatus, Snapshot,
     Status, Timestamp,
 };
-use millrace_store::{Loaded, Store, StoredKey};
+use millrace_store::{Loaded, Store, StoredKey, StoredPolicy};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -158,7 +158,7 @@ pub struct Reply {
 impl Api {
     pub async fn new() -> Api {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("millrace.db")).await.unwrap();
+        let store = Store::open(&directory.path().join("millrace.db")).await.unwrap().held_alone();
         let artifacts = LocalArtifacts::new(directory.path().join("artifacts"));
         let now = Arc::new(AtomicI64::new(1_795_356_204_683));
         let wakes = Arc::new(AtomicUsize::new(0));
@@ -184,6 +184,7 @@ impl Api {
             ids: Arc::new(move || Uuid::from_u64_pair(0, ids.fetch_add(1, Ordering::SeqCst))),
             sealing: Arc::new(SealingKey::new(&SEALING)),
             limits: Arc::new(Limits::new(Rate { per_second: 10, burst: BURST })),
+            lately: Arc::default(),
             tokens: Arc::new(NoTokens),
             config: Arc::new(config),
         };
@@ -199,6 +200,23 @@ impl Api {
         let key = NewAccessKey::generate(&[byte; 40]);
         self.add_key(&key, account, user).await;
         key
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, ms: i64) {
+        self.now.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Puts a user's policy, and waits until it counts.
+    pub async fn put_policy(&self, policy: &StoredPolicy) {
+        self.store.put_policy(policy).await.unwrap();
+        self.pass(1_000);
+    }
+
+    /// Sets the status of an access key, and waits until it counts.
+    pub async fn set_key(&self, key: &NewAccessKey, status: KeyStatus) {
+        assert!(self.store.set_access_key(&key.id, status).await.unwrap());
+        self.pass(1_000);
     }
 
     async fn add_key(&self, key: &NewAccessKey, account: &str, user: Option<&str>) {

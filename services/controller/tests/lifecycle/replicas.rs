@@ -28,7 +28,10 @@ impl Service {
     /// A READY application in a new database, and this many controllers.
     async fn begin(replicas: usize) -> Service {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let store = Store::open(&directory.path().join("millrace.db")).await.expect("it opens");
+        let store = Store::open(&directory.path().join("millrace.db"))
+            .await
+            .expect("it opens")
+            .held_alone();
         let created = Change {
             expected: None,
             application: ApplicationWrite::Put(Box::new(application())),

@@ -85,7 +85,10 @@ fn account(name: &str, at: i64, kind: SnapshotOperationKind, tag: &str) -> Enhan
 impl Place {
     async fn new(snapshots: Vec<Snapshot>, enhanced: Vec<EnhancedRequest>) -> Place {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let store = Store::open(&directory.path().join("millrace.db")).await.expect("it opens");
+        let store = Store::open(&directory.path().join("millrace.db"))
+            .await
+            .expect("it opens")
+            .held_alone();
         let made = Change {
             new_version: Some(version("good")),
             snapshots,

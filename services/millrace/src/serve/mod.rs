@@ -44,7 +44,8 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     let store = match &arguments.database_url {
         Some(url) => Store::connect(url).await,
-        None => Store::open(&data_dir.path().join("millrace.db")).await,
+        // The commands that open it meanwhile change keys and policies, and no application.
+        None => Store::open(&data_dir.path().join("millrace.db")).await.map(Store::held_alone),
     };
     let store = store.context("cannot open the database")?;
     let sealing = secrets::sealing_key(data_dir.path(), arguments.key_file.as_deref())?;

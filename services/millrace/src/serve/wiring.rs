@@ -151,6 +151,7 @@ pub fn api(
         ids: Arc::new(edge::new_id),
         sealing: Arc::new(sealing),
         limits: Arc::new(Limits::new(rate(arguments))),
+        lately: Arc::default(),
         tokens: tokens(arguments)?,
         config: Arc::new(ApiConfig {
             account: arguments.account.clone(),

@@ -40,6 +40,8 @@ async fn sqlite_answers_as_the_model_does() {
     for seed in seeds(0..12) {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let store = Store::open(&directory.path().join("millrace.db")).await.expect("it opens");
+        // Of two seeds, one with what is known taken on trust.
+        let store = if seed % 2 == 0 { store } else { store.held_alone() };
         check(&store, seed).await;
         store.close().await;
     }
