@@ -4,6 +4,7 @@ use millrace_api_spec::ErrorCode;
 use millrace_domain::change::{ApplicationWrite, IdempotencyRecord};
 use millrace_domain::commands::{self, Facts};
 use millrace_domain::enhanced::EnhancedRequest;
+use millrace_domain::quota::Quotas;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, Change, OperationId, Reject, Timestamp, Version,
 };
@@ -76,6 +77,25 @@ impl Call {
         }
     }
 
+    /// What a command is decided from.
+    ///
+    /// # Errors
+    /// The application lacks its own version.
+    pub fn facts<'a>(&'a self, loaded: &'a Loaded) -> Result<Facts<'a>, ApiError> {
+        Ok(Facts {
+            application: &loaded.application,
+            version: current_version(loaded)?,
+            open_operation: loaded.open_operation.as_ref(),
+            snapshots: &loaded.snapshots,
+            quotas: self.quotas(),
+        })
+    }
+
+    /// Of the caller's account.
+    pub fn quotas(&self) -> &Quotas {
+        self.state.store.quotas_of(&self.account)
+    }
+
     /// The runtimes offered, as commands take them.
     pub fn runtimes(&self) -> Vec<&str> {
         self.state.config.runtimes.iter().map(String::as_str).collect()
@@ -90,7 +110,7 @@ impl Call {
     ) -> Result<String, ApiError> {
         for _ in 0..ATTEMPTS {
             let loaded = self.load(name).await?;
-            let mut change = decide(&facts(&loaded)?)?;
+            let mut change = decide(&self.facts(&loaded)?)?;
             let response = encode(&answer(&changed(&change, &loaded)?));
             match self.commit(&mut change, response).await {
                 Err(Uncommitted::Stale) => {}
@@ -167,16 +187,6 @@ pub enum Uncommitted {
     /// Another change came between: decide anew.
     Stale,
     Failed(ApiError),
-}
-
-/// The facts of a loaded application.
-pub fn facts(loaded: &Loaded) -> Result<Facts<'_>, ApiError> {
-    Ok(Facts {
-        application: &loaded.application,
-        version: current_version(loaded)?,
-        open_operation: loaded.open_operation.as_ref(),
-        snapshots: &loaded.snapshots,
-    })
 }
 
 /// The version that the application shows.

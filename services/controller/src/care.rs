@@ -15,6 +15,7 @@ use millrace_domain::care::window::Window;
 use millrace_domain::care::{Seen, Tended, tend};
 use millrace_domain::commands::{Call, Facts};
 use millrace_domain::configuration::ParallelismConfiguration;
+use millrace_domain::quota::{QuotaBook, Quotas};
 use millrace_domain::reading::JobReading;
 use millrace_domain::{
     ApplicationId, Change, Job, Operation, OperationId, OperationKind, Reject, Timestamp, Version,
@@ -36,11 +37,12 @@ pub struct CareSettings {
     pub period: Duration,
     /// The installed release of the engine; `None`: running ones are not compared with it.
     pub release: Option<String>,
+    pub quotas: Arc<QuotaBook>,
 }
 
 impl Default for CareSettings {
     fn default() -> CareSettings {
-        CareSettings { period: Duration::from_secs(60), release: None }
+        CareSettings { period: Duration::from_secs(60), release: None, quotas: Arc::default() }
     }
 }
 
@@ -143,6 +145,7 @@ impl Carer {
             window: &watch.window,
             pulses: &watch.pulses,
             max_parallelism: asked.reading.as_ref().and_then(max_parallelism),
+            most_kpus: self.settings.quotas.of(&stored.application.account).kpus,
             release,
             last_scaling: asked.last_scaling.as_ref(),
             last_maintenance: asked.last_maintenance.as_ref(),
@@ -210,6 +213,7 @@ impl Carer {
             version,
             open_operation: stored.operation.as_ref(),
             snapshots: &stored.snapshots,
+            quotas: self.settings.quotas.of(&stored.application.account),
         };
         if let Some(change) = facts.tended(care, now) {
             self.records.commit(&change, now).await?;
@@ -219,7 +223,8 @@ impl Carer {
         let call = Call { operation: (self.ids)(), now };
         // What was stored of its care just now made another revision.
         let Some(stored) = self.records.load(&stored.application.id).await? else { return Ok(()) };
-        let Some(change) = begun(&stored, |facts| facts.renew(renewal, &call)) else {
+        let quotas = self.settings.quotas.of(&stored.application.account);
+        let Some(change) = begun(&stored, quotas, |facts| facts.renew(renewal, &call)) else {
             return Ok(());
         };
         self.records.commit(&change, now).await
@@ -241,6 +246,7 @@ impl Carer {
 /// `None`: it is not possible any more.
 fn begun(
     stored: &Stored,
+    quotas: &Quotas,
     decide: impl FnOnce(&Facts<'_>) -> Result<Change, Reject>,
 ) -> Option<Change> {
     let facts = Facts {
@@ -248,6 +254,7 @@ fn begun(
         version: stored.versions.get(&stored.application.version)?,
         open_operation: stored.operation.as_ref(),
         snapshots: &stored.snapshots,
+        quotas,
     };
     decide(&facts).ok()
 }

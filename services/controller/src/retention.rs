@@ -128,6 +128,7 @@ impl Sweeper {
                 version,
                 open_operation: loaded.open_operation.as_ref(),
                 snapshots: &loaded.snapshots,
+                quotas: self.store.quotas_of(&loaded.application.account),
             };
             let Ok(snapshot) = facts.snapshot(&name) else { continue };
             let Ok(change) = facts.delete_snapshot(&name, snapshot.created_at, now) else {

@@ -12,6 +12,7 @@ use millrace_domain::configuration::{
     Code, CodeOrigin, Configuration, ConfigurationType, PropertyGroup, Restore, RunConfiguration,
 };
 use millrace_domain::maintenance::WindowStart;
+use millrace_domain::quota::Quotas;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, ArtifactId, Operation, OperationId, OperationKind,
     OperationStatus, Reject, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, Version,
@@ -61,7 +62,7 @@ struct World {
 
 impl World {
     fn new(status: Status) -> World {
-        let change = create().decide(0, OFFERED, Timestamp(1_000_000)).unwrap();
+        let change = create().decide((0, &Quotas::AWS), OFFERED, Timestamp(1_000_000)).unwrap();
         let mut application = put(&change).clone();
         application.status = status;
         let version = change.new_version.unwrap();
@@ -117,6 +118,7 @@ impl World {
             version: &self.version,
             open_operation: self.open.as_ref(),
             snapshots: &self.snapshots,
+            quotas: &Quotas::AWS,
         }
     }
 
@@ -397,8 +399,9 @@ fn a_snapshot_needs_its_own_name_and_snapshots_enabled() {
 #[test]
 fn an_application_has_50_tags_at_most() {
     let tags = |count: usize| (0..count).map(|at| (format!("k{at}"), String::new())).collect();
-    let created =
-        |count| CreateApplication { tags: tags(count), ..create() }.decide(0, OFFERED, NOW);
+    let created = |count| {
+        CreateApplication { tags: tags(count), ..create() }.decide((0, &Quotas::AWS), OFFERED, NOW)
+    };
     assert!(created(50).is_ok());
     assert_eq!(created(51).unwrap_err(), Reject::TooManyTags { count: 51, max: 50 });
 
@@ -416,15 +419,18 @@ fn an_application_has_50_tags_at_most() {
 
 #[test]
 fn an_account_has_100_applications_at_most() {
-    assert!(create().decide(99, OFFERED, NOW).is_ok());
-    let reject = create().decide(100, OFFERED, NOW).unwrap_err();
+    assert!(create().decide((99, &Quotas::AWS), OFFERED, NOW).is_ok());
+    let reject = create().decide((100, &Quotas::AWS), OFFERED, NOW).unwrap_err();
     assert!(matches!(reject, Reject::Quota { max: 100, .. }), "{reject}");
+    let more = Quotas { applications: 101, ..Quotas::AWS };
+    assert!(create().decide((100, &more), OFFERED, NOW).is_ok());
 }
 
 #[test]
 fn a_new_application_has_the_documented_defaults() {
     let bare = CreateApplication { configuration: ConfigurationPatch::default(), ..create() };
-    let configuration = bare.decide(0, OFFERED, NOW).unwrap().new_version.unwrap().configuration;
+    let configuration =
+        bare.decide((0, &Quotas::AWS), OFFERED, NOW).unwrap().new_version.unwrap().configuration;
     assert!(configuration.snapshots_enabled && !configuration.rollback_enabled);
     let checkpoint = &configuration.checkpoint;
     assert_eq!((checkpoint.interval_ms, checkpoint.min_pause_ms), (60_000, 5_000));
@@ -461,7 +467,7 @@ fn all_custom() -> Configuration {
         }),
         ..Default::default()
     };
-    patch.onto(&Configuration::default()).unwrap()
+    patch.onto(&Configuration::default(), &Quotas::AWS).unwrap()
 }
 
 #[test]
@@ -472,7 +478,7 @@ fn a_partial_update_leaves_the_rest() {
         monitoring: Some(MonitoringPatch { log_level: Some("WARN".into()), ..Default::default() }),
         ..Default::default()
     };
-    let merged = patch.onto(&all_custom()).unwrap();
+    let merged = patch.onto(&all_custom(), &Quotas::AWS).unwrap();
     assert_eq!((merged.checkpoint.interval_ms, merged.checkpoint.min_pause_ms), (7, 2));
     assert_eq!(merged.parallelism.parallelism, 11);
     assert_eq!(merged.parallelism.parallelism_per_kpu, 4);
@@ -497,7 +503,7 @@ fn the_type_default_resets_whatever_else_is_sent() {
         }),
         ..Default::default()
     };
-    assert_eq!(patch.onto(&all_custom()).unwrap(), Configuration::default());
+    assert_eq!(patch.onto(&all_custom(), &Quotas::AWS).unwrap(), Configuration::default());
 }
 
 #[test]
@@ -506,7 +512,7 @@ fn values_without_a_type_are_refused_while_the_settings_are_default() {
         parallelism: Some(ParallelismPatch { parallelism: Some(2), ..Default::default() }),
         ..Default::default()
     };
-    let reject = patch.onto(&Configuration::default()).unwrap_err();
+    let reject = patch.onto(&Configuration::default(), &Quotas::AWS).unwrap_err();
     assert!(reject.to_string().contains("CUSTOM"), "{reject}");
 }
 
@@ -517,13 +523,14 @@ fn property_groups_are_replaced_whole() {
         property_groups: Some(groups),
         ..Default::default()
     };
-    let two = groups(vec![group("a"), group("b")]).onto(&Configuration::default()).unwrap();
+    let two =
+        groups(vec![group("a"), group("b")]).onto(&Configuration::default(), &Quotas::AWS).unwrap();
     assert_eq!(two.property_groups.len(), 2);
-    let other = groups(vec![group("c")]).onto(&two).unwrap();
+    let other = groups(vec![group("c")]).onto(&two, &Quotas::AWS).unwrap();
     assert_eq!(other.property_groups, [group("c")]);
-    assert_eq!(ConfigurationPatch::default().onto(&two).unwrap(), two);
-    assert_eq!(groups(vec![]).onto(&two).unwrap().property_groups, []);
-    assert!(groups(vec![group("a"), group("a")]).onto(&two).is_err());
+    assert_eq!(ConfigurationPatch::default().onto(&two, &Quotas::AWS).unwrap(), two);
+    assert_eq!(groups(vec![]).onto(&two, &Quotas::AWS).unwrap().property_groups, []);
+    assert!(groups(vec![group("a"), group("a")]).onto(&two, &Quotas::AWS).is_err());
 }
 
 #[test]
@@ -538,7 +545,7 @@ fn parallelism_is_held_to_the_units_of_an_application() {
             }),
             ..Default::default()
         };
-        let found = patch.onto(&Configuration::default());
+        let found = patch.onto(&Configuration::default(), &Quotas::AWS);
         assert_eq!(found.is_ok(), fits, "{parallelism}/{per_kpu}: {found:?}");
     };
     check(10, 4, true);

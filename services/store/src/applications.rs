@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use millrace_domain::care::Care;
+use millrace_domain::quota::Quotas;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, Generation, Job, OperationId, Revision, VersionId,
-    quota,
 };
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
@@ -170,11 +170,12 @@ async fn count_of(
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     application: &Application,
+    quotas: &Quotas,
 ) -> Result<Revision, CommitError> {
     // Counted here once more: two creations may have been decided from one count.
     let Application { account, region, .. } = application;
-    if count_of(&mut *connection, account, region).await? >= quota::APPLICATIONS {
-        return Err(CommitError::QuotaReached { max: quota::APPLICATIONS });
+    if count_of(&mut *connection, account, region).await? >= quotas.applications {
+        return Err(CommitError::QuotaReached { max: quotas.applications });
     }
     let inserted = sqlx::query(
         "INSERT INTO applications (id, account, region, name, description, status, version,

@@ -1,6 +1,7 @@
 //! One change, one transaction.
 
 use millrace_domain::change::{ApplicationWrite, IdempotencyRecord};
+use millrace_domain::quota::QuotaBook;
 use millrace_domain::{Application, Change, Operation, Revision, Timestamp};
 use sqlx::AnyConnection;
 
@@ -20,14 +21,14 @@ impl Store {
     /// that was committed before; [`CommitError::Stale`] when the application is not at
     /// `change.expected`; [`CommitError::NameTaken`] for a creation.
     pub async fn commit(&self, change: &Change, now: Timestamp) -> Result<Revision, CommitError> {
-        let (dialect, written) = (self.dialect, change.clone());
+        let (store, written) = (self.clone(), change.clone());
         let id = match &change.application {
             ApplicationWrite::Put(application) => &application.id,
             ApplicationWrite::Delete(id) => id,
         };
         let revision = self
             .write_touching(Touched::Application(id.clone()), move |connection| {
-                Box::pin(async move { write(connection, dialect, &written, now).await })
+                Box::pin(async move { write(connection, &store, &written, now).await })
             })
             .await?;
         if change.idempotency.is_some() {
@@ -39,15 +40,15 @@ impl Store {
 
 async fn write(
     connection: &mut AnyConnection,
-    dialect: Dialect,
+    store: &Store,
     change: &Change,
     now: Timestamp,
 ) -> Result<Revision, CommitError> {
     claim(connection, change.idempotency.as_ref()).await?;
     match &change.application {
         ApplicationWrite::Put(application) => {
-            lock_for(connection, dialect, change).await?;
-            put(connection, change, application, now).await
+            lock_for(connection, store.dialect, change).await?;
+            put(connection, (change, application), &store.quotas, now).await
         }
         ApplicationWrite::Delete(id) => {
             let expected = change.expected.ok_or(CommitError::Stale)?;
@@ -89,8 +90,8 @@ pub(crate) async fn claim(
 
 async fn put(
     connection: &mut AnyConnection,
-    change: &Change,
-    application: &Application,
+    (change, application): (&Change, &Application),
+    quotas: &QuotaBook,
     now: Timestamp,
 ) -> Result<Revision, CommitError> {
     let before = match change.expected {
@@ -98,7 +99,10 @@ async fn put(
         Some(_) => applications::without_tags(connection, &application.id).await?,
     };
     let revision = match change.expected {
-        None => applications::insert(connection, application).await?,
+        None => {
+            let quotas = quotas.of(&application.account);
+            applications::insert(connection, application, quotas).await?
+        }
         Some(expected) => applications::replace(connection, application, expected).await?,
     };
     tags::replace(connection, application).await?;
@@ -118,7 +122,7 @@ async fn put(
         snapshots::put(connection, snapshot).await?;
     }
     for request in &change.enhanced {
-        enhanced::put(connection, request, now).await?;
+        enhanced::put(connection, request, quotas, now).await?;
     }
     events::tell(connection, before.as_ref(), &application.id, change, now).await?;
     wake_ups::put(connection, &application.id, change.wake_at).await?;

@@ -7,7 +7,7 @@ use millrace_domain::change::IdempotencyRecord;
 use millrace_domain::enhanced::{
     EnhancedRequest, EnhancedSnapshot, OPERATIONS_KEPT_MS, SnapshotOperation, SnapshotOperationKind,
 };
-use millrace_domain::quota::ACCOUNT_SNAPSHOTS;
+use millrace_domain::quota::QuotaBook;
 use millrace_domain::{
     EnhancedSnapshotName, OperationId, OperationStatus, SnapshotStatus, Timestamp,
 };
@@ -159,9 +159,12 @@ impl Store {
         answer: Option<&IdempotencyRecord>,
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        let (request, answer) = (request.clone(), answer.cloned());
+        let (quotas, request, answer) = (self.quotas.clone(), request.clone(), answer.cloned());
         self.write_touching(Touched::All, move |connection| {
-            Box::pin(delete(connection, request, expected, answer, now))
+            Box::pin(async move {
+                commit::claim(connection, answer.as_ref()).await?;
+                delete(connection, &request, expected, &quotas, now).await
+            })
         })
         .await
     }
@@ -198,18 +201,17 @@ impl Store {
 
 async fn delete(
     connection: &mut AnyConnection,
-    request: EnhancedRequest,
+    request: &EnhancedRequest,
     expected: SnapshotStatus,
-    answer: Option<IdempotencyRecord>,
+    quotas: &QuotaBook,
     now: Timestamp,
 ) -> Result<(), CommitError> {
-    commit::claim(connection, answer.as_ref()).await?;
     // Applications first, as every change of one does: then nobody waits in a ring.
     snapshot_uses::overtake_holders(connection, &request.snapshot).await?;
     expect_status(connection, &request.snapshot, expected).await?;
     snapshot_uses::check_unused(connection, &request.snapshot).await?;
     snapshot_uses::forget(connection, &request.snapshot).await?;
-    put(connection, &request, now).await
+    put(connection, request, quotas, now).await
 }
 
 pub(crate) async fn expect_status(
@@ -235,11 +237,12 @@ pub(crate) async fn expect_status(
 pub(crate) async fn put(
     connection: &mut AnyConnection,
     request: &EnhancedRequest,
+    quotas: &QuotaBook,
     now: Timestamp,
 ) -> Result<(), CommitError> {
     let EnhancedRequest { snapshot, operation } = request;
     if snapshot.status == SnapshotStatus::Creating || is_new(&mut *connection, snapshot).await? {
-        insert(&mut *connection, snapshot).await?;
+        insert(&mut *connection, snapshot, quotas).await?;
     }
     sqlx::query(
         "UPDATE enhanced_snapshots SET status = $1, location = $2, size_bytes = $3
@@ -274,8 +277,9 @@ async fn is_new(
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     snapshot: &EnhancedSnapshot,
+    quotas: &QuotaBook,
 ) -> Result<(), CommitError> {
-    check_quota(&mut *connection, snapshot).await?;
+    check_quota(&mut *connection, snapshot, quotas.of(&snapshot.account).account_snapshots).await?;
     let inserted = sqlx::query(
         "INSERT INTO enhanced_snapshots (account, region, name, description, status, created_at,
              initiator, operation, application, source, location, tags, size_bytes)
@@ -310,6 +314,7 @@ pub(crate) async fn insert(
 async fn check_quota(
     connection: &mut AnyConnection,
     snapshot: &EnhancedSnapshot,
+    max: u64,
 ) -> Result<(), CommitError> {
     if snapshot.initiator.initiator() == "SYSTEM" {
         return Ok(());
@@ -323,10 +328,7 @@ async fn check_quota(
     .fetch_one(connection)
     .await?;
     let asked = Reader { table: "enhanced_snapshots", row: &row }.count("asked")?;
-    if asked < ACCOUNT_SNAPSHOTS {
-        return Ok(());
-    }
-    Err(CommitError::SnapshotsReached { max: ACCOUNT_SNAPSHOTS })
+    if asked < max { Ok(()) } else { Err(CommitError::SnapshotsReached { max }) }
 }
 
 /// Also forgets the operations past their time.

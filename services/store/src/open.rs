@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_domain::quota::{QuotaBook, Quotas};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -41,6 +43,7 @@ pub struct Store {
     pub(crate) known: Known,
     /// Nobody else writes applications.
     pub(crate) alone: bool,
+    pub(crate) quotas: Arc<QuotaBook>,
 }
 
 /// In what the databases differ; everything else is one SQL for both.
@@ -109,7 +112,15 @@ impl Store {
         let reader = pool(&options, &place, SQLITE_SETTINGS, SQLITE_READERS).await?;
         let known = Known::default();
         let group = Some(Group::start(writer.clone(), known.clone()));
-        Ok(Store { writer, reader, dialect: Dialect::Sqlite, group, known, alone: false })
+        Ok(Store {
+            writer,
+            reader,
+            dialect: Dialect::Sqlite,
+            group,
+            known,
+            alone: false,
+            quotas: Arc::default(),
+        })
     }
 
     /// Connects to the PostgreSQL database at `url` (`postgres://USER:PASSWORD@HOST/NAME`),
@@ -132,6 +143,7 @@ impl Store {
             group: None,
             known: Known::default(),
             alone: false,
+            quotas: Arc::default(),
         })
     }
 
@@ -141,6 +153,16 @@ impl Store {
     pub fn held_alone(mut self) -> Store {
         self.alone = self.group.is_some();
         self
+    }
+
+    /// Holds accounts to these quotas.
+    pub fn with_quotas(mut self, quotas: Arc<QuotaBook>) -> Store {
+        self.quotas = quotas;
+        self
+    }
+
+    pub fn quotas_of(&self, account: &str) -> &Quotas {
+        self.quotas.of(account)
     }
 
     /// Waits for what is being written, then closes every connection.

@@ -6,7 +6,6 @@
 
 use millrace_domain::change::IdempotencyRecord;
 use millrace_domain::enhanced::{EnhancedRequest, EnhancedSnapshot, SnapshotOperation};
-use millrace_domain::quota::TRANSFERS;
 use millrace_domain::{OperationId, SnapshotStatus, Timestamp};
 use sqlx::AnyConnection;
 
@@ -163,8 +162,8 @@ impl Store {
     ) -> Result<(), CommitError> {
         let mut tx = self.begin_write().await?;
         commit::claim(&mut tx, answer).await?;
-        check_transfers(&mut tx, &request.operation).await?;
-        enhanced::insert(&mut tx, &request.snapshot).await?;
+        check_transfers(&mut tx, &request.operation, self.transfers_of(&request.operation)).await?;
+        enhanced::insert(&mut tx, &request.snapshot, &self.quotas).await?;
         put_operation(&mut tx, &request.operation, now).await?;
         Ok(tx.commit().await?)
     }
@@ -185,7 +184,7 @@ impl Store {
         commit::claim(&mut tx, answer).await?;
         // Its row is locked from here on: neither a deletion nor another export comes between.
         expect_status(&mut tx, snapshot, SnapshotStatus::Ready).await?;
-        check_transfers(&mut tx, operation).await?;
+        check_transfers(&mut tx, operation, self.transfers_of(operation)).await?;
         if is_exported(&mut tx, operation).await? {
             return Err(CommitError::ExportOpen { name: snapshot.name.clone() });
         }
@@ -221,7 +220,7 @@ impl Store {
     ) -> Result<(), CommitError> {
         let mut tx = self.begin_write().await?;
         expect_attempt(&mut tx, work).await?;
-        enhanced::put(&mut tx, settled, now).await?;
+        enhanced::put(&mut tx, settled, &self.quotas, now).await?;
         Ok(tx.commit().await?)
     }
 
@@ -241,6 +240,10 @@ impl Store {
             Box::pin(end_deletion(connection, work, ended, now))
         })
         .await
+    }
+
+    fn transfers_of(&self, operation: &SnapshotOperation) -> u64 {
+        self.quotas_of(&operation.account).transfers
     }
 
     /// READY snapshots whose size is not known yet.
@@ -328,6 +331,7 @@ async fn expect_attempt(
 async fn check_transfers(
     connection: &mut AnyConnection,
     operation: &SnapshotOperation,
+    max: u64,
 ) -> Result<(), CommitError> {
     let row = sqlx::query(
         "SELECT COUNT(*) AS open FROM snapshot_operations
@@ -338,7 +342,7 @@ async fn check_transfers(
     .fetch_one(connection)
     .await?;
     let open = Reader { table: "snapshot_operations", row: &row }.count("open")?;
-    if open >= TRANSFERS { Err(CommitError::TransfersReached { max: TRANSFERS }) } else { Ok(()) }
+    if open >= max { Err(CommitError::TransfersReached { max }) } else { Ok(()) }
 }
 
 async fn is_exported(

@@ -65,7 +65,7 @@ fn command(
 }
 
 fn decide(call: &Call, command: CreateApplication, existing: u64) -> Result<Change, Reject> {
-    command.decide(existing, &call.runtimes(), (call.state.clock)())
+    command.decide((existing, call.quotas()), &call.runtimes(), (call.state.clock)())
 }
 
 async fn with_code(

@@ -7,7 +7,7 @@ use millrace_domain::commands::{ConfigurationPatch, ExpectedVersion, Facts, Upda
 use millrace_domain::configuration::Code;
 use serde::Serialize;
 
-use crate::calls::{Call, Changed, facts};
+use crate::calls::{Call, Changed};
 use crate::error::ApiError;
 use crate::{code, convert, describe};
 
@@ -84,7 +84,7 @@ async fn new_code(
 ) -> Result<Option<Code>, ApiError> {
     let update = request.application_configuration_update.as_ref();
     let loaded = call.load(&request.application_name).await?;
-    let facts = facts(&loaded)?;
+    let facts = call.facts(&loaded)?;
     command.check(&facts, &call.runtimes())?;
     let Some(wire) =
         update.and_then(|update| update.application_code_configuration_update.as_ref())

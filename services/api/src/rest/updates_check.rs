@@ -22,7 +22,7 @@ use super::model::{UpdateApplication, Version as ShownVersion};
 use super::params::{IfMatch, OfApplication};
 use super::problem::{self, Problem};
 use super::reply::{self, Answer};
-use crate::calls::{current_version, facts};
+use crate::calls::current_version;
 use crate::error::ApiError;
 use crate::operations::update_application;
 
@@ -41,7 +41,8 @@ pub async fn check(asked: Asked) -> Answer {
     let loaded = asked.call.load(&request.application_name).await?;
     let command = update_application::command(&asked.call, &request).await;
     let command = command.map_err(|error| conditional(&asked, error))?;
-    let decided = command.decide(&facts(&loaded)?, &asked.call.runtimes(), &asked.call.issue());
+    let decided =
+        command.decide(&asked.call.facts(&loaded)?, &asked.call.runtimes(), &asked.call.issue());
     let change = decided.map_err(|reject| conditional(&asked, reject.into()))?;
     let verdict = verdict(&asked, &loaded, &change).await?;
     reply::ok(&verdict)

@@ -24,7 +24,8 @@ fn carer(sim: &Sim, name: &'static str) -> Carer {
         let number = begun.fetch_add(1, Ordering::Relaxed);
         OperationId::new(format!("{name}-{number}")).expect("a valid id")
     };
-    let settings = CareSettings { period: PERIOD, release: Some("2".to_owned()) };
+    let settings =
+        CareSettings { period: PERIOD, release: Some("2".to_owned()), quotas: Arc::default() };
     Carer::new((sim.memory.clone(), Arc::new(sim.world.clone())), clock, Arc::new(ids), settings)
 }
 

@@ -7,6 +7,7 @@ use millrace_controller::{Clock, Controller, ControllerSettings, Looker, Records
 use millrace_domain::change::ApplicationWrite;
 use millrace_domain::commands::{Call, Facts as CommandFacts};
 use millrace_domain::configuration::RunConfiguration;
+use millrace_domain::quota::Quotas;
 use millrace_domain::{
     Application, ApplicationId, Change, OperationId, OperationStatus, Status, Timestamp, VersionId,
 };
@@ -100,6 +101,7 @@ impl Service {
             version: loaded.current_version().expect("it has a version"),
             open_operation: loaded.open_operation.as_ref(),
             snapshots: &loaded.snapshots,
+            quotas: &Quotas::AWS,
         };
         let change = make(&facts, &Call { operation, now });
         self.store.commit(&change, now).await.expect("nothing goes between");

@@ -14,6 +14,7 @@ use millrace_domain::configuration::{
     MonitoringConfiguration, ParallelismConfiguration, PropertyGroup, RunConfiguration, Version,
 };
 use millrace_domain::lifecycle::{Facts, Observed, Outcome, Settings, Step, plan};
+use millrace_domain::quota::Quotas;
 use millrace_domain::{
     ApplicationId, ApplicationName, ArtifactId, Generation, OperationId, OperationKind,
     OperationStatus, Reject, Revision, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
@@ -126,6 +127,7 @@ impl Sim {
             version: &rows.versions[&application.version],
             open_operation: open.map(|id| &rows.operations[id]),
             snapshots: &snapshots,
+            quotas: &Quotas::AWS,
         };
         let now = Timestamp(self.world.now());
         let operation = OperationId::new(format!("op-{}", self.operations)).expect("a valid id");

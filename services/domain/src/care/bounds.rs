@@ -2,7 +2,6 @@
 
 use crate::care::{Held, Verdict};
 use crate::configuration::ParallelismConfiguration;
-use crate::quota;
 
 /// `least <= current` unless the configuration was changed meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +13,8 @@ pub struct Bounds {
     pub quota: u32,
     /// Key groups of the job's state: no subtask without one. `None`: not known.
     pub max_parallelism: Option<u32>,
+    /// Of one application.
+    pub most_kpus: u64,
 }
 
 impl Bounds {
@@ -21,13 +22,15 @@ impl Bounds {
         configured: &ParallelismConfiguration,
         current: u32,
         max_parallelism: Option<u32>,
+        most_kpus: u64,
     ) -> Bounds {
-        let kpus = u32::try_from(quota::KPUS).unwrap_or(u32::MAX);
+        let kpus = u32::try_from(most_kpus).unwrap_or(u32::MAX);
         Bounds {
             current,
             least: configured.parallelism,
             quota: kpus.saturating_mul(configured.parallelism_per_kpu.max(1)),
             max_parallelism,
+            most_kpus,
         }
     }
 
@@ -40,7 +43,7 @@ impl Bounds {
             Some(groups) if groups <= self.quota => {
                 format!("the job's state has {groups} key groups")
             }
-            _ => format!("the quota is {} Kinesis Processing Units", quota::KPUS),
+            _ => format!("the quota is {} Kinesis Processing Units", self.most_kpus),
         }
     }
 
@@ -70,8 +73,13 @@ mod tests {
 
     #[test]
     fn a_wish_ends_at_the_bounds() {
-        let bounds =
-            |current, max_parallelism| Bounds { current, least: 2, quota: 64, max_parallelism };
+        let bounds = |current, max_parallelism| Bounds {
+            current,
+            least: 2,
+            quota: 64,
+            most_kpus: 64,
+            max_parallelism,
+        };
         let check = |bounds: Bounds, wanted: u32, want: Result<u32, &str>| match (
             bounds.verdict(wanted, "Measured"),
             want,
@@ -97,7 +105,7 @@ mod tests {
         check(bounds(2, None), 2, Err(""));
         // A limit under the Parallelism asked for does not make less of it.
         check(bounds(2, Some(1)), 4, Err("2 is the most"));
-        let one = Bounds { current: 1, least: 1, quota: 64, max_parallelism: None };
+        let one = Bounds { current: 1, least: 1, quota: 64, most_kpus: 64, max_parallelism: None };
         check(one, 0, Err(""));
     }
 }

@@ -53,7 +53,7 @@ mod tests {
     use crate::care::measure::tests::measured;
 
     fn bounds(current: u32, least: u32) -> Bounds {
-        Bounds { current, least, quota: 64, max_parallelism: Some(128) }
+        Bounds { current, least, quota: 64, most_kpus: 64, max_parallelism: Some(128) }
     }
 
     /// Decides after each of these minutes; the first that is not Keep, and when.

@@ -134,7 +134,8 @@ mod tests {
             measure.vertices[0].pending = pending;
             window.note(minute, measure);
         }
-        let bounds = Bounds { current, least: 1, quota: 64, max_parallelism: Some(128) };
+        let bounds =
+            Bounds { current, least: 1, quota: 64, most_kpus: 64, max_parallelism: Some(128) };
         decide(0.7, &window, minutes - 1, &bounds)
     }
 
@@ -191,14 +192,21 @@ mod tests {
             let busy = if (10..15).contains(&minute) { 0.6 } else { 0.1 };
             window.note(minute, measured(8, &[("Source", busy, 0.0, 1000.0)]));
         }
-        let bounds = Bounds { current: 8, least: 1, quota: 64, max_parallelism: None };
+        let bounds =
+            Bounds { current: 8, least: 1, quota: 64, most_kpus: 64, max_parallelism: None };
         assert_eq!(decide(0.7, &window, 29, &bounds), Verdict::Keep);
     }
 
     #[test]
     fn key_groups_are_shared_evenly() {
         let check = |wanted: u32, groups: u32, quota: u32, want: u32| {
-            let bounds = Bounds { current: 1, least: 1, quota, max_parallelism: Some(groups) };
+            let bounds = Bounds {
+                current: 1,
+                least: 1,
+                quota,
+                most_kpus: 64,
+                max_parallelism: Some(groups),
+            };
             assert_eq!(aligned(wanted, &bounds), want, "{wanted} of {groups}");
         };
         check(3, 128, 64, 4);

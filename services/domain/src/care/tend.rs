@@ -24,6 +24,8 @@ pub struct Seen<'a> {
     pub pulses: &'a Pulses,
     /// Key groups of its state.
     pub max_parallelism: Option<u32>,
+    /// Kinesis Processing Units that the application may have.
+    pub most_kpus: u64,
     /// The release of its engine, and the one installed; `None` where it was not asked.
     pub release: Option<(&'a str, &'a str)>,
     /// The newest of each kind.
@@ -93,7 +95,7 @@ fn scaling(care: &mut Care, seen: &Seen<'_>) -> Option<Renewal> {
         return None;
     }
     let current = seen.application.current_parallelism(seen.version);
-    let bounds = Bounds::of(configured, current, seen.max_parallelism);
+    let bounds = Bounds::of(configured, current, seen.max_parallelism, seen.most_kpus);
     let minute = seen.now.0.div_euclid(seen.period_ms.max(1));
     match care.scaling.decide(seen.window, minute, &bounds) {
         Verdict::Keep => {

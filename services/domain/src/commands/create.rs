@@ -8,7 +8,7 @@ use crate::commands::enhanced::check_change_of_mode;
 use crate::commands::{ConfigurationPatch, check_offered, tag};
 use crate::configuration::{Configuration, SnapshotMode, Version};
 use crate::ids::{ApplicationId, ApplicationName, Generation, Revision, Timestamp, VersionId};
-use crate::quota;
+use crate::quota::Quotas;
 use crate::reject::Reject;
 
 /// A new application, as asked for.
@@ -28,21 +28,28 @@ pub struct CreateApplication {
 
 impl CreateApplication {
     /// The application, READY at version 1. `existing` counts those that the account
-    /// has in the Region; `offered` names the runtimes to be had.
+    /// has in the Region, of as many as its `quotas` say; `offered` names the runtimes to be
+    /// had.
     ///
     /// # Errors
     /// A quota is reached, the runtime is not offered, or a setting cannot be.
-    pub fn decide(self, existing: u64, offered: &[&str], now: Timestamp) -> Result<Change, Reject> {
+    pub fn decide(
+        self,
+        (existing, quotas): (u64, &Quotas),
+        offered: &[&str],
+        now: Timestamp,
+    ) -> Result<Change, Reject> {
         check_offered(offered, &self.runtime_environment)?;
         tag::check_count(self.tags.len())?;
-        if existing >= quota::APPLICATIONS {
+        if existing >= quotas.applications {
             let what = format!("the account has {existing} applications in {}", self.region);
-            return Err(Reject::Quota { what, max: quota::APPLICATIONS });
+            return Err(Reject::Quota { what, max: quotas.applications });
         }
         let patch = self.configuration.clone();
         check_change_of_mode(SnapshotMode::Legacy, patch.snapshot_mode, &self.runtime_environment)?;
         let options = patch.options.clone();
-        let configuration = options.onto(patch.onto(&Configuration::default())?, VersionId(1))?;
+        let configuration =
+            options.onto(patch.onto(&Configuration::default(), quotas)?, VersionId(1))?;
         let version = Version {
             id: VersionId(1),
             runtime_environment: self.runtime_environment.clone(),

@@ -5,7 +5,7 @@ use crate::configuration::{
     CheckpointConfiguration, Code, CodeOrigin, Configuration, ConfigurationType,
     MonitoringConfiguration, ParallelismConfiguration, PropertyGroup, SnapshotMode,
 };
-use crate::quota;
+use crate::quota::{self, Quotas};
 use crate::reject::Reject;
 
 /// What a create or an update says; `None` leaves the value as it is.
@@ -54,12 +54,12 @@ impl ConfigurationPatch {
     /// # Errors
     /// A value is beyond a quota, a property group is named twice, or values are given
     /// for settings that stay DEFAULT.
-    pub fn onto(self, current: &Configuration) -> Result<Configuration, Reject> {
+    pub fn onto(self, current: &Configuration, quotas: &Quotas) -> Result<Configuration, Reject> {
         let parallelism = match self.parallelism {
             Some(patch) => patch.onto(&current.parallelism)?,
             None => current.parallelism.clone(),
         };
-        quota::check_parallelism(&parallelism)?;
+        quota::check_parallelism(&parallelism, quotas)?;
         let property_groups = self.property_groups.unwrap_or(current.property_groups.clone());
         check_distinct(&property_groups)?;
         Ok(Configuration {

@@ -38,6 +38,7 @@ use crate::enhanced::EnhancedRequest;
 use crate::ids::{OperationId, Timestamp, VersionId};
 use crate::lifecycle::Evidence;
 use crate::operation::{Operation, OperationKind, OperationRequest, OperationStatus};
+use crate::quota::Quotas;
 use crate::reject::Reject;
 use crate::snapshot::{Snapshot, SnapshotStatus};
 
@@ -49,6 +50,8 @@ pub struct Facts<'a> {
     pub version: &'a Version,
     pub open_operation: Option<&'a Operation>,
     pub snapshots: &'a [Snapshot],
+    /// Of the application's account.
+    pub quotas: &'a Quotas,
 }
 
 /// What the world gives to a command: the time, and the id of the operation it opens.

@@ -5,7 +5,6 @@ use crate::commands::{Call, Command, Facts};
 use crate::configuration::SnapshotMode;
 use crate::ids::{SnapshotName, Timestamp};
 use crate::operation::{OperationKind, OperationRequest};
-use crate::quota;
 use crate::reject::Reject;
 use crate::snapshot::{Snapshot, SnapshotStatus};
 
@@ -79,11 +78,11 @@ impl Facts<'_> {
 
     fn check_snapshot_quota(&self) -> Result<(), Reject> {
         let count = self.snapshots.iter().filter(|snapshot| !snapshot.enhanced).count();
-        if count < quota::SNAPSHOTS {
+        if (count as u64) < self.quotas.snapshots {
             return Ok(());
         }
         let what = format!("the application has {count} snapshots");
-        Err(Reject::Quota { what, max: quota::SNAPSHOTS as u64 })
+        Err(Reject::Quota { what, max: self.quotas.snapshots })
     }
 
     fn creating(&self, name: SnapshotName, now: Timestamp) -> Snapshot {

@@ -108,7 +108,7 @@ impl UpdateApplication {
             &current.runtime_environment,
         )?;
         let options = patch.options.clone();
-        let configuration = options.onto(patch.onto(&current.configuration)?, id)?;
+        let configuration = options.onto(patch.onto(&current.configuration, facts.quotas)?, id)?;
         let choose = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();
         Ok(Version {
             id,

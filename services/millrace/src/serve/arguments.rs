@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use millrace_api::S3Location;
+use millrace_domain::quota::QuotaBook;
 use tokio::net::TcpListener;
 
 use super::retention::RetentionArguments;
@@ -70,6 +72,10 @@ pub struct ServeArguments {
     /// in services/design/access.md
     #[arg(long, env = "MILLRACE_TRUST", value_name = "FILE")]
     pub trust: Option<PathBuf>,
+    /// What accounts may have, where that is not what AWS has: a JSON file, described in
+    /// services/design/access.md
+    #[arg(long, env = "MILLRACE_QUOTAS", value_name = "FILE")]
+    pub quotas: Option<PathBuf>,
     #[command(flatten)]
     pub retention: RetentionArguments,
     /// How many calls a second each user may make; ten times as many at once after a rest
@@ -84,6 +90,19 @@ pub struct ServeArguments {
 impl ServeArguments {
     pub fn data_dir(&self) -> anyhow::Result<PathBuf> {
         place::data_dir(self.data_dir.as_deref())
+    }
+
+    /// # Errors
+    /// The file of quotas cannot be read, or is none.
+    pub fn quotas(&self) -> anyhow::Result<Arc<QuotaBook>> {
+        let Some(path) = &self.quotas else { return Ok(Arc::default()) };
+        let shown = path.display();
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("cannot read the quotas in {shown}"))?;
+        match QuotaBook::read(&text) {
+            Ok(book) => Ok(Arc::new(book)),
+            Err(problem) => bail!("the quotas in {shown} cannot be: {problem}"),
+        }
     }
 
     /// All Regions served, that of applications by default first.

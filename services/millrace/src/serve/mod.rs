@@ -47,7 +47,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         // The commands that open it meanwhile change keys and policies, and no application.
         None => Store::open(&data_dir.path().join("millrace.db")).await.map(Store::held_alone),
     };
-    let store = store.context("cannot open the database")?;
+    let store = store.context("cannot open the database")?.with_quotas(arguments.quotas()?);
     let sealing = secrets::sealing_key(data_dir.path(), arguments.key_file.as_deref())?;
     let root_key = root_key::ensure(&store, &sealing, &arguments.account, data_dir.path()).await?;
     let stopping = shutdown::listen()?;

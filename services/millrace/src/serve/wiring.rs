@@ -75,6 +75,7 @@ pub fn carer(
         period: arguments.care_period,
         // As the engine tells its own: it is this very program.
         release: Some(concat!("millrace ", env!("CARGO_PKG_VERSION")).to_owned()),
+        quotas: arguments.quotas()?,
     };
     Ok(Carer::new(parts, clock(), Arc::new(ids), settings))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_domain::change::{ApplicationWrite, IdempotencyRecord};
 use millrace_domain::commands::{ConfigurationPatch, CreateApplication};
+use millrace_domain::quota::Quotas;
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, Change, Operation, OperationId, OperationKind,
     OperationStatus, Revision, Snapshot, SnapshotName, SnapshotStatus, Status, Timestamp, Version,
@@ -385,7 +386,9 @@ fn creation(random: &mut StdRng, seed: u64, number: usize) -> Change {
         tags: tags.collect::<BTreeMap<_, _>>(),
     };
     let now = Timestamp(random.random_range(0..1_000));
-    let mut change = create.decide(0, &["FLINK-1_18", "FLINK-1_20"], now).expect("it is allowed");
+    let mut change = create
+        .decide((0, &Quotas::AWS), &["FLINK-1_18", "FLINK-1_20"], now)
+        .expect("it is allowed");
     change.idempotency = random.random_bool(0.5).then(|| record(random));
     change.wake_at = random.random_bool(0.5).then(|| distinct_time(random, number));
     change

@@ -1,5 +1,7 @@
 //! The store on a database in a temporary directory, and on a PostgreSQL server.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use millrace_domain::change::{ApplicationWrite, Change, IdempotencyRecord};
@@ -9,6 +11,7 @@ use millrace_domain::enhanced::{
     EnhancedRequest, EnhancedSnapshot, SnapshotOperation, SnapshotOperationKind, SnapshotSource,
     SourceApplication,
 };
+use millrace_domain::quota::{QuotaBook, Quotas};
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, EnhancedSnapshotName, Generation, Job, Operation,
     OperationId, OperationKind, OperationStatus, Revision, Snapshot, SnapshotName, SnapshotStatus,
@@ -96,7 +99,7 @@ fn creation(name: &str) -> Change {
         configuration: ConfigurationPatch::default(),
         tags: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
     };
-    create.decide(0, &["FLINK-1_18"], NOW).unwrap()
+    create.decide((0, &Quotas::AWS), &["FLINK-1_18"], NOW).unwrap()
 }
 
 fn id(name: &str) -> ApplicationId {
@@ -150,6 +153,7 @@ impl Fixture {
             version: loaded.current_version().unwrap(),
             open_operation: None,
             snapshots: &loaded.snapshots,
+            quotas: self.store.quotas_of(&application.account),
         };
         let operation = OperationId::new(operation).unwrap();
         facts.stop(false, &Call { operation, now: NOW }).unwrap()
@@ -226,14 +230,17 @@ async fn a_name_is_taken_once_in_an_account_and_region(fixture: Fixture) {
 }
 
 async fn the_quota_holds_for_creations_decided_at_once(fixture: Fixture) {
-    for at in 0..99 {
-        fixture.store.commit(&creation(&format!("app-{at}")), NOW).await.unwrap();
+    let book =
+        format!(r#"{{"applications": 1, "accounts": {{"{ACCOUNT}": {{"applications": 4}}}}}}"#);
+    let store = fixture.store.with_quotas(Arc::new(QuotaBook::read(&book).unwrap()));
+    for at in 0..3 {
+        store.commit(&creation(&format!("app-{at}")), NOW).await.unwrap();
     }
-    assert_eq!(fixture.store.count_applications(ACCOUNT, REGION).await.unwrap(), 99);
+    assert_eq!(store.count_applications(ACCOUNT, REGION).await.unwrap(), 3);
     let (one, two) = (creation("one"), creation("two"));
-    let (one, two) = tokio::join!(fixture.store.commit(&one, NOW), fixture.store.commit(&two, NOW));
+    let (one, two) = tokio::join!(store.commit(&one, NOW), store.commit(&two, NOW));
     let full = |result: &Result<Revision, CommitError>| {
-        matches!(result, Err(CommitError::QuotaReached { max: 100 }))
+        matches!(result, Err(CommitError::QuotaReached { max: 4 }))
     };
     assert!(one.is_ok() != two.is_ok() && (full(&one) || full(&two)), "{one:?} {two:?}");
 }

@@ -2,11 +2,13 @@
 
 use millrace_domain::configuration::Restore;
 use millrace_domain::operation::OperationRequest;
-use millrace_domain::quota::ACCOUNT_SNAPSHOTS;
+use millrace_domain::quota::Quotas;
 use millrace_domain::transfer::{ImportSnapshot, S3Prefix};
 use millrace_store::SnapshotWork;
 
 use super::*;
+
+const ACCOUNT_SNAPSHOTS: u64 = Quotas::AWS.account_snapshots;
 
 fn import(name: &str, id: &str) -> EnhancedRequest {
     let import = ImportSnapshot {
