@@ -44,6 +44,8 @@ enum Command {
     Events(app::Shortcut<app::EventArguments>),
     /// Print what the job of an application logs
     Logs(app::Shortcut<app::LogArguments>),
+    /// Show what running applications do, the busiest first
+    Top(app::Shortcut<app::TopArguments>),
     /// Take, list, delete, export and import snapshots that outlive their application
     Snapshot(app::Shortcut<app::TransferArguments>),
     /// Check or run a SQL script, without a server
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Policy(arguments) => access::policy(arguments),
         Command::Audit(arguments) => access::audit(arguments),
         Command::Events(events) => app::run(events.of_app(app::AppCommand::Events)),
+        Command::Top(top) => app::run(top.of_app(app::AppCommand::Top)),
         Command::Logs(logs) => app::run(logs.of_app(app::AppCommand::Logs)),
         Command::Snapshot(snapshot) => {
             app::run(snapshot.of_app(|it| app::AppCommand::Snapshot(it.command)))

@@ -59,6 +59,9 @@ pub enum AppCommand {
     Logs(LogArguments),
     /// Print a link to the dashboard of the running job: whoever has it may look
     Dashboard(DashboardArguments),
+    /// `millrace top`
+    #[command(skip)]
+    Top(TopArguments),
     /// `millrace snapshot`
     #[command(skip)]
     Snapshot(TransferCommand),
@@ -217,6 +220,17 @@ impl<A: Args> Shortcut<A> {
         let Shortcut { endpoint, region, data_dir, profile, output, arguments } = self;
         AppArguments { endpoint, region, data_dir, profile, output, command: command(arguments) }
     }
+}
+
+#[derive(Args)]
+pub struct TopArguments {
+    /// Seconds between two looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 2,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub every: u64,
+    /// How many tables [default: without end on a terminal, else one]
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
 }
 
 #[derive(Args)]

@@ -13,13 +13,15 @@ mod logs;
 mod operate;
 mod scaling;
 mod show;
+mod top;
 mod transfer;
 mod wait;
 
 use std::process::ExitCode;
 
 pub use args::{
-    AppArguments, AppCommand, EventArguments, LogArguments, Shortcut, TransferArguments,
+    AppArguments, AppCommand, EventArguments, LogArguments, Shortcut, TopArguments,
+    TransferArguments,
 };
 use client::Client;
 
@@ -53,6 +55,7 @@ async fn dispatch(arguments: AppArguments) -> anyhow::Result<ExitCode> {
         }
         AppCommand::Logs(arguments) => logs::print(&client, &arguments).await,
         AppCommand::Dashboard(arguments) => show::dashboard(&client, format, &arguments).await,
+        AppCommand::Top(arguments) => top::top(&client, format, &arguments).await,
         AppCommand::Snapshot(command) => transfer::run(&client, format, command).await,
     }
 }
