@@ -51,3 +51,15 @@ fn test_access() -> anyhow::Result<()> {
 fn test_rest() -> anyhow::Result<()> {
     run_suite("test_rest")
 }
+
+#[test]
+fn test_terraform() -> anyhow::Result<()> {
+    run_suite("test_terraform.OneApply")
+}
+
+/// Each of its two dozen commands takes ten seconds.
+#[test]
+#[ignore = "takes minutes: cargo xtask test-long"]
+fn test_terraform_story() -> anyhow::Result<()> {
+    run_suite("test_terraform.Story")
+}

@@ -13,6 +13,10 @@ const LONG_SEEDS: &str = "0..200";
 const LONG_SIM_SEEDS: &str = "0..5000";
 /// Random tables and records for the decoders.
 const LONG_DECODER_SEEDS: &str = "0..100000";
+const LONG_TRIALS: &str =
+    "package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz)";
+/// Ignored elsewhere.
+const LONG_STORY: &str = "test_terraform_story";
 /// Inputs of each fuzz target in `test-long`.
 const LONG_FUZZ_ROUNDS: &str = "20000";
 
@@ -56,7 +60,7 @@ pub fn test_long(arguments: &[String]) -> Outcome {
     ];
     build()?;
     let filters =
-        ["package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz) | package(millrace-formats) & test(fuzz)".to_owned()];
+        [format!("{LONG_TRIALS} | package(millrace-formats) & test(fuzz) | test({LONG_STORY})")];
     run_tests(&tools, "long", &filters, &environment)
 }
 
@@ -121,6 +125,9 @@ fn run_tests(
             nextest.args(["nextest", "run", "--workspace", "--profile", profile]);
             for filter in filters {
                 nextest.args(["-E", filter]);
+            }
+            if profile == "long" {
+                nextest.args(["--run-ignored", "all"]);
             }
             nextest.env("MILLRACE_VENV", &tools.venv).envs(environment);
             run("cargo nextest run", &mut nextest)
