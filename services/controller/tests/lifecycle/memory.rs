@@ -7,10 +7,11 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use millrace_controller::{Due, RecordError, Records, Stored};
 use millrace_domain::change::ApplicationWrite;
+use millrace_domain::enhanced::EnhancedRequest;
 use millrace_domain::event::{Event, events};
 use millrace_domain::{
-    Application, ApplicationId, Change, Operation, OperationId, OperationKind, Revision, Snapshot,
-    SnapshotName, Timestamp, Version, VersionId,
+    Application, ApplicationId, Change, EnhancedSnapshotName, Operation, OperationId,
+    OperationKind, Revision, Snapshot, SnapshotName, Timestamp, Version, VersionId,
 };
 
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub struct Rows {
     pub versions: BTreeMap<VersionId, Version>,
     pub operations: BTreeMap<OperationId, Operation>,
     pub snapshots: BTreeMap<SnapshotName, Snapshot>,
+    /// Those of the account, with their operations.
+    pub enhanced: BTreeMap<EnhancedSnapshotName, EnhancedRequest>,
     pub wake_at: Option<Timestamp>,
     /// What was told, in order.
     pub events: Vec<Event>,
@@ -73,6 +76,8 @@ impl Memory {
                 }
                 let snapshots = change.snapshots.iter().cloned();
                 rows.snapshots.extend(snapshots.map(|snapshot| (snapshot.name.clone(), snapshot)));
+                let enhanced = change.enhanced.iter().cloned();
+                rows.enhanced.extend(enhanced.map(|it| (it.snapshot.name.clone(), it)));
                 rows.wake_at = change.wake_at;
             }
         }

@@ -7,17 +7,20 @@ use millrace_controller::{Clock, Looker};
 use millrace_domain::application::Application;
 use millrace_domain::change::Change;
 use millrace_domain::commands::{
-    Call, ConfigurationPatch, ExpectedVersion, Facts as CommandFacts, Renewal, UpdateApplication,
+    Call, ConfigurationPatch, CreateSnapshot, ExpectedVersion, Facts as CommandFacts, Renewal,
+    UpdateApplication,
 };
 use millrace_domain::configuration::{
     CheckpointConfiguration, Code, CodeOrigin, Configuration, ConfigurationType,
-    MonitoringConfiguration, ParallelismConfiguration, PropertyGroup, RunConfiguration, Version,
+    MonitoringConfiguration, ParallelismConfiguration, PropertyGroup, RunConfiguration,
+    SnapshotMode, Version,
 };
 use millrace_domain::lifecycle::{Facts, Observed, Outcome, Settings, Step, plan};
 use millrace_domain::quota::Quotas;
 use millrace_domain::{
-    ApplicationId, ApplicationName, ArtifactId, Generation, OperationId, OperationKind,
-    OperationStatus, Reject, Revision, SnapshotName, SnapshotStatus, Status, Timestamp, VersionId,
+    ApplicationId, ApplicationName, ArtifactId, EnhancedSnapshotName, Generation, OperationId,
+    OperationKind, OperationStatus, Reject, Revision, SnapshotName, SnapshotStatus, Status,
+    Timestamp, VersionId,
 };
 
 use crate::memory::Memory;
@@ -34,6 +37,8 @@ pub enum Act {
     Rollback,
     Snapshot,
     DeleteSnapshot,
+    /// CreateSnapshot: one of the account.
+    Keep,
     Delete,
     /// The service scales it, to this parallelism.
     Scale(u32),
@@ -89,8 +94,20 @@ pub fn settings() -> Settings {
 
 impl Sim {
     pub fn new(behaviour: &str) -> Sim {
+        Sim::of(version(behaviour))
+    }
+
+    /// Of an application whose snapshots are the account's.
+    pub fn enhanced(behaviour: &str) -> Sim {
+        let mut version = version(behaviour);
+        version.runtime_environment = "FLINK-1_20".to_owned();
+        version.configuration.snapshot_mode = SnapshotMode::Enhanced;
+        Sim::of(version)
+    }
+
+    fn of(version: Version) -> Sim {
         let world = World::default();
-        let memory = Arc::new(Memory::with(application(), version(behaviour)));
+        let memory = Arc::new(Memory::with(application(), version));
         let seen = world.clone();
         let clock: Clock = Arc::new(move || Timestamp(seen.now()));
         let looker = Looker {
@@ -145,6 +162,7 @@ impl Sim {
                 let created = facts.snapshot(&snapshot_name())?.created_at;
                 facts.delete_snapshot(&snapshot_name(), created, now)
             }
+            Act::Keep => kept(self.operations).decide(&facts, &call),
             Act::Delete => facts.delete(application.created_at, &call),
             Act::Scale(parallelism) => {
                 facts.renew(Renewal::Scale { parallelism, reason: "busy".to_owned() }, &call)
@@ -282,6 +300,11 @@ fn is_settled(facts: &Facts) -> bool {
         _ => true,
     };
     facts.operation.is_none() && job_is_up
+}
+
+fn kept(number: u32) -> CreateSnapshot {
+    let name = EnhancedSnapshotName::new(format!("kept-{number}")).expect("a valid name");
+    CreateSnapshot { name, description: String::new(), tags: BTreeMap::new() }
 }
 
 fn snapshot_name() -> SnapshotName {

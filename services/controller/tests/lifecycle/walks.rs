@@ -1,9 +1,10 @@
 //! Seeded random walks: commands, crashes of the controller and of engines at random
 //! moments. Whatever happens, the record is what happened.
-//! `MILLRACE_WALKS` sets how many; 300 by default.
+//! `MILLRACE_WALKS` sets how many; 1,000 by default.
 
+use millrace_domain::enhanced::EnhancedRequest;
 use millrace_domain::lifecycle::Step;
-use millrace_domain::{Generation, OperationKind, OperationStatus, Status};
+use millrace_domain::{Generation, OperationKind, OperationStatus, SnapshotStatus, Status};
 
 use crate::sim::{Act, Fate, Sim};
 
@@ -38,7 +39,7 @@ const BEHAVIOURS: [&str; 14] = [
 
 fn command(random: &mut Random) -> Act {
     let behaviour = BEHAVIOURS[random.below(BEHAVIOURS.len() as u64) as usize];
-    match random.below(15) {
+    match random.below(16) {
         0..=2 => Act::Start,
         3 => Act::Stop,
         4 => Act::ForceStop,
@@ -46,6 +47,7 @@ fn command(random: &mut Random) -> Act {
         9 => Act::Rollback,
         10 => Act::Snapshot,
         11 => Act::Maintain,
+        15 => Act::Keep,
         12 | 13 => Act::Scale(1 + random.below(4) as u32),
         _ => Act::Run(1 + random.below(400) as i64),
     }
@@ -53,7 +55,8 @@ fn command(random: &mut Random) -> Act {
 
 async fn walk(seed: u64) {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let mut sim = Sim::new("good");
+    // Of three walks, one is of an application whose snapshots are the account's.
+    let mut sim = if seed % 3 == 0 { Sim::enhanced("good") } else { Sim::new("good") };
     let mut acts = Vec::new();
     for _ in 0..10 {
         let act = command(&mut random);
@@ -71,6 +74,9 @@ async fn walk(seed: u64) {
     let end = sim.end_state();
     let settled = matches!(end.status, Some(Status::Ready | Status::Running));
     assert!(settled, "seed {seed}: {acts:?} {end:#?}");
+    let kept = sim.memory.rows().enhanced;
+    let open = kept.values().find(|it| it.snapshot.status == SnapshotStatus::Creating);
+    assert_eq!(open, None, "seed {seed}: {acts:?} nothing is under way any more");
     // A manual rollback to state that no longer fits goes back in time, as on AWS.
     if !sim.steps.contains(&"RestoreInstead") {
         let rows = sim.world.exactly_once();
@@ -117,7 +123,24 @@ fn truthful(sim: &Sim, healthy_before: Option<Generation>, seed: u64, acts: &[(A
         let cause = operation.failure.as_ref().is_some_and(|f| !f.message.is_empty());
         assert_eq!(cause, operation.status == OperationStatus::Failed, "{place}");
     }
-    let application = rows.application.expect("no walk deletes");
+    let application = rows.application.as_ref().expect("no walk deletes");
+    for EnhancedRequest { snapshot, operation } in rows.enhanced.values() {
+        let place = format!("seed {seed}: {acts:?} {snapshot:#?} {operation:#?}");
+        let (want, of_account) = match snapshot.status {
+            SnapshotStatus::Ready => (OperationStatus::Successful, true),
+            // By a force-stop, say.
+            SnapshotStatus::Failed if operation.status == OperationStatus::Cancelled => {
+                (OperationStatus::Cancelled, false)
+            }
+            SnapshotStatus::Failed => (OperationStatus::Failed, false),
+            _ => (OperationStatus::InProgress, false),
+        };
+        assert_eq!(operation.status, want, "{place}");
+        assert_eq!(snapshot.location.is_some(), of_account, "{place}");
+        let ended = want != OperationStatus::InProgress;
+        assert_eq!(operation.ended_at.is_some(), ended, "{place}");
+        assert!(ended || application.open_operation.is_some(), "nobody takes it: {place}");
+    }
     let starts = [
         OperationKind::StartApplication,
         OperationKind::UpdateApplication,
@@ -141,7 +164,7 @@ fn truthful(sim: &Sim, healthy_before: Option<Generation>, seed: u64, acts: &[(A
 #[tokio::test]
 async fn whatever_happens_the_record_is_what_happened() {
     let walks = std::env::var("MILLRACE_WALKS").ok().and_then(|text| text.parse().ok());
-    for seed in 1..=walks.unwrap_or(300) {
+    for seed in 1..=walks.unwrap_or(1000) {
         walk(seed).await;
     }
 }
