@@ -47,7 +47,8 @@ def until(what, look, timeout=60.0):
 
 
 class Server:
-    def __init__(self, *more):
+    def __init__(self, *more, environment=KEYS):
+        self.environment = environment
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="millrace-conformance-"))
         self.data = self.directory / "data"
         self.data.mkdir()
@@ -61,7 +62,7 @@ class Server:
             [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", str(self.data),
              "--stability-window", "300ms", *self.more],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            env={**os.environ, **KEYS})
+            env={**os.environ, **self.environment})
         self.url = "http://" + until("millrace serve listening", self._address, 30)
 
     def keys(self):

@@ -63,3 +63,8 @@ fn test_terraform() -> anyhow::Result<()> {
 fn test_terraform_story() -> anyhow::Result<()> {
     run_suite("test_terraform.Story")
 }
+
+#[test]
+fn test_logs() -> anyhow::Result<()> {
+    run_suite("test_logs")
+}

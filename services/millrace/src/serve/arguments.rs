@@ -47,6 +47,10 @@ pub struct ServeArguments {
     /// it is a bucket
     #[arg(long, env = "MILLRACE_S3_DIRECTORY", value_name = "DIR", conflicts_with = "s3_endpoint")]
     pub s3_directory: Option<PathBuf>,
+    /// A CloudWatch Logs endpoint to deliver logs to, for applications with a logging option; keys
+    /// from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    #[arg(long, env = "MILLRACE_LOGS_ENDPOINT", value_name = "URL")]
+    pub logs_endpoint: Option<String>,
     /// Where in S3 code and snapshots may come from: s3://BUCKET/PREFIX for all accounts, or
     /// ACCOUNT=s3://BUCKET/PREFIX; several times [default: anywhere, for --account alone]
     #[arg(long, env = "MILLRACE_S3_ALLOW", value_delimiter = ' ', value_name = "LOCATION")]

@@ -9,7 +9,7 @@ use millrace_api::{LogChunk, LogFrom, LogPlace};
 use millrace_domain::Generation;
 
 /// Bytes read at once.
-const CHUNK: usize = 64 * 1024;
+pub const CHUNK: usize = 64 * 1024;
 
 /// A piece of the logs below `run`; `None` when no job ever ran, or not that generation.
 ///

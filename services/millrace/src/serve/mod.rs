@@ -7,6 +7,7 @@
 mod arguments;
 mod artifacts;
 mod data_dir;
+mod delivery;
 mod history;
 mod jobs;
 mod logs;
@@ -65,6 +66,15 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
         (sealing, controller.wake(), jobs.clone()),
     )?;
     let router = millrace_api::router(api);
+    let delivery = wiring::delivery(&arguments, &data_dir, store.clone())?;
+    let delivering = tokio::spawn({
+        let stopping = stopping.clone();
+        async move {
+            if let Some(delivery) = delivery {
+                delivery.run(shutdown::asked(stopping)).await;
+            }
+        }
+    });
     let sampling = tokio::spawn({
         let (store, stopping) = (store.clone(), stopping.clone());
         async move { history::sample(&store, &jobs, shutdown::asked(stopping)).await }
@@ -96,6 +106,7 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     caring.await.context("the care of jobs failed")?;
     working.await.context("the work on snapshots failed")?;
     sweeping.await.context("the sweeping failed")?;
+    delivering.await.context("the delivery of logs failed")?;
     sampling.await.context("the noting of metrics failed")?;
     store.close().await;
     Ok(ExitCode::SUCCESS)

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use super::arguments::ServeArguments;
 use super::artifacts::{self, ServedArtifacts};
 use super::data_dir::DataDir;
+use super::delivery::{CloudWatchLogs, Delivery};
 use super::jobs::LocalJobs;
 use super::tokens::TrustedIssuers;
 use super::transfers::{Depot, Directory, S3, Transfers};
@@ -78,6 +79,17 @@ pub fn carer(
         quotas: arguments.quotas()?,
     };
     Ok(Carer::new(parts, clock(), Arc::new(ids), settings))
+}
+
+/// None: logs are delivered nowhere.
+pub fn delivery(
+    arguments: &ServeArguments,
+    data_dir: &DataDir,
+    store: Store,
+) -> anyhow::Result<Option<Delivery>> {
+    let Some(endpoint) = &arguments.logs_endpoint else { return Ok(None) };
+    let cloud_watch = CloudWatchLogs::at(endpoint)?;
+    Ok(Some(Delivery { store, cloud_watch, applications: data_dir.path().join("applications") }))
 }
 
 /// Its launcher starts nothing: it removes files of snapshots.
