@@ -7,7 +7,7 @@ use millrace_api::{Jobs, LogChunk, LogFrom, Looked, Sample};
 use millrace_domain::lifecycle::{CheckReport, Launch};
 use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
-use millrace_launcher::{LocalLauncher, RawAnswer};
+use millrace_launcher::{Engines, RawAnswer};
 use tokio::sync::watch;
 
 use super::history::History;
@@ -19,7 +19,7 @@ const LOOKED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Asks the engines that the launcher's files name.
 pub struct LocalJobs {
-    launcher: LocalLauncher,
+    launcher: Engines,
     /// Where the applications' directories are.
     applications: PathBuf,
     pub history: History,
@@ -29,7 +29,7 @@ pub struct LocalJobs {
 
 impl LocalJobs {
     pub fn new(
-        launcher: LocalLauncher,
+        launcher: Engines,
         applications: PathBuf,
         stopping: watch::Receiver<bool>,
     ) -> LocalJobs {

@@ -16,7 +16,8 @@ use millrace_controller::{
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{ApplicationId, OperationId, Timestamp};
-use millrace_launcher::{Launcher, LocalLauncher, LocalSettings};
+use millrace_launcher::flink::FlinkSettings;
+use millrace_launcher::{Engines, Launcher, LocalSettings};
 use millrace_store::Store;
 use tokio::sync::watch;
 
@@ -126,11 +127,14 @@ fn s3_client(arguments: &ServeArguments) -> Option<Client> {
     Some(artifacts::client(endpoint, &arguments.region))
 }
 
-fn launcher(arguments: &ServeArguments, data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
+/// The embedded engine, and Apache Flink where a release of it is installed.
+fn launcher(arguments: &ServeArguments, data_dir: &DataDir) -> anyhow::Result<Engines> {
     let program = std::env::current_exe().context("cannot tell which program this is")?;
-    let mut settings = LocalSettings::new(data_dir.path().to_owned(), program);
-    settings.private.extend(arguments.key_file.clone());
-    Ok(LocalLauncher::new(settings)?)
+    let mut embedded = LocalSettings::new(data_dir.path().to_owned(), program);
+    embedded.private.extend(arguments.key_file.clone());
+    let mut flink = FlinkSettings::new(data_dir.path().to_owned());
+    flink.private.extend(arguments.key_file.clone());
+    Ok(Engines::new(embedded, flink)?)
 }
 
 pub fn api(
