@@ -25,9 +25,11 @@ use super::{Shared, failure, java, state};
 use crate::error::LauncherError;
 
 const POLL: Duration = Duration::from_millis(50);
+/// How often a checkpoint may vanish while it is looked at.
+const PINS: usize = 20;
 
 impl Shared {
-    /// The verdict, and what it was reached with.
+    /// The verdict.
     ///
     /// # Errors
     /// There was none.
@@ -45,11 +47,15 @@ impl Shared {
             Ok(code) => code,
             Err(why) => return Ok(refused(why)),
         };
-        let saved = match self.saved(launch, distribution.release) {
-            Ok(saved) => saved,
-            Err(why) => return Ok(refused(why)),
-        };
         let run = self.check_run(&launch.application);
+        run.create()?;
+        let saved = match self.pinned(&run, launch, distribution.release) {
+            Ok(saved) => saved,
+            Err(why) => {
+                run.remove();
+                return Ok(refused(why));
+            }
+        };
         // It has no slots, whatever it asks for.
         let starting = Starting {
             launch,
@@ -167,8 +173,29 @@ impl Shared {
         }
     }
 
+    /// What a start would restore now, as the planner is shown it: the metadata alone, for a
+    /// running job removes its checkpoints as it goes on. Nothing but tasks reads the rest.
+    fn pinned(
+        &self,
+        run: &Run,
+        launch: &Launch,
+        release: Release,
+    ) -> Result<Option<PathBuf>, Refused> {
+        let place = run.path().join("saved");
+        for _ in 0..PINS {
+            let Some(saved) = self.saved(launch, release)? else { return Ok(None) };
+            let copied = std::fs::create_dir_all(&place).and_then(|()| {
+                std::fs::copy(saved.join(state::METADATA), place.join(state::METADATA))
+            });
+            if copied.is_ok() {
+                return Ok(Some(place));
+            }
+        }
+        Err(Refused::whole("the job's newest checkpoint could not be read: try again"))
+    }
+
     /// What a start would restore now.
-    pub(super) fn saved(
+    fn saved(
         &self,
         launch: &Launch,
         release: Release,

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use millrace_domain::{ApplicationId, Generation};
 
-const METADATA: &str = "_metadata";
+/// The file that makes a directory a snapshot.
+pub const METADATA: &str = "_metadata";
 /// Flink: the first four bytes of `_metadata`.
 const MAGIC: u32 = 0x4960_672d;
 /// Digits of a job id that a savepoint's directory shows.
