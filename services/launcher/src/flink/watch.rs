@@ -108,6 +108,7 @@ impl Shared {
             last_failure,
             uptime_ms,
             held: false,
+            cannot_hold: true,
         })
     }
 

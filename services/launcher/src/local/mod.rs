@@ -323,6 +323,7 @@ impl LocalLauncher {
             last_failure,
             uptime_ms: job.duration_ms,
             held: held.is_some_and(|held| held > 0.0),
+            cannot_hold: false,
         })
     }
 
