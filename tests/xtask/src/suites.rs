@@ -53,10 +53,11 @@ pub fn test_long(arguments: &[String]) -> Outcome {
         ("MILLRACE_SIM_SEEDS", seeds(1, LONG_SIM_SEEDS)),
         ("MILLRACE_FUZZ_ROUNDS", LONG_FUZZ_ROUNDS),
         ("MILLRACE_FUZZ_SEEDS", LONG_DECODER_SEEDS),
+        ("MILLRACE_FLINK", "long"),
     ];
     build()?;
     let filters =
-        ["package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz) | package(millrace-formats) & test(fuzz)".to_owned()];
+        ["package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz) | package(millrace-formats) & test(fuzz) | binary(flink)".to_owned()];
     run_tests(&tools, "long", &filters, &environment)
 }
 
@@ -130,7 +131,9 @@ fn run_tests(
             let mut test = cargo();
             test.args(["test", "--workspace", "--no-fail-fast"]);
             if profile == "long" {
-                test.args(["--test", "trials", "--test", "seeds", "--test", "quick"]);
+                test.args([
+                    "--test", "trials", "--test", "seeds", "--test", "quick", "--test", "flink",
+                ]);
             }
             test.env("MILLRACE_VENV", &tools.venv).envs(environment);
             run_and_count(&mut test)

@@ -9,10 +9,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use millrace_domain::Timestamp;
 use millrace_domain::lifecycle::{
     CheckDiagnostic, CheckReport, Launch, PlannedOperator, RestoreFrom,
 };
-use millrace_domain::Timestamp;
 use serde_json::Value;
 
 use super::cluster::{Starting, of_cluster};
@@ -33,7 +33,11 @@ impl Shared {
     ///
     /// # Errors
     /// There was none.
-    pub(super) async fn judge(&self, launch: &Launch, why: &str) -> Result<CheckReport, LauncherError> {
+    pub(super) async fn judge(
+        &self,
+        launch: &Launch,
+        why: &str,
+    ) -> Result<CheckReport, LauncherError> {
         let distribution = match self.serving(&launch.runtime)? {
             Some(distribution) => distribution,
             None => return Ok(refused(Refused::whole(not_installed(&launch.runtime)))),
@@ -107,7 +111,8 @@ impl Shared {
             Err(Trace(trace)) => return Ok(refused(of_trace(&trace, release, starting.code))),
         };
         if let Some(saved) = saved
-            && let Some(why) = self.restore_without_slots(&cluster, &program, &saved, starting).await?
+            && let Some(why) =
+                self.restore_without_slots(&cluster, &program, &saved, starting).await?
         {
             return Ok(CheckReport { plan: operators(&plan), ..refused(why) });
         }
@@ -195,11 +200,7 @@ impl Shared {
     }
 
     /// What a start would restore now.
-    fn saved(
-        &self,
-        launch: &Launch,
-        release: Release,
-    ) -> Result<Option<PathBuf>, Refused> {
+    fn saved(&self, launch: &Launch, release: Release) -> Result<Option<PathBuf>, Refused> {
         let files = self.state_files(&launch.application);
         let saved = match &launch.restore {
             RestoreFrom::None => None,
@@ -233,9 +234,9 @@ impl Shared {
     }
 
     pub(super) fn serving(&self, runtime: &str) -> Result<Option<Distribution>, LauncherError> {
-        self.releases.serving(runtime).map_err(|error| LauncherError::CheckFailed {
-            problem: error.to_string(),
-        })
+        self.releases
+            .serving(runtime)
+            .map_err(|error| LauncherError::CheckFailed { problem: error.to_string() })
     }
 }
 
@@ -291,7 +292,12 @@ fn operators(plan: &Value) -> Vec<PlannedOperator> {
             id: text(&node["id"]),
             name: text(&node["description"]).replace("<br/>", " "),
             parallelism: node["parallelism"].as_u64().and_then(|it| u32::try_from(it).ok()),
-            inputs: node["inputs"].as_array().into_iter().flatten().map(|it| text(&it["id"])).collect(),
+            inputs: node["inputs"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|it| text(&it["id"]))
+                .collect(),
             state: None,
         })
         .collect()
@@ -307,7 +313,8 @@ mod tests {
     fn a_place_in_a_script_is_told_once() {
         let release = Release::parse("1.18.1").expect("a release");
         let code = Code { jar: Vec::new(), arguments: Vec::new(), is_script: true };
-        let trace = "o.E: From line 3, column 5 to line 3, column 8: Column 'x' not found in any table";
+        let trace =
+            "o.E: From line 3, column 5 to line 3, column 8: Column 'x' not found in any table";
         let report = refused(of_trace(trace, release, &code));
         assert_eq!(report.message, "Line 3, column 5: Column 'x' not found in any table.");
         assert_eq!(report.diagnostics[0].line, Some(3));
@@ -322,7 +329,10 @@ mod tests {
             {"id": "b", "parallelism": 1, "description": "Sink", "inputs": [{"id": "a"}]}]});
         let found = operators(&plan);
         assert_eq!(found[0].name.trim(), "Source");
-        assert_eq!((found[1].inputs.as_slice(), found[1].parallelism), (&["a".to_owned()][..], Some(1)));
+        assert_eq!(
+            (found[1].inputs.as_slice(), found[1].parallelism),
+            (&["a".to_owned()][..], Some(1))
+        );
         assert_eq!(operators(&json!({})), []);
     }
 }

@@ -195,7 +195,8 @@ impl Shared {
     ) -> Result<Prepared, LauncherError> {
         let jar = self.upload(run, cluster).await?;
         if cluster.is_script {
-            let planned = self.jars.plan(&cluster.address, &of_cluster(cluster, jar.clone())).await?;
+            let planned =
+                self.jars.plan(&cluster.address, &of_cluster(cluster, jar.clone())).await?;
             if let Err(Trace(trace)) = planned {
                 let cause = failure::sentence(&trace, cluster.release());
                 return Ok(Prepared::Failed { cause });
@@ -318,7 +319,8 @@ fn died(run: &Run, role: Role, code: Option<i32>) -> Ended {
 fn last_error(run: &Run) -> Option<String> {
     const TAIL_BYTES: usize = 32 * 1024;
     let bytes = std::fs::read(run.log()).ok()?;
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]).into_owned();
+    let text =
+        String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]).into_owned();
     let caused = text.lines().rev().find_map(|line| line.trim().strip_prefix("Caused by: "));
     let said = caused.or_else(|| text.lines().rfind(|line| line.contains(" ERROR ")))?;
     Some(said.trim().chars().take(300).collect())

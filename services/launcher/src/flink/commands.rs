@@ -88,7 +88,10 @@ pub fn command(role: Role, distribution: &Distribution, kpus: u32, run: &Path) -
         (MARKER, run.join(role.name()).display().to_string()),
         ("millrace.role", role.name().to_owned()),
         (PROPERTIES_PROPERTY, properties.clone()),
-        ("log4j.configurationFile", format!("file:{}", configuration.join("log4j.properties").display())),
+        (
+            "log4j.configurationFile",
+            format!("file:{}", configuration.join("log4j.properties").display()),
+        ),
         ("java.io.tmpdir", run.join("tmp").display().to_string()),
     ];
     arguments.extend(defined.map(|(key, value)| format!("-D{key}={value}")));

@@ -44,9 +44,13 @@ const OWNED: [&str; 18] = [
 /// A setting that is not the user's to make.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingRefused {
-    #[error("the setting {key} of property group {SETTINGS_GROUP} is the service's own: leave it out")]
+    #[error(
+        "the setting {key} of property group {SETTINGS_GROUP} is the service's own: leave it out"
+    )]
     Owned { key: String },
-    #[error("the setting {key} cannot be written into Flink's configuration: it has a line break or #")]
+    #[error(
+        "the setting {key} cannot be written into Flink's configuration: it has a line break or #"
+    )]
     Unwritable { key: String },
 }
 
@@ -119,10 +123,7 @@ impl Memory {
 
 /// What the JVM of the JobManager is started with: it plans too.
 pub fn job_manager_flags() -> Vec<String> {
-    vec![
-        format!("-Xmx{JOB_MANAGER_HEAP_MB}m"),
-        format!("-XX:MaxMetaspaceSize={METASPACE_MB}m"),
-    ]
+    vec![format!("-Xmx{JOB_MANAGER_HEAP_MB}m"), format!("-XX:MaxMetaspaceSize={METASPACE_MB}m")]
 }
 
 /// All settings of a cluster; what comes later wins: the service's defaults, the
@@ -292,7 +293,10 @@ mod tests {
         Release::parse(text).expect(text)
     }
 
-    fn made(version: &str, own: &[(&str, &str)]) -> Result<BTreeMap<String, String>, SettingRefused> {
+    fn made(
+        version: &str,
+        own: &[(&str, &str)],
+    ) -> Result<BTreeMap<String, String>, SettingRefused> {
         let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         let own = own.iter().map(text).collect();
         let interval = BTreeMap::from([(
@@ -341,14 +345,15 @@ mod tests {
 
     #[test]
     fn the_user_changes_what_is_the_users() {
-        let settings = made("1.18.1", &[
-            ("state.backend.type", "hashmap"),
-            ("execution.checkpointing.interval", "5 s"),
-        ]);
+        let settings = made(
+            "1.18.1",
+            &[("state.backend.type", "hashmap"), ("execution.checkpointing.interval", "5 s")],
+        );
         let settings = settings.expect("both are the user's");
         assert_eq!(settings["state.backend.type"], "hashmap");
         assert_eq!(settings["execution.checkpointing.interval"], "5 s");
-        for key in ["rest.port", "state.checkpoints.dir", "high-availability.type", "env.java.home"] {
+        for key in ["rest.port", "state.checkpoints.dir", "high-availability.type", "env.java.home"]
+        {
             let refused = made("1.18.1", &[(key, "x")]).unwrap_err();
             assert_eq!(refused, SettingRefused::Owned { key: key.to_owned() });
         }

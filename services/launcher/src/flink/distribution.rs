@@ -164,8 +164,7 @@ impl Distributions {
 fn read(directory: &Path) -> Option<Distribution> {
     let name = directory.file_name()?.to_str()?;
     let release = Release::parse(name.strip_prefix("flink-")?)?;
-    let record: Record =
-        serde_json::from_slice(&fs::read(directory.join(RECORD)).ok()?).ok()?;
+    let record: Record = serde_json::from_slice(&fs::read(directory.join(RECORD)).ok()?).ok()?;
     let owned = record.home.is_none();
     let home = record.home.unwrap_or_else(|| directory.to_owned());
     Some(Distribution { release, home, owned })
@@ -178,8 +177,7 @@ mod tests {
     fn install(root: &Path, release: &str) {
         let directory = root.join("runtimes").join(format!("flink-{release}"));
         fs::create_dir_all(&directory).expect("writable");
-        let record =
-            Record { release: release.to_owned(), home: None, source: None, sha256: None };
+        let record = Record { release: release.to_owned(), home: None, source: None, sha256: None };
         let bytes = serde_json::to_vec(&record).expect("plain");
         fs::write(directory.join(RECORD), bytes).expect("writable");
     }

@@ -90,7 +90,8 @@ fn code(pool: &mut Pool, settings: usize, statements: usize, batch: bool) -> Vec
     let text = "Ljava/lang/String;";
     let set = pool.method(Pool::METHOD, (CONFIG, "set"), &format!("({text}{text})L{CONFIG};"));
     let result = "Lorg/apache/flink/table/api/TableResult;";
-    let execute = pool.method(Pool::INTERFACE, (TABLES, "executeSql"), &format!("({text}){result}"));
+    let execute =
+        pool.method(Pool::INTERFACE, (TABLES, "executeSql"), &format!("({text}){result}"));
 
     let mut code = Vec::new();
     code.push(INVOKESTATIC);
@@ -214,10 +215,7 @@ mod tests {
         assert_eq!(calls(0, 1).0 - empty, 12);
         assert_eq!(calls(1, 0).0 - empty, 20);
         assert_eq!(calls(2, 3).1, 5);
-        let many = Script {
-            statements: vec![String::new(); MOST + 1],
-            ..Script::default()
-        };
+        let many = Script { statements: vec![String::new(); MOST + 1], ..Script::default() };
         assert_eq!(jar(&many), None);
         // The largest still fits into a method.
         assert!(calls(MOST, 0).0 < 65_536 && calls(0, MOST).0 < 65_536);

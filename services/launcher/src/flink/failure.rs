@@ -80,8 +80,11 @@ fn known(it: Thrown<'_>, trace: &str, release: Release) -> Option<String> {
             "The class {} is neither in the application's JAR nor in Flink {release}",
             message.replace('/', ".")
         )),
-        "NoSuchMethodError" | "NoSuchFieldError" | "AbstractMethodError"
-        | "IncompatibleClassChangeError" | "UnsupportedClassVersionError" => Some(format!(
+        "NoSuchMethodError"
+        | "NoSuchFieldError"
+        | "AbstractMethodError"
+        | "IncompatibleClassChangeError"
+        | "UnsupportedClassVersionError" => Some(format!(
             "The JAR was compiled against something else than Flink {release} and this Java: \
              {name}: {message}"
         )),
@@ -115,9 +118,8 @@ fn of_message(message: &str, release: Release) -> Option<String> {
 /// `Could not restore keyed state backend for KeyedProcess_90bea66d_(1/2)`: also said of the
 /// operator state backend.
 fn operator(trace: &str) -> Option<String> {
-    let name = between(trace, "state backend for ", "_(").or_else(|| {
-        between(trace, "state backend for ", " from any")
-    })?;
+    let name = between(trace, "state backend for ", "_(")
+        .or_else(|| between(trace, "state backend for ", " from any"))?;
     let name = name.rsplit_once('_').map_or(name, |(name, _)| name);
     Some(format!("operator {name}"))
 }
@@ -205,7 +207,10 @@ mod tests {
              org.apache.flink.client.program.ProgramInvocationException: The main method caused an error: \
              SQL validation failed. From line 1, column 5 to line 1, column 8: Column 'x' not found in any table\n\
              Caused by: org.apache.calcite.sql.validate.SqlValidatorException: Column 'x' not found in any table";
-        check(trace, "From line 1, column 5 to line 1, column 8: Column 'x' not found in any table");
+        check(
+            trace,
+            "From line 1, column 5 to line 1, column 8: Column 'x' not found in any table",
+        );
         assert_eq!(place("From line 12, column 54 to line 12"), Some((12, 54)));
         assert_eq!(place("Encountered \"x\" at line 3, column 7."), Some((3, 7)));
         assert_eq!(place("no place"), None);
@@ -213,7 +218,10 @@ mod tests {
 
     #[test]
     fn of_everything_else_the_innermost_message_counts() {
-        check("java.lang.RuntimeException: a\nCaused by: java.io.IOException: disk full", "IOException: disk full");
+        check(
+            "java.lang.RuntimeException: a\nCaused by: java.io.IOException: disk full",
+            "IOException: disk full",
+        );
         check("java.lang.RuntimeException: job failed on purpose", "job failed on purpose");
         check("", "Flink gave no cause");
         assert!(is_duplicate("x DuplicateJobSubmissionException y"));

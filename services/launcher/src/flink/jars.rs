@@ -69,9 +69,10 @@ impl Jars {
         body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let url = format!("http://{address}/jars/upload");
-        let answer = self.post(&url, kind, body).await?.map_err(|trace| {
-            LauncherError::Answer { url: url.clone(), problem: trace.0 }
-        })?;
+        let answer = self
+            .post(&url, kind, body)
+            .await?
+            .map_err(|trace| LauncherError::Answer { url: url.clone(), problem: trace.0 })?;
         let file = answer["filename"].as_str().unwrap_or_default();
         match file.rsplit('/').next().filter(|name| !name.is_empty()) {
             Some(name) => Ok(name.to_owned()),

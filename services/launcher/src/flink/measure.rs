@@ -38,9 +38,8 @@ pub(super) async fn job(
 }
 
 fn of_operators(names: &[String], metric: &str) -> Vec<String> {
-    let ends = |name: &&String| {
-        name.strip_suffix(metric).is_some_and(|operator| operator.ends_with('.'))
-    };
+    let ends =
+        |name: &&String| name.strip_suffix(metric).is_some_and(|operator| operator.ends_with('.'));
     names.iter().filter(ends).cloned().collect()
 }
 

@@ -288,13 +288,11 @@ impl FlinkLauncher {
         }
         let refused = |message: String| LauncherError::Refused { message };
         let distribution = self.shared.serving(&launch.runtime)?;
-        let distribution = distribution.ok_or_else(|| refused(check::not_installed(&launch.runtime)))?;
+        let distribution =
+            distribution.ok_or_else(|| refused(check::not_installed(&launch.runtime)))?;
         let java = java::find().map_err(|missing| refused(missing.to_string()))?;
-        let code = program::code(
-            &self.shared.artifact(launch),
-            launch,
-            &self.shared.settings.private,
-        )?;
+        let code =
+            program::code(&self.shared.artifact(launch), launch, &self.shared.settings.private)?;
         let code = code.map_err(|why| refused(why.message))?;
         let starting = Starting {
             launch,
@@ -421,9 +419,11 @@ impl Launcher for FlinkLauncher {
     ) -> Result<Option<String>, LauncherError> {
         let cluster = self.shared.run(application, generation).cluster()?;
         let line = cluster.map(|cluster| cluster.release().line());
-        let newest = self.shared.releases.installed().map_err(|error| {
-            LauncherError::CheckFailed { problem: error.to_string() }
-        })?;
+        let newest = self
+            .shared
+            .releases
+            .installed()
+            .map_err(|error| LauncherError::CheckFailed { problem: error.to_string() })?;
         let newest = newest.into_iter().rfind(|it| Some(it.release.line()) == line);
         Ok(newest.map(|it| format!("flink {}", it.release)))
     }

@@ -15,7 +15,9 @@ pub fn offending(text: &str, private: &[PathBuf]) -> Option<String> {
     let leads = |literal: &script::Literal| {
         let Some(path) = path(&literal.text) else { return false };
         let path = resolved(path);
-        private.iter().any(|own| path.starts_with(own) || literal.is_option && own.starts_with(&path))
+        private
+            .iter()
+            .any(|own| path.starts_with(own) || literal.is_option && own.starts_with(&path))
     };
     script::literals(text).into_iter().find(leads).map(|literal| literal.text)
 }

@@ -24,7 +24,8 @@ static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 /// Two free ports, looked for from a place of the run's own.
 pub(super) fn ports(run: &Path) -> Option<(u16, u16)> {
     let seed = run.as_os_str().as_encoded_bytes();
-    let seed = seed.iter().fold(0_u16, |seed, byte| seed.wrapping_mul(31).wrapping_add((*byte).into()));
+    let seed =
+        seed.iter().fold(0_u16, |seed, byte| seed.wrapping_mul(31).wrapping_add((*byte).into()));
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     if given.len() > usize::from(PORTS) / 2 {
         given.clear();
@@ -50,7 +51,8 @@ pub(super) fn spawn(
 ) -> Result<Child, LauncherError> {
     let path = run.log();
     let log = fs::OpenOptions::new().create(true).append(true).open(&path);
-    let log = log.map_err(|source| LauncherError::Io { doing: "open", path: path.clone(), source })?;
+    let log =
+        log.map_err(|source| LauncherError::Io { doing: "open", path: path.clone(), source })?;
     let errors = log.try_clone();
     let errors = errors.map_err(|source| LauncherError::Io { doing: "open", path, source })?;
     let mut command = Command::new(&java.program);
@@ -73,9 +75,10 @@ pub(super) fn spawn(
 /// A part whose start we did not live to write down: by what it was started with.
 pub(super) fn find(run: &Path, role: Role) -> Option<u32> {
     let wanted = format!("-D{MARKER}={}", run.join(role.name()).display());
-    let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| {
-        entry.file_name().to_str()?.parse::<u32>().ok()
-    });
+    let pids = fs::read_dir("/proc")
+        .ok()?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut pids = pids.filter(|pid| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).any(|argument| argument == wanted.as_bytes())

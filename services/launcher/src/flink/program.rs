@@ -46,7 +46,8 @@ pub fn kind(artifact: &Path, launch: &Launch) -> Result<CodeKind, LauncherError>
         }
         Ok(()) => {}
     }
-    let python = group(&launch.properties, PYTHON_GROUP).is_some_and(|it| it.contains_key("python"));
+    let python =
+        group(&launch.properties, PYTHON_GROUP).is_some_and(|it| it.contains_key("python"));
     Ok(match (&first == ZIP, python) {
         (false, _) => CodeKind::Script,
         (true, true) => CodeKind::Python,
@@ -70,9 +71,10 @@ pub(super) fn own_settings(launch: &Launch) -> BTreeMap<String, String> {
 /// AWS: `/etc/flink/application_properties.json`, in the form of its API. The groups that
 /// speak to the service are among them, as on AWS.
 pub(super) fn properties(launch: &Launch) -> Vec<u8> {
-    let groups = launch.properties.iter().map(|group| {
-        json!({ "PropertyGroupId": group.id, "PropertyMap": group.properties })
-    });
+    let groups = launch
+        .properties
+        .iter()
+        .map(|group| json!({ "PropertyGroupId": group.id, "PropertyMap": group.properties }));
     serde_json::Value::from_iter(groups).to_string().into_bytes()
 }
 
@@ -113,9 +115,9 @@ pub(super) fn code(
     })?;
     Ok(match kind {
         CodeKind::Jar => Ok(Code { jar: bytes, arguments: Vec::new(), is_script: false }),
-        CodeKind::Python => Err(Refused::whole(
-            "Programs in Python are not run yet: use a SQL script or a JAR",
-        )),
+        CodeKind::Python => {
+            Err(Refused::whole("Programs in Python are not run yet: use a SQL script or a JAR"))
+        }
         CodeKind::Script => of_script(&String::from_utf8_lossy(&bytes), service),
     })
 }

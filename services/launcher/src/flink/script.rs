@@ -120,7 +120,10 @@ fn set(
 ) -> Result<(), ScriptError> {
     let rest = without(statement, &["SET"]).map_or("", |rest| rest.text);
     let Some((key, value)) = rest.split_once('=') else {
-        return Err(refused(statement, "SET without a value: write SET 'key' = 'value'".to_owned()));
+        return Err(refused(
+            statement,
+            "SET without a value: write SET 'key' = 'value'".to_owned(),
+        ));
     };
     settings.insert(unquoted(key), unquoted(value));
     Ok(())
@@ -183,9 +186,7 @@ fn for_each_token<'a>(text: &'a str, mut each: impl FnMut(Token, &'a str)) {
         let (kind, bytes) = match first {
             '\'' => (Token::Literal, quoted(rest, '\'')),
             '`' => (Token::Quoted, quoted(rest, '`')),
-            _ if rest.starts_with("--") => {
-                (Token::Comment, rest.find('\n').unwrap_or(rest.len()))
-            }
+            _ if rest.starts_with("--") => (Token::Comment, rest.find('\n').unwrap_or(rest.len())),
             // A hint is no comment.
             _ if rest.starts_with("/*+") => (Token::Other, 3),
             _ if rest.starts_with("/*") => {
@@ -296,24 +297,27 @@ mod tests {
                     INSERT INTO `x;y` VALUES (';');";
         let found = statements_of(text);
         assert_eq!(found.len(), 2);
-        assert_eq!(
-            found[0],
-            "\nCREATE TABLE `x;y` (a STRING /* ; */) WITH ('p' = 'it''s; ok')"
-        );
+        assert_eq!(found[0], "\nCREATE TABLE `x;y` (a STRING /* ; */) WITH ('p' = 'it''s; ok')");
         assert_eq!(found[1], "\n\nINSERT INTO `x;y` VALUES (';')");
     }
 
     #[test]
     fn every_way_to_say_a_set_is_one_statement_in_its_place() {
-        let want = "EXECUTE STATEMENT SET BEGIN\n  INSERT INTO a SELECT 1;\n  INSERT INTO b SELECT 2; END";
+        let want =
+            "EXECUTE STATEMENT SET BEGIN\n  INSERT INTO a SELECT 1;\n  INSERT INTO b SELECT 2; END";
         let check = |text: &str| {
             let found = statements_of(text);
             assert_eq!(found, [want.to_owned()], "{text}");
         };
         check("\n  INSERT INTO a SELECT 1;\n  INSERT INTO b SELECT 2;");
-        check("EXECUTE STATEMENT SET BEGIN\n  INSERT INTO a SELECT 1;\n  INSERT INTO b SELECT 2;\nEND;");
+        check(
+            "EXECUTE STATEMENT SET BEGIN\n  INSERT INTO a SELECT 1;\n  INSERT INTO b SELECT 2;\nEND;",
+        );
         check("BEGIN STATEMENT SET;\n  INSERT INTO a SELECT 1;\n  INSERT INTO b SELECT 2;\nEND;");
-        assert_eq!(statements_of("EXECUTE INSERT INTO a SELECT 1"), ["        INSERT INTO a SELECT 1"]);
+        assert_eq!(
+            statements_of("EXECUTE INSERT INTO a SELECT 1"),
+            ["        INSERT INTO a SELECT 1"]
+        );
     }
 
     #[test]
@@ -321,7 +325,9 @@ mod tests {
         let script = read("SET 'a.b' = 'x=y'; SET c = 1; RESET 'c'; INSERT INTO t SELECT 1;");
         let settings = script.expect("a script").settings;
         assert_eq!(settings, BTreeMap::from([("a.b".to_owned(), "x=y".to_owned())]));
-        assert!(read("SET 'a' = 'b'; RESET; INSERT INTO t SELECT 1").expect("one").settings.is_empty());
+        assert!(
+            read("SET 'a' = 'b'; RESET; INSERT INTO t SELECT 1").expect("one").settings.is_empty()
+        );
     }
 
     #[test]

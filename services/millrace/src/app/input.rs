@@ -277,8 +277,11 @@ mod tests {
             group("a", json!({"x": "1"})),
             group("millrace.runtime", json!({"engine": "auto", "more": "2"})),
         ];
-        add_groups(groups, &json!({"ApplicationConfigurationDescription":
-            {"EnvironmentPropertyDescriptions": {"PropertyGroupDescriptions": there}}}));
+        add_groups(
+            groups,
+            &json!({"ApplicationConfigurationDescription":
+            {"EnvironmentPropertyDescriptions": {"PropertyGroupDescriptions": there}}}),
+        );
         let own = json!({"engine": "flink", "more": "2"});
         assert_eq!(*groups, json!([group("millrace.runtime", own), group("a", json!({"x": "1"}))]));
     }

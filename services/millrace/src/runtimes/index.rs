@@ -25,8 +25,7 @@ pub fn listed(page: &str) -> Vec<Listed> {
 pub fn choose<'a>(listed: &'a [Listed], wanted: &str) -> Option<&'a Listed> {
     let fits = |listed: &&Listed| {
         let release = listed.release.to_string();
-        release == wanted
-            || release.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
+        release == wanted || release.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
     };
     listed.iter().rev().find(fits)
 }
@@ -47,10 +46,11 @@ fn entry(link: &str) -> Option<Listed> {
     let (package, release) = name.rsplit_once('-')?;
     let is_ours = package.replace('_', "-") == "apache-flink-libraries";
     let is_digest = sha256.len() == 64 && sha256.bytes().all(|it| it.is_ascii_hexdigit());
-    (is_ours && is_digest)
-        .then(|| Release::parse(release))
-        .flatten()
-        .map(|release| Listed { release, link: address.to_owned(), sha256 })
+    (is_ours && is_digest).then(|| Release::parse(release)).flatten().map(|release| Listed {
+        release,
+        link: address.to_owned(),
+        sha256,
+    })
 }
 
 #[cfg(test)]

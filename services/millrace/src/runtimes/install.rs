@@ -27,7 +27,12 @@ pub struct InstallArguments {
     #[arg(long, value_name = "DIR", conflicts_with = "version")]
     from: Option<PathBuf>,
     /// The package index to download from
-    #[arg(long, env = "PIP_INDEX_URL", default_value = "https://pypi.org/simple", value_name = "URL")]
+    #[arg(
+        long,
+        env = "PIP_INDEX_URL",
+        default_value = "https://pypi.org/simple",
+        value_name = "URL"
+    )]
     index_url: String,
 }
 
@@ -98,8 +103,8 @@ async fn download(
 }
 
 async fn fetch(fetcher: &Fetcher, source: &str, archive: &Path) -> anyhow::Result<String> {
-    let file = fs::File::create(archive)
-        .with_context(|| format!("cannot write {}", archive.display()))?;
+    let file =
+        fs::File::create(archive).with_context(|| format!("cannot write {}", archive.display()))?;
     let mut file = BufWriter::new(file);
     let shown = std::io::stderr().is_terminal();
     let mut megabytes = 0;

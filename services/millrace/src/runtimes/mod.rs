@@ -66,9 +66,9 @@ struct Served {
 }
 
 fn served(releases: &Distributions) -> anyhow::Result<Vec<Served>> {
-    let flink = CATALOGUE.iter().filter(|entry| {
-        entry.kind == RuntimeKind::Flink && entry.standing != Standing::Retired
-    });
+    let flink = CATALOGUE
+        .iter()
+        .filter(|entry| entry.kind == RuntimeKind::Flink && entry.standing != Standing::Retired);
     flink
         .map(|entry| {
             Ok(Served {
@@ -115,11 +115,14 @@ fn list_json(releases: &Distributions) -> anyhow::Result<()> {
     let installed: Vec<String> =
         releases.installed()?.iter().map(|it| it.release.to_string()).collect();
     let java = java::find().ok();
-    println!("{:#}", json!({
-        "runtimes": runtimes,
-        "installed": installed,
-        "java": java.map(|it: Java| it.version),
-    }));
+    println!(
+        "{:#}",
+        json!({
+            "runtimes": runtimes,
+            "installed": installed,
+            "java": java.map(|it: Java| it.version),
+        })
+    );
     Ok(())
 }
 

@@ -70,7 +70,8 @@ fn entry(
     };
     let path = target.join(&wanted);
     std::fs::create_dir_all(path.parent().unwrap_or(target))?;
-    let mut file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut file =
+        File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let copied = io::copy(&mut tar.take(size), &mut file)?;
     if copied != size {
         bail!("the archive ends within {name:?}");
