@@ -179,6 +179,19 @@ impl Engines {
         }
     }
 
+    /// The release of Flink that runs a generation, and why it does; `None`: the embedded
+    /// engine does.
+    ///
+    /// # Errors
+    /// The generation's files cannot be read.
+    pub fn flink_reason(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+    ) -> Result<Option<(String, String)>, LauncherError> {
+        self.flink.reason(application, generation)
+    }
+
     /// The plan of a running job, in Flink's JSON.
     ///
     /// # Errors

@@ -276,10 +276,10 @@ import org.apache.flink.util.Collector;
 public class Counting {
     public static class Count extends KeyedProcessFunction<String, String, String> {
         private transient ValueState<VALUE> count;
+        @Override public void open(Configuration configuration) {
+            count = getRuntimeContext().getState(new ValueStateDescriptor<>("count", VALUE.class));
+        }
         @Override public void processElement(String line, Context context, Collector<String> out) throws Exception {
-            if (count == null) {
-                count = getRuntimeContext().getState(new ValueStateDescriptor<>("count", VALUE.class));
-            }
             VALUE before = count.value();
             VALUE after = NEXT;
             count.update(after);
@@ -425,5 +425,10 @@ fn a_script_that_the_embedded_engine_refuses_runs_on_flink_and_says_why() -> any
     let ran = server.millrace(&["app", "update", "orders", "--check", "--parallelism", "2"])?;
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("runs on Apache Flink 1.18.1"), "{}", ran.stdout);
+    let (_, shown) = server.aws().rest("GET", "/v1/applications/orders", &Value::Null)?;
+    let runs_on = &shown["runsOn"];
+    assert_eq!((&runs_on["engine"], &runs_on["release"]), (&json!("flink"), &json!("1.18.1")));
+    let reason = runs_on["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("the embedded engine refuses the script"), "{shown}");
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::jars::{Program, Trace};
 use super::java::Java;
 use super::program::{self, Code};
 use super::run::{ClusterFile, Prepared, Run};
-use super::{Key, Shared, failure, processes, state};
+use super::{Key, Shared, driver, failure, jars, processes, script, state};
 use crate::error::LauncherError;
 use crate::local::files::{Ended, ProcessFile, generations};
 use crate::local::process::{self, Own};
@@ -24,6 +24,16 @@ const START_POLL: Duration = Duration::from_millis(50);
 const STOP_POLL: Duration = Duration::from_millis(4);
 /// A cluster that is not complete after this never will be.
 const START_PATIENCE: Duration = Duration::from_secs(120);
+
+const WARM_UP_PATIENCE: Duration = Duration::from_secs(20);
+/// Reads, shuffles, keeps state, writes; takes no checkpoint.
+const WARM_UP: &str = "
+SET 'pipeline.name' = 'warm-up';
+SET 'execution.checkpointing.checkpoints-after-tasks-finish.enabled' = 'false';
+CREATE TABLE one (k INT) WITH ('connector' = 'datagen', 'number-of-rows' = '1');
+CREATE TABLE none (k INT, n BIGINT) WITH ('connector' = 'blackhole');
+INSERT INTO none SELECT k, COUNT(*) FROM one GROUP BY k;
+";
 
 /// Checks begun by this process, to name their directories.
 static CHECKS: AtomicU64 = AtomicU64::new(0);
@@ -150,6 +160,7 @@ impl Shared {
             since_generation: launch.since_generation.map(|generation| generation.0),
             arguments: code.arguments.clone(),
             is_script: code.is_script,
+            standby: launch.standby,
             started_at_ms: starting.now.0,
         })
     }
@@ -202,7 +213,39 @@ impl Shared {
                 return Ok(Prepared::Failed { cause });
             }
         }
+        if cluster.standby {
+            self.warm_up(cluster).await;
+        }
         Ok(Prepared::Ready { jar })
+    }
+
+    /// Tasks load most of Flink when they run for the first time: a job of one row does that
+    /// while the old one still runs. That it does not work is no harm.
+    async fn warm_up(&self, cluster: &ClusterFile) {
+        let work = async {
+            let script = script::read(WARM_UP).expect("a test reads it");
+            let jar = driver::jar(&script).expect("it is small");
+            let jar = self.jars.upload(&cluster.address, jar).await?;
+            let arguments = driver::arguments(&script);
+            let program = Program { jar, entry_class: None, arguments, parallelism: 1 };
+            let job = state::warm_up_id(&cluster.job);
+            let run = jars::Run { job, savepoint: None, allow_non_restored_state: false };
+            if let Err(Trace(trace)) = self.jars.run(&cluster.address, &program, &run).await? {
+                return Ok(Some(trace));
+            }
+            loop {
+                let seen = self.rest.job_named(&cluster.address, &run.job).await?;
+                match seen.as_ref().map(|job| job.state.as_str()) {
+                    Some("FINISHED" | "FAILED" | "CANCELED") => return Ok(None),
+                    _ => tokio::time::sleep(START_POLL).await,
+                }
+            }
+        };
+        let ended: Result<Result<Option<String>, LauncherError>, _> =
+            tokio::time::timeout(WARM_UP_PATIENCE, work).await;
+        if !matches!(ended, Ok(Ok(None))) {
+            tracing::debug!(?ended, "a staged cluster was not warmed up");
+        }
     }
 
     pub(super) async fn upload(
@@ -324,4 +367,16 @@ fn last_error(run: &Run) -> Option<String> {
     let caused = text.lines().rev().find_map(|line| line.trim().strip_prefix("Caused by: "));
     let said = caused.or_else(|| text.lines().rfind(|line| line.contains(" ERROR ")))?;
     Some(said.trim().chars().take(300).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warm_up_is_a_script() {
+        let script = script::read(WARM_UP).expect("a script");
+        assert_eq!((script.settings.len(), script.statements.len()), (2, 3));
+        assert!(driver::jar(&script).is_some());
+    }
 }

@@ -32,6 +32,9 @@ pub(super) struct ClusterFile {
     pub arguments: Vec<String>,
     /// It may be planned before it is run: a script, not somebody's program.
     pub is_script: bool,
+    /// It waits beside an older one: whatever can be done before, is.
+    #[serde(default)]
+    pub standby: bool,
     pub started_at_ms: i64,
 }
 

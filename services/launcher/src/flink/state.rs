@@ -16,6 +16,8 @@ use millrace_domain::{ApplicationId, Generation};
 pub const METADATA: &str = "_metadata";
 /// Flink: the first four bytes of `_metadata`.
 const MAGIC: u32 = 0x4960_672d;
+/// Where the generation is in the ids of other jobs.
+const WARM_UP: &str = "ffffff";
 /// Digits of a job id that a savepoint's directory shows.
 const SHOWN: usize = 6;
 
@@ -35,6 +37,11 @@ pub fn job_id(application: &ApplicationId, generation: Generation) -> String {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("{:06x}{:010x}{hash:016x}", generation.0 & 0xff_ffff, generation.0 & 0xff_ffff_ffff)
+}
+
+/// The id of another job of the same cluster, whose checkpoints are never restored.
+pub fn warm_up_id(job: &str) -> String {
+    format!("{WARM_UP}{}", &job[SHOWN..])
 }
 
 /// Whether a directory is one of Flink's snapshots.
@@ -92,7 +99,9 @@ impl StateFiles {
         });
         let mut found = Vec::new();
         for (generation, checkpoints) in generations {
-            let of_jobs = children(&checkpoints).into_iter().flat_map(|job| children(&job));
+            let jobs = children(&checkpoints).into_iter();
+            let jobs = jobs.filter(|job| name(job).is_some_and(|job| !job.starts_with(WARM_UP)));
+            let of_jobs = jobs.flat_map(|job| children(&job));
             found.extend(of_jobs.filter_map(|directory| saved(generation, directory)));
         }
         found
@@ -165,6 +174,7 @@ mod tests {
         check(None, Some((9, 8)));
         write(&files.kept.join("b/savepoint-00000a-abc"), 3);
         check(None, Some((10, 3)));
+        write(&files.checkpoints(Generation(11)).join("ffffff00/chk-1"), 1);
         write(&files.checkpoints(Generation(8)).join("job/chk-99"), 99);
         check(Some(10), Some((10, 3)));
         check(Some(11), None);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use millrace_api::{Jobs, LogChunk, LogFrom, Looked, Sample};
+use millrace_api::{Jobs, LogChunk, LogFrom, Looked, RunsOn, Sample};
 use millrace_domain::lifecycle::{CheckReport, Launch};
 use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
@@ -61,6 +61,23 @@ impl Jobs for LocalJobs {
             }
             Err(error) => {
                 tracing::debug!(application.id = %application, error = %error.chain(), "no look");
+                None
+            }
+        }
+    }
+
+    async fn runs_on(&self, application: &ApplicationId, generation: Generation) -> Option<RunsOn> {
+        match self.launcher.flink_reason(application, generation) {
+            Ok(Some((release, reason))) => {
+                Some(RunsOn { engine: "flink", release: Some(release), reason })
+            }
+            Ok(None) => Some(RunsOn {
+                engine: "embedded",
+                release: None,
+                reason: "the embedded engine takes the script".to_owned(),
+            }),
+            Err(error) => {
+                tracing::debug!(application.id = %application, error = %error.chain(), "no engine");
                 None
             }
         }
