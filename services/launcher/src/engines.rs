@@ -16,6 +16,7 @@ use millrace_domain::lifecycle::{
     SnapshotRequest,
 };
 use millrace_domain::reading::JobReading;
+use millrace_domain::runtime_environment::RuntimeEnvironment;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 
 use crate::error::LauncherError;
@@ -127,6 +128,10 @@ impl Engines {
         let Some(release) = self.flink.serving(&launch.runtime)?.map(|it| it.release) else {
             return Ok(Choice::Embedded(None));
         };
+        if RuntimeEnvironment::offered(&launch.runtime).is_err() {
+            let why = format!("the embedded engine has no {}", launch.runtime);
+            return Ok(Choice::Flink { why, instead_of: None });
+        }
         let report = self.embedded.judge(launch).await?;
         if report.ok {
             return Ok(Choice::Embedded(Some(report)));

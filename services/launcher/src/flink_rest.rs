@@ -41,6 +41,15 @@ pub struct TaskCounts {
     pub finished: u64,
 }
 
+/// Why a job failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobFailure {
+    /// Java's stack trace, or one line of the embedded engine.
+    pub trace: String,
+    /// `count -> Sink (1/2)`
+    pub task: Option<String>,
+}
+
 /// An answer that is not looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawAnswer {
@@ -214,23 +223,24 @@ impl FlinkRest {
         address: &str,
         job: &str,
     ) -> Result<Option<String>, LauncherError> {
-        let trace = self.last_trace(address, job).await?;
-        let first = trace.as_deref().and_then(|text| text.lines().next());
+        let failure = self.last_trace(address, job).await?;
+        let first = failure.as_ref().and_then(|failure| failure.trace.lines().next());
         Ok(first.map(|line| line.trim().to_owned()))
     }
 
-    /// The latest failure of the job, with all its causes.
+    /// The latest failure of the job, with all its causes, and the task where it began.
     pub async fn last_trace(
         &self,
         address: &str,
         job: &str,
-    ) -> Result<Option<String>, LauncherError> {
+    ) -> Result<Option<JobFailure>, LauncherError> {
         let value: Value = self.get(address, &format!("/jobs/{job}/exceptions")).await?;
         let history = &value["exceptionHistory"]["entries"][0];
         let text = [&value["root-exception"], &history["stacktrace"], &history["exceptionName"]]
             .into_iter()
             .find_map(Value::as_str);
-        Ok(text.map(str::to_owned))
+        let task = history["taskName"].as_str().map(str::to_owned);
+        Ok(text.map(|trace| JobFailure { trace: trace.to_owned(), task }))
     }
 
     /// The names of what a task measures, over its subtasks.

@@ -19,7 +19,7 @@ mod savepoint;
 
 pub use engines::Engines;
 pub use error::LauncherError;
-pub use flink_rest::{FlinkRest, JobOverview, RawAnswer, SavepointStatus, TaskCounts};
+pub use flink_rest::{FlinkRest, JobFailure, JobOverview, RawAnswer, SavepointStatus, TaskCounts};
 pub use job_file::{JobFile, RestoreField};
 pub use launcher::Launcher;
 pub use local::{LocalLauncher, LocalSettings};

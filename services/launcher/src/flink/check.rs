@@ -23,6 +23,7 @@ use super::program::{self, Code, Refused};
 use super::run::{ClusterFile, Run};
 use super::{Shared, failure, java, state};
 use crate::error::LauncherError;
+use crate::local::files::generations;
 
 const POLL: Duration = Duration::from_millis(50);
 /// How often a checkpoint may vanish while it is looked at.
@@ -169,13 +170,32 @@ impl Shared {
             match job.as_ref().map(|job| job.state.as_str()) {
                 Some("FAILED" | "FAILING" | "RESTARTING") => {
                     let trace = self.rest.last_trace(&cluster.address, &cluster.job).await?;
-                    let trace = trace.unwrap_or_default();
-                    return Ok(Some(Refused::whole(failure::sentence(&trace, release))));
+                    let trace = trace.map(|found| found.trace).unwrap_or_default();
+                    let told = failure::sentence(&trace, release);
+                    return Ok(Some(Refused::whole(self.with_names(starting.launch, told).await)));
                 }
                 Some("CREATED" | "RUNNING" | "FINISHED") => return Ok(None),
                 _ => tokio::time::sleep(POLL).await,
             }
         }
+    }
+
+    /// Flink tells operators by their ids; the running job knows the names of its tasks.
+    async fn with_names(&self, launch: &Launch, told: String) -> String {
+        let runs = self.application_directory(&launch.application).join("run");
+        let all = generations(&runs).unwrap_or_default().into_iter();
+        let mut alive = all.filter_map(|it| self.alive(&(launch.application.clone(), it)).ok());
+        let Some(cluster) = alive.next() else { return told };
+        let Ok(details) = self.rest.details(&cluster.address, &cluster.job).await else {
+            return told;
+        };
+        let vertices = details["vertices"].as_array().into_iter().flatten();
+        vertices.fold(told, |told, vertex| match (&vertex["id"], &vertex["name"]) {
+            (Value::String(id), Value::String(name)) => {
+                told.replace(&format!("operator {id}"), &format!("operator {name} ({id})"))
+            }
+            _ => told,
+        })
     }
 
     /// What a start would restore now, as the planner is shown it: the metadata alone, for a

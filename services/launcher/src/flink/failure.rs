@@ -6,6 +6,8 @@
 use super::distribution::Release;
 
 const CHARACTERS: usize = 400;
+/// An operator that the trace does not name.
+const UNNAMED: &str = "an operator";
 
 /// One exception of a stack trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,14 @@ pub fn sentence(trace: &str, release: Release) -> String {
     match text.is_empty() {
         true => "Flink gave no cause".to_owned(),
         false => text,
+    }
+}
+
+/// The sentence with the task where it began, where an operator has no name in it.
+pub fn with_task(sentence: String, task: Option<&str>) -> String {
+    match task {
+        Some(task) => sentence.replacen(UNNAMED, &format!("task {task}"), 1),
+        None => sentence,
     }
 }
 
@@ -73,7 +83,7 @@ fn known(it: Thrown<'_>, trace: &str, release: Release) -> Option<String> {
         "StateMigrationException" => Some(format!(
             "The new code cannot read the state of {}: its type changed in a way that Flink \
              does not migrate ({})",
-            operator(trace).unwrap_or_else(|| "an operator".to_owned()),
+            operator(trace).unwrap_or_else(|| UNNAMED.to_owned()),
             first_sentence(message)
         )),
         "ClassNotFoundException" | "NoClassDefFoundError" => Some(format!(
@@ -180,6 +190,14 @@ mod tests {
              way that Flink does not migrate (The new state serializer (org.x@1) must not be \
              incompatible with the old state serializer (org.y@2).)",
         );
+    }
+
+    #[test]
+    fn an_operator_without_a_name_is_told_by_its_task() {
+        let told = || "The new code cannot read the state of an operator: x".to_owned();
+        let want = "The new code cannot read the state of task count (1/1): x";
+        assert_eq!(with_task(told(), Some("count (1/1)")), want);
+        assert_eq!(with_task(told(), None), told());
     }
 
     #[test]

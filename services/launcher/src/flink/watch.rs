@@ -114,7 +114,10 @@ impl Shared {
 
     async fn failure(&self, cluster: &ClusterFile, job: &JobOverview) -> String {
         match self.rest.last_trace(&cluster.address, &job.jid).await {
-            Ok(Some(trace)) => failure::sentence(&trace, cluster.release()),
+            Ok(Some(found)) => {
+                let told = failure::sentence(&found.trace, cluster.release());
+                failure::with_task(told, found.task.as_deref())
+            }
             Ok(None) => "Flink recorded no cause".to_owned(),
             Err(error) => format!("the cause could not be read: {error}"),
         }

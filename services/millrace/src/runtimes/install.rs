@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_launcher::flink::java;
 use millrace_launcher::flink::{Distribution, Distributions, RECORD, Record, Release};
 
@@ -46,6 +47,10 @@ pub fn install(releases: &Distributions, arguments: &InstallArguments) -> anyhow
     };
     let home = releases.directory(release);
     eprintln!("Flink {release} is installed in {}", home.display());
+    let runtimes = CATALOGUE.iter().filter(|it| it.version == release.line());
+    if let Some(new) = runtimes.into_iter().find(|it| it.standing == Standing::NotOffered) {
+        eprintln!("A server offers {} from its next start on", new.name);
+    }
     if let Err(missing) = java::find() {
         eprintln!("It does not run yet: {missing}");
     }
