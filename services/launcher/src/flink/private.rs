@@ -60,7 +60,7 @@ mod tests {
         let check = |path: &str, want: bool| {
             let path = path.replace("ROOT", &root.path().display().to_string());
             let text = format!("CREATE TABLE t (a INT) WITH ('path' = '{path}')");
-            assert_eq!(offending(&text, &[data.clone()]).is_some(), want, "{path}");
+            assert_eq!(offending(&text, std::slice::from_ref(&data)).is_some(), want, "{path}");
         };
         check("ROOT/data/credentials", true);
         check("ROOT/link", true);
