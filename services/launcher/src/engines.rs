@@ -383,6 +383,7 @@ impl Launcher for Engines {
         application: &ApplicationId,
         keep: usize,
     ) -> Result<u64, LauncherError> {
+        self.flink.remove_outlived(application)?;
         let runs = self.runs(application);
         let mut found = generations(&runs)?;
         found.sort_unstable_by(|one, other| other.cmp(one));

@@ -238,6 +238,19 @@ impl FlinkLauncher {
         self.shared.state_files(application).newest(None).is_some()
     }
 
+    /// Removes checkpoints that nothing is restored from any more.
+    ///
+    /// # Errors
+    /// They cannot be removed.
+    pub fn remove_outlived(&self, application: &ApplicationId) -> Result<(), LauncherError> {
+        for (generation, directory) in self.shared.state_files(application).outlived() {
+            if !self.lives(application, generation)? {
+                crate::local::files::remove_tree(&directory)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the code of a launch is.
     ///
     /// # Errors

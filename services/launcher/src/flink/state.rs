@@ -82,6 +82,18 @@ impl StateFiles {
         all.filter(|saved| saved.generation >= since).max()
     }
 
+    /// Where checkpoints of older generations are than the newest that has any: nothing is
+    /// restored from there any more, and nothing newer refers to them (Flink restores without
+    /// claiming: its first checkpoint after that is whole).
+    pub fn outlived(&self) -> Vec<(Generation, PathBuf)> {
+        let Some(newest) = self.newest(None) else { return Vec::new() };
+        let generations = children(&self.state.join("flink")).into_iter().filter_map(|path| {
+            let number = name(&path)?.strip_prefix('g')?.parse().ok()?;
+            Some((Generation(number), path))
+        });
+        generations.filter(|(generation, _)| *generation < newest.generation).collect()
+    }
+
     /// Which generation wrote a snapshot of this application.
     pub fn generation_of(&self, saved: &Path) -> Option<Generation> {
         let of_checkpoint = || {
@@ -182,6 +194,9 @@ mod tests {
         fs::create_dir_all(&cut).expect("writable");
         fs::write(cut.join(METADATA), [0x49, 0x60]).expect("writable");
         check(None, Some((10, 3)));
+        let mut outlived: Vec<u64> = files.outlived().into_iter().map(|(it, _)| it.0).collect();
+        outlived.sort_unstable();
+        assert_eq!(outlived, [8, 9]);
     }
 
     #[test]
