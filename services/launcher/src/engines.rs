@@ -20,7 +20,7 @@ use millrace_domain::runtime_environment::RuntimeEnvironment;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 
 use crate::error::LauncherError;
-use crate::flink::{CodeKind, FlinkLauncher, FlinkSettings, state};
+use crate::flink::{CodeKind, FlinkLauncher, FlinkSettings, NO_PYTHON, state};
 use crate::flink_rest::RawAnswer;
 use crate::launcher::Launcher;
 use crate::local::files::{RunDirectory, generations};
@@ -94,6 +94,7 @@ impl Engines {
         let holder = self.holder(launch)?;
         let flink = |why: &str| Choice::Flink { why: why.to_owned(), instead_of: None };
         let choice = match (asked.unwrap_or("auto"), kind) {
+            (_, CodeKind::Python) => Choice::Neither(NO_PYTHON.to_owned()),
             ("embedded", CodeKind::Script) => Choice::Embedded(None),
             ("embedded", _) => Choice::Neither(
                 "the embedded engine runs SQL scripts, and this code is none: \
@@ -102,7 +103,6 @@ impl Engines {
             ),
             ("flink", _) => flink("the application asks for it (engine = flink)"),
             ("auto", CodeKind::Jar) => flink("the code is a JAR"),
-            ("auto", CodeKind::Python) => flink("the code is a program in Python"),
             ("auto", CodeKind::Script) => match holder {
                 Some(Engine::Flink) => flink("it goes on from state that Flink wrote"),
                 Some(Engine::Embedded) => Choice::Embedded(None),

@@ -96,6 +96,13 @@ async fn the_code_decides_where_nobody_asks() {
     place.check(JAR, None, Some(missing)).await;
     place.check(SCRIPT, Some("flink"), Some(missing)).await;
     place.check(JAR, Some("embedded"), Some("the embedded engine runs SQL scripts")).await;
+    let mut python = launch(JAR, None);
+    python.properties.push(PropertyGroup {
+        id: "kinesis.analytics.flink.run.options".to_owned(),
+        properties: BTreeMap::from([("python".to_owned(), "main.py".to_owned())]),
+    });
+    let verdict = place.engines.check(&python).await.expect("a verdict");
+    assert!(verdict.message.contains("programs in Python"), "{verdict:?}");
     place.check(JAR, Some("fast"), Some("it must be auto, embedded or flink")).await;
 }
 

@@ -16,7 +16,7 @@ use millrace_domain::lifecycle::{
 use serde_json::Value;
 
 use super::cluster::{Starting, of_cluster};
-use super::commands::Role;
+use super::commands::{Life, Role};
 use super::distribution::{Distribution, Release};
 use super::jars::{Program, Run as JobRun, Trace};
 use super::program::{self, Code, Refused};
@@ -69,6 +69,7 @@ impl Shared {
             code: &code,
             why,
             roles: &[Role::JobManager],
+            life: Life::Check,
             now: Timestamp(0),
         };
         let report = self.judge_within(&run, &starting, saved).await;
@@ -163,7 +164,9 @@ impl Shared {
         };
         let release = starting.distribution.release;
         if let Err(Trace(trace)) = self.jars.run(&cluster.address, program, &run).await? {
-            return Ok(Some(of_trace(&trace, release, starting.code)));
+            let told = of_trace(&trace, release, starting.code);
+            let message = self.with_names(starting.launch, told.message).await;
+            return Ok(Some(Refused { message, ..told }));
         }
         loop {
             let job = self.rest.job_named(&cluster.address, &cluster.job).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use millrace_domain::lifecycle::Launch;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 
-use super::commands::{self, Role};
+use super::commands::{self, Life, Role};
 use super::configuration::{self, Addresses, Needs, Places};
 use super::distribution::Distribution;
 use super::jars::{Program, Trace};
@@ -53,6 +53,7 @@ pub(super) struct Starting<'a> {
     pub code: &'a Code,
     pub why: &'a str,
     pub roles: &'a [Role],
+    pub life: Life,
     pub now: Timestamp,
 }
 
@@ -112,7 +113,8 @@ impl Shared {
         run.write("application_properties.json", &program::properties(launch))?;
         run.write_cluster(&cluster)?;
         for role in starting.roles {
-            let command = commands::command(*role, distribution, launch.kpus, run.path());
+            let part = (*role, starting.life);
+            let command = commands::command(part, distribution, launch.kpus, run.path());
             let child = processes::spawn(java, &command, run, &self.settings.environment)?;
             if let Some(pid) = child.id() {
                 run.write_process(*role, &process::describe(pid, starting.now))?;

@@ -12,6 +12,13 @@ pub const MARKER: &str = "millrace.run";
 pub const PROPERTIES_VARIABLE: &str = "MILLRACE_APPLICATION_PROPERTIES";
 pub const PROPERTIES_PROPERTY: &str = "millrace.application.properties";
 
+/// How long a JVM is to live: what lives for a moment is not worth the better compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    Job,
+    Check,
+}
+
 /// One process of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -74,13 +81,21 @@ const EXPORTED: [&str; 8] = [
 
 /// The command of one part. `run` is the directory that names the run; the configuration is
 /// in its `conf`, the properties in `application_properties.json`.
-pub fn command(role: Role, distribution: &Distribution, kpus: u32, run: &Path) -> JvmCommand {
+pub fn command(
+    (role, life): (Role, Life),
+    distribution: &Distribution,
+    kpus: u32,
+    run: &Path,
+) -> JvmCommand {
     let configuration = run.join("conf");
     let properties = run.join("application_properties.json").display().to_string();
     let mut arguments = match role {
         Role::JobManager => job_manager_flags(),
         Role::TaskManager => Memory::of(kpus).task_manager_flags(),
     };
+    if life == Life::Check {
+        arguments.push("-XX:TieredStopAtLevel=1".to_owned());
+    }
     // Of modules that this Java has not, it warns and goes on.
     arguments.extend(OPENED.map(|name| format!("--add-opens=java.base/{name}=ALL-UNNAMED")));
     arguments.extend(EXPORTED.map(|name| format!("--add-exports={name}=ALL-UNNAMED")));

@@ -42,11 +42,12 @@ use millrace_domain::{ApplicationId, Generation, Timestamp};
 use tokio::process::Child;
 
 use self::cluster::{Liveness, Starting, no_cluster, of_cluster};
-use self::commands::Role;
+use self::commands::{Life, Role};
 pub use self::distribution::{
     Distribution, DistributionError, Distributions, OLDEST, RECORD, Record, Release,
 };
 use self::jars::{Jars, Trace};
+pub(crate) use self::program::NO_PYTHON;
 pub use self::program::{CodeKind, kind};
 use self::run::{ClusterFile, Prepared, Run};
 use self::state::StateFiles;
@@ -314,6 +315,7 @@ impl FlinkLauncher {
             code: &code,
             why,
             roles: &[Role::JobManager, Role::TaskManager],
+            life: Life::Job,
             now,
         };
         self.shared.spawn(&self.shared.run(&key.0, key.1), &starting)?;

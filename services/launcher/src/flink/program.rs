@@ -18,6 +18,9 @@ const PYTHON_GROUP: &str = "kinesis.analytics.flink.run.options";
 /// What every zip, and so every JAR, begins with.
 const ZIP: &[u8; 4] = b"PK\x03\x04";
 
+pub(crate) const NO_PYTHON: &str = "programs in Python (kinesis.analytics.flink.run.options) are not run yet: \
+     use a SQL script or a JAR";
+
 /// What the code of an application is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeKind {
