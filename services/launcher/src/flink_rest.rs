@@ -239,7 +239,10 @@ impl FlinkRest {
         let text = [&value["root-exception"], &history["stacktrace"], &history["exceptionName"]]
             .into_iter()
             .find_map(Value::as_str);
-        let task = history["taskName"].as_str().map(str::to_owned);
+        // The history has a failure only once the job restarts.
+        let now = &value["all-exceptions"][0]["task"];
+        let task = history["taskName"].as_str().or(now.as_str());
+        let task = task.and_then(|task| task.split(" - execution").next()).map(str::to_owned);
         Ok(text.map(|trace| JobFailure { trace: trace.to_owned(), task }))
     }
 
