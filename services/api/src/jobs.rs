@@ -20,6 +20,11 @@ pub trait Jobs: Send + Sync {
         None
     }
 
+    /// What runs a job, and why; `None` when it is not known.
+    async fn runs_on(&self, _: &ApplicationId, _: Generation) -> Option<RunsOn> {
+        None
+    }
+
     /// What the target runtime's planner says of code and state. Touches nothing.
     ///
     /// # Errors
@@ -51,6 +56,15 @@ pub trait Jobs: Send + Sync {
     fn stopping(&self) -> bool {
         false
     }
+}
+
+/// What runs a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunsOn {
+    /// `embedded` or `flink`.
+    pub engine: &'static str,
+    pub release: Option<String>,
+    pub reason: String,
 }
 
 /// An answer of a job's cluster, as it came.

@@ -37,7 +37,7 @@ mod transfers;
 pub use access::{Caller, Limits, NoTokens, NotProven, Tokens};
 pub use artifacts::{ArtifactError, Artifacts, LocalArtifacts, S3Object};
 pub use error::ApiError;
-pub use jobs::{Jobs, LogChunk, LogFrom, LogPlace, Looked, NoJobs, Sample};
+pub use jobs::{Jobs, LogChunk, LogFrom, LogPlace, Looked, NoJobs, RunsOn, Sample};
 pub use rest::document as openapi_document;
 pub use s3_locations::{S3Location, S3Locations};
 pub use serve::{router, serve, serve_until};

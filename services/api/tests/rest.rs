@@ -188,12 +188,11 @@ async fn the_engine_is_chosen_beside_the_property_groups_there_are() {
         let body = json!({ "currentVersionId": 1, "configuration": { "engine": engine } });
         api.rest("POST", "/v1/applications/app/updates", body)
     };
-    problem(&choose("flink").await, 422, "UnsupportedOperationException", "engine flink");
     problem(&choose("fast").await, 400, "SerializationException", "unknown variant");
-    let chosen = choose("embedded").await;
+    let chosen = choose("flink").await;
     check(&chosen, 202);
     let configuration = &chosen.body["application"]["configuration"];
-    assert_eq!(configuration["engine"], "embedded");
+    assert_eq!(configuration["engine"], "flink");
     assert_eq!(configuration["propertyGroups"]["g"], json!({ "k": "v" }));
 }
 

@@ -69,6 +69,8 @@ struct Watch {
 struct Asked {
     reading: Option<JobReading>,
     release: Option<String>,
+    /// Where that is not the service's own.
+    installed: Option<String>,
     last_scaling: Option<Operation>,
     last_maintenance: Option<Operation>,
 }
@@ -138,7 +140,8 @@ impl Carer {
         let now = (self.clock)();
         let asked = self.ask(&stored, &job, now).await?;
         let watch = self.note(&stored, (&job, &version), asked.reading.as_ref(), now);
-        let release = asked.release.as_deref().zip(self.settings.release.as_deref());
+        let installed = asked.installed.as_deref().or(self.settings.release.as_deref());
+        let release = asked.release.as_deref().zip(installed);
         let tended = tend(&Seen {
             application: &stored.application,
             version: &version,
@@ -166,9 +169,14 @@ impl Carer {
             (Some(_), true) => self.launcher.release(id, job.generation).await.ok(),
             _ => None,
         };
+        let installed = match &release {
+            Some(_) => self.launcher.installed(id, job.generation).await.unwrap_or_default(),
+            None => None,
+        };
         Ok(Asked {
             reading: reading.ok(),
             release,
+            installed,
             last_scaling: self.records.newest(id, OperationKind::Autoscaling).await?,
             last_maintenance: self.records.newest(id, OperationKind::Maintenance).await?,
         })

@@ -35,6 +35,7 @@ fn health(checkpoints_completed: u64, restarts: u64, uptime_ms: i64, held: bool)
         last_failure,
         uptime_ms,
         held,
+        cannot_hold: false,
     })
 }
 
@@ -409,6 +410,45 @@ fn a_savepoint_of_a_job_in_a_restart_loop_fails_its_operation() {
     let told = millrace_domain::event::events(Some(&facts.application), &change, NOW);
     let ended = told.iter().map(|it| it.detail.message.as_str());
     assert!(ended.clone().any(|it| it == "RestartLoop ended after 1000 s"), "{told:?}");
+}
+
+/// Apache Flink shows what a checkpoint commits: on probation a job is asked for its first one
+/// only when it has proved itself, and one that shows something by itself has no way back.
+#[test]
+fn a_job_that_cannot_hold_its_output_shows_none_before_it_has_proved_itself() {
+    let probation = StartEvidence { hold_commits: true, ..start(NEW, true) };
+    let evidence = Evidence {
+        check: Some(CheckEvidence { ok: true, message: String::new(), at: JUST_NOW }),
+        start: Some(probation),
+        snapshot: Some(snapshot()),
+        ..Evidence::default()
+    };
+    let block = |evidence: &Evidence| Desired {
+        job: Some(NEW),
+        of: NEW,
+        rollback_enabled: true,
+        evidence: evidence.clone(),
+        ..Desired::new("update", Status::Updating, Some(OperationKind::UpdateApplication))
+    };
+    let check = |evidence: &Evidence, observed: Observed, want: &str| {
+        let told = describe(&plan(&block(evidence).facts(observed), NOW));
+        assert!(told.starts_with(want), "{told}");
+    };
+    let seen = |checkpoints, uptime_ms| match health(checkpoints, 0, uptime_ms, false) {
+        Observed::Running(health) => Observed::Running(Health { cannot_hold: true, ..health }),
+        other => other,
+    };
+    check(&evidence, seen(0, 60), "Wait: the job completed no checkpoint");
+    check(&evidence, health(0, 0, 60, false), "TriggerCheckpoint");
+    check(&evidence, seen(0, 2_000), "TriggerCheckpoint");
+    check(&evidence, seen(1, 500), "Approve");
+    let failing = Observed::Failed { cause: "Bad row".to_owned() };
+    check(&evidence, failing.clone(), "BeginRollback");
+    let shown = Evidence { approved_at: Some(JUST_NOW), ..evidence };
+    check(&shown, seen(1, 500), "Wait: the stability window");
+    check(&shown, seen(1, 2_000), "Finish SUCCESSFUL");
+    // Not restored from before what is shown.
+    check(&shown, failing, "DecideEnd");
 }
 
 #[test]

@@ -28,6 +28,26 @@ pub struct JobOverview {
     pub start_time_ms: i64,
     #[serde(rename = "duration", default)]
     pub duration_ms: i64,
+    #[serde(default)]
+    pub tasks: TaskCounts,
+}
+
+/// How many tasks of a job are in which state; of an engine that does not tell, none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TaskCounts {
+    pub total: u64,
+    pub running: u64,
+    pub finished: u64,
+}
+
+/// Why a job failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobFailure {
+    /// Java's stack trace, or one line of the embedded engine.
+    pub trace: String,
+    /// `count -> Sink (1/2)`
+    pub task: Option<String>,
 }
 
 /// An answer that is not looked into.
@@ -75,12 +95,31 @@ impl FlinkRest {
 
     /// The job of a cluster; the newest when there are several.
     pub async fn job(&self, address: &str) -> Result<Option<JobOverview>, LauncherError> {
+        Ok(self.jobs(address).await?.into_iter().max_by_key(|job| job.start_time_ms))
+    }
+
+    /// The job of that id, of a cluster that may have run others too.
+    pub async fn job_named(
+        &self,
+        address: &str,
+        id: &str,
+    ) -> Result<Option<JobOverview>, LauncherError> {
+        Ok(self.jobs(address).await?.into_iter().find(|job| job.jid == id))
+    }
+
+    async fn jobs(&self, address: &str) -> Result<Vec<JobOverview>, LauncherError> {
         #[derive(Deserialize)]
         struct Jobs {
             jobs: Vec<JobOverview>,
         }
         let jobs: Jobs = self.get(address, "/jobs/overview").await?;
-        Ok(jobs.jobs.into_iter().max_by_key(|job| job.start_time_ms))
+        Ok(jobs.jobs)
+    }
+
+    /// Slots of the TaskManagers that have registered.
+    pub async fn slots(&self, address: &str) -> Result<u64, LauncherError> {
+        let value: Value = self.get(address, "/overview").await?;
+        Ok(value["slots-total"].as_u64().unwrap_or(0))
     }
 
     /// The plan in `/jobs/:id/plan`.
@@ -184,12 +223,57 @@ impl FlinkRest {
         address: &str,
         job: &str,
     ) -> Result<Option<String>, LauncherError> {
+        let failure = self.last_trace(address, job).await?;
+        let first = failure.as_ref().and_then(|failure| failure.trace.lines().next());
+        Ok(first.map(|line| line.trim().to_owned()))
+    }
+
+    /// The latest failure of the job, with all its causes, and the task where it began.
+    pub async fn last_trace(
+        &self,
+        address: &str,
+        job: &str,
+    ) -> Result<Option<JobFailure>, LauncherError> {
         let value: Value = self.get(address, &format!("/jobs/{job}/exceptions")).await?;
         let history = &value["exceptionHistory"]["entries"][0];
         let text = [&value["root-exception"], &history["stacktrace"], &history["exceptionName"]]
             .into_iter()
             .find_map(Value::as_str);
-        Ok(text.and_then(|text| text.lines().next()).map(|line| line.trim().to_owned()))
+        // The history has a failure only once the job restarts.
+        let now = &value["all-exceptions"][0]["task"];
+        let task = history["taskName"].as_str().or(now.as_str());
+        let task = task.and_then(|task| task.split(" - execution").next()).map(str::to_owned);
+        Ok(text.map(|trace| JobFailure { trace: trace.to_owned(), task }))
+    }
+
+    /// The names of what a task measures, over its subtasks.
+    pub async fn vertex_metric_names(
+        &self,
+        address: &str,
+        (job, vertex): (&str, &str),
+    ) -> Result<Vec<String>, LauncherError> {
+        let path = format!("/jobs/{job}/vertices/{vertex}/subtasks/metrics");
+        let value: Value = self.get(address, &path).await?;
+        let ids = value.as_array().into_iter().flatten();
+        Ok(ids.filter_map(|it| it["id"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// Of all subtasks of a task: these metrics, whose names are the cluster's own, each as
+    /// it is brought together (`min`, `sum`).
+    pub async fn named_metrics(
+        &self,
+        address: &str,
+        (job, vertex): (&str, &str),
+        names: &[String],
+        how: &str,
+    ) -> Result<Vec<f64>, LauncherError> {
+        let path = format!("/jobs/{job}/vertices/{vertex}/subtasks/metrics");
+        let url = format!("http://{address}{path}");
+        let failed = |source| LauncherError::Http { url: url.clone(), source };
+        let request = self.client.get(&url).query(&[("get", names.join(","))]);
+        let value: Value = request.send().await.map_err(failed)?.json().await.map_err(failed)?;
+        let found = names.iter().filter_map(|name| aggregate(&value, name, how));
+        Ok(found.collect())
     }
 
     /// Flink: `POST /jobs/:id/stop`, or `/savepoints`. Answers the trigger to ask after.

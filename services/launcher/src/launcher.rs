@@ -46,6 +46,19 @@ pub trait Launcher: Send + Sync {
         Err(LauncherError::NoJob { generation })
     }
 
+    /// The release that a new start of the job would run on, told as
+    /// [`Launcher::release`] tells it; `None`: that of the service's own engine.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    async fn installed(
+        &self,
+        _application: &ApplicationId,
+        _generation: Generation,
+    ) -> Result<Option<String>, LauncherError> {
+        Ok(None)
+    }
+
     /// Asks the target runtime's planner about code and state. Touches nothing.
     async fn check(&self, launch: &Launch) -> Result<CheckVerdict, LauncherError>;
 

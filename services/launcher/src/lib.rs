@@ -8,14 +8,18 @@
 //! Must not know: the store, the API, the engine's crates. Clusters are known by Flink's
 //! REST interface alone.
 
+mod engines;
 mod error;
+pub mod flink;
 mod flink_rest;
 mod job_file;
 mod launcher;
 mod local;
+mod savepoint;
 
+pub use engines::Engines;
 pub use error::LauncherError;
-pub use flink_rest::{FlinkRest, JobOverview, RawAnswer, SavepointStatus};
+pub use flink_rest::{FlinkRest, JobFailure, JobOverview, RawAnswer, SavepointStatus, TaskCounts};
 pub use job_file::{JobFile, RestoreField};
 pub use launcher::Launcher;
 pub use local::{LocalLauncher, LocalSettings};

@@ -8,6 +8,7 @@ mod app;
 mod edge;
 mod output;
 mod place;
+mod runtimes;
 mod secrets;
 mod serve;
 mod sql;
@@ -48,6 +49,8 @@ enum Command {
     Top(app::Shortcut<app::TopArguments>),
     /// Take, list, delete, export and import snapshots that outlive their application
     Snapshot(app::Shortcut<app::TransferArguments>),
+    /// Install, list and remove releases of Apache Flink to run applications on
+    Runtimes(runtimes::RuntimesArguments),
     /// Check or run a SQL script, without a server
     Sql(sql::SqlArguments),
     /// Print what lets a shell complete commands: source it, or put it where the shell looks
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Snapshot(snapshot) => {
             app::run(snapshot.of_app(|it| app::AppCommand::Snapshot(it.command)))
         }
+        Command::Runtimes(arguments) => runtimes::run(arguments),
         Command::Sql(arguments) => sql::run(arguments),
         Command::Completion { shell } => completion(shell),
         Command::Engine { arguments } => sql::engine(arguments),

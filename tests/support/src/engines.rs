@@ -20,7 +20,9 @@ fn is_engine(pid: u32, marker: &str) -> bool {
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let command = String::from_utf8_lossy(&command);
     let arguments: Vec<&str> = command.split('\0').collect();
-    arguments.contains(&"run") && arguments.iter().any(|argument| argument.contains(marker))
+    // A part of a Flink cluster names its run in a property.
+    let of_flink = arguments.iter().any(|it| it.starts_with(&format!("-Dmillrace.run={marker}")));
+    of_flink || arguments.contains(&"run") && arguments.iter().any(|it| it.contains(marker))
 }
 
 /// SIGKILL to every engine of the data directory; how many there were.

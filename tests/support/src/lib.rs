@@ -9,6 +9,7 @@ pub mod binary;
 pub mod cli;
 pub mod engines;
 pub mod files;
+pub mod flink;
 pub mod http;
 pub mod nexmark;
 pub mod postgres;

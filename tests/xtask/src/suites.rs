@@ -15,8 +15,8 @@ const LONG_SIM_SEEDS: &str = "0..5000";
 const LONG_DECODER_SEEDS: &str = "0..100000";
 const LONG_TRIALS: &str =
     "package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz)";
-/// Ignored elsewhere.
-const LONG_STORY: &str = "test_terraform_story";
+/// With other programs: Terraform, and Apache Flink as a runtime.
+const LONG_STORIES: &str = "test(test_terraform_story) | binary(flink)";
 /// Inputs of each fuzz target in `test-long`.
 const LONG_FUZZ_ROUNDS: &str = "20000";
 
@@ -57,10 +57,11 @@ pub fn test_long(arguments: &[String]) -> Outcome {
         ("MILLRACE_SIM_SEEDS", seeds(1, LONG_SIM_SEEDS)),
         ("MILLRACE_FUZZ_ROUNDS", LONG_FUZZ_ROUNDS),
         ("MILLRACE_FUZZ_SEEDS", LONG_DECODER_SEEDS),
+        ("MILLRACE_FLINK", "long"),
     ];
     build()?;
     let filters =
-        [format!("{LONG_TRIALS} | package(millrace-formats) & test(fuzz) | test({LONG_STORY})")];
+        [format!("{LONG_TRIALS} | package(millrace-formats) & test(fuzz) | {LONG_STORIES}")];
     run_tests(&tools, "long", &filters, &environment)
 }
 
@@ -137,7 +138,9 @@ fn run_tests(
             let mut test = cargo();
             test.args(["test", "--workspace", "--no-fail-fast"]);
             if profile == "long" {
-                test.args(["--test", "trials", "--test", "seeds", "--test", "quick"]);
+                test.args([
+                    "--test", "trials", "--test", "seeds", "--test", "quick", "--test", "flink",
+                ]);
             }
             test.env("MILLRACE_VENV", &tools.venv).envs(environment);
             run_and_count(&mut test)

@@ -1,4 +1,4 @@
-//! Application code: from what a call sends to the script that the engine runs.
+//! Application code: from what a call sends to the script or the JAR that an engine runs.
 
 mod zip;
 
@@ -214,9 +214,13 @@ impl Source {
     }
 }
 
-/// Inflating is work: not on the threads that answer calls.
+/// The script of a zip; a JAR as it is. Inflating is work: not on the threads that answer
+/// calls.
 async fn unpacked(bytes: Bytes) -> Result<Bytes, CodeError> {
-    let open = tokio::task::spawn_blocking(move || zip::script(&bytes));
+    let open = tokio::task::spawn_blocking(move || match zip::package(&bytes)? {
+        zip::Package::Script => zip::script(&bytes),
+        zip::Package::Program => Ok(bytes),
+    });
     open.await.map_err(|stopped| CodeError::Zip(stopped.to_string()))?
 }
 

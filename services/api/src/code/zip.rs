@@ -19,15 +19,49 @@ const DIRECTORY_ENTRIES: usize = 10 * ENTRIES;
 /// All entries, as they say of themselves.
 const UNPACKED_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// What every JAR has.
+const MANIFEST: &str = "META-INF/MANIFEST.MF";
+/// What a JAR without a manifest still has: classes.
+const CLASS: &str = ".class";
+/// A program in Python.
+const PYTHON: &str = ".py";
+
+/// What a package is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Package {
+    /// It has `main.sql`.
+    Script,
+    /// A JAR, or a program in Python: kept as it is, opened by what runs it.
+    Program,
+}
+
+/// What a zip is, its directory checked.
+pub fn package(bytes: &[u8]) -> Result<Package, CodeError> {
+    let archive = open(bytes)?;
+    let is_program = |name: &str| {
+        name == MANIFEST || name.ends_with(CLASS) || name.ends_with(PYTHON) && !name.contains('/')
+    };
+    let program = archive.file_names().filter_map(Result::ok).any(|name| is_program(&name));
+    match archive.index_for_name(SCRIPT) {
+        None if program => Ok(Package::Program),
+        _ => Ok(Package::Script),
+    }
+}
+
 /// The text of `main.sql`. Every entry's name is checked, also of those not read, as
 /// later code may unpack them; nothing but the script is inflated.
 pub fn script(bytes: &[u8]) -> Result<Bytes, CodeError> {
-    check_directory(bytes)?;
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
-    check_entries(&mut archive)?;
+    let mut archive = open(bytes)?;
     let index = find(&archive)?;
     let entry = archive.by_index(index).map_err(unreadable)?;
     read(entry)
+}
+
+fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, CodeError> {
+    check_directory(bytes)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
+    check_entries(&mut archive)?;
+    Ok(archive)
 }
 
 /// Opening an archive takes memory for each entry of its directory, many times what the
@@ -140,6 +174,21 @@ mod tests {
         for name in ["../../etc/passwd", "/etc/passwd", "a/../../b", "C:\\x", "a\\..\\b", "a//b"] {
             check_refused(&zipped(&[("main.sql", b"SELECT 1"), (name, b"")]), "lies outside");
         }
+    }
+
+    #[test]
+    fn a_package_is_a_script_or_a_program() {
+        let check = |names: &[&str], want: Package| {
+            let entries: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, &b""[..])).collect();
+            assert_eq!(package(&zipped(&entries)).unwrap(), want, "{names:?}");
+        };
+        check(&["main.sql", "lib/functions.py"], Package::Script);
+        check(&["META-INF/MANIFEST.MF", "com/shop/Main.class"], Package::Program);
+        check(&["com/shop/Main.class"], Package::Program);
+        check(&["main.py", "lib/pyflink-dependencies.jar"], Package::Program);
+        // Refused by what looks for the script.
+        check(&["readme.txt", "functions/a.py"], Package::Script);
+        assert!(package(b"x").is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use super::asked::Asked;
 use super::model::{
     Application, ApplicationList, ApplicationSummary, ApplicationsQuery, ChangedApplication,
-    CreateApplication, parse_time,
+    CreateApplication, RunsOn, parse_time,
 };
 use super::params::{OfApplication, Once};
 use super::problem::Problem;
@@ -79,7 +79,11 @@ pub async fn describe(asked: Asked) -> Answer {
     };
     asked.check("DescribeApplication", &request).await?;
     let loaded = asked.call.load(&name).await?;
-    let shown = Application::of(&loaded.application, current_version(&loaded)?);
+    let mut shown = Application::of(&loaded.application, current_version(&loaded)?);
+    if let Some(job) = &loaded.application.job {
+        let runs_on = asked.call.state.jobs.runs_on(&loaded.application.id, job.generation).await;
+        shown.runs_on = runs_on.map(RunsOn::of);
+    }
     Ok(reply::tagged(reply::ok(&shown)?, &shown.conditional_token))
 }
 

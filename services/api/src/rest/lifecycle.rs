@@ -165,17 +165,12 @@ pub fn conditional(asked: &Asked, error: ApiError) -> Problem {
     }
 }
 
-/// The engines that this service has.
+/// The engines that there are; whether Flink is installed is found out by the check of a start.
 pub fn check_engine(properties: Option<&EnvironmentProperties>) -> Result<(), Problem> {
     let groups = properties.map_or(&[][..], |it| it.property_groups.as_slice());
     let own = groups.iter().find(|group| group.property_group_id == RUNTIME_GROUP);
     match own.and_then(|group| group.property_map.get("engine")).map(String::as_str) {
-        None | Some("auto" | "embedded") => Ok(()),
-        Some("flink") => Err(ApiError::from(Reject::Unsupported {
-            what: "engine flink",
-            next: "choose auto or embedded",
-        })
-        .into()),
+        None | Some("auto" | "embedded" | "flink") => Ok(()),
         Some(_) => Err(Problem::invalid("configuration.engine must be auto, embedded or flink")),
     }
 }

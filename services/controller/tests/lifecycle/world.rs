@@ -330,6 +330,7 @@ impl Inner {
                 last_failure: None,
                 uptime_ms: self.now - engine.running_since,
                 held: engine.hold,
+                cannot_hold: false,
             }),
             State::Restarting => Observed::Restarting { cause: "Bad row".to_owned() },
             State::Failed(cause) => Observed::Failed { cause: (*cause).to_owned() },

@@ -140,6 +140,9 @@ pub struct Health {
     pub uptime_ms: i64,
     /// Its sinks keep back what they prepared (probation).
     pub held: bool,
+    /// Its engine shows what a checkpoint commits at once (Apache Flink): asked to hold it
+    /// back, it does not. See `plan::bring_up`.
+    pub cannot_hold: bool,
 }
 
 static ABSENT: Observed = Observed::Absent;

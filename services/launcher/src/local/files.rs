@@ -13,7 +13,7 @@ use crate::job_file::JobFile;
 
 /// Written by the engine once its REST interface listens.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     pub pid: u32,
     pub address: String,
     pub generation: u64,
@@ -21,7 +21,7 @@ pub(super) struct Endpoint {
 
 /// Written by the launcher after the spawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct ProcessFile {
+pub(crate) struct ProcessFile {
     pub pid: u32,
     /// The kernel's start time of the process, in its own ticks; where there is one.
     pub kernel_start: Option<u64>,
@@ -30,37 +30,37 @@ pub(super) struct ProcessFile {
 
 /// The process lived and ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     pub code: Option<i32>,
     pub cause: String,
 }
 
-pub(super) struct RunDirectory {
+pub(crate) struct RunDirectory {
     path: PathBuf,
 }
 
 impl RunDirectory {
-    pub(super) fn new(path: PathBuf) -> RunDirectory {
+    pub(crate) fn new(path: PathBuf) -> RunDirectory {
         RunDirectory { path }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.path.join("engine.log")
     }
 
-    pub(super) fn job_file(&self) -> PathBuf {
+    pub(crate) fn job_file(&self) -> PathBuf {
         self.path.join("job.json")
     }
 
-    pub(super) fn create(&self) -> Result<(), LauncherError> {
+    pub(crate) fn create(&self) -> Result<(), LauncherError> {
         fs::create_dir_all(&self.path).map_err(io("create", &self.path))
     }
 
-    pub(super) fn copy_script(&self, from: &Path, artifact: &str) -> Result<(), LauncherError> {
+    pub(crate) fn copy_script(&self, from: &Path, artifact: &str) -> Result<(), LauncherError> {
         match fs::copy(from, self.path.join("main.sql")) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -70,32 +70,32 @@ impl RunDirectory {
         }
     }
 
-    pub(super) fn write_job(&self, job: &JobFile) -> Result<(), LauncherError> {
+    pub(crate) fn write_job(&self, job: &JobFile) -> Result<(), LauncherError> {
         write_json(&self.job_file(), job)
     }
 
-    pub(super) fn endpoint(&self) -> Result<Option<Endpoint>, LauncherError> {
+    pub(crate) fn endpoint(&self) -> Result<Option<Endpoint>, LauncherError> {
         read_json(&self.path.join("endpoint.json"))
     }
 
-    pub(super) fn process(&self) -> Result<Option<ProcessFile>, LauncherError> {
+    pub(crate) fn process(&self) -> Result<Option<ProcessFile>, LauncherError> {
         read_json(&self.path.join("process.json"))
     }
 
-    pub(super) fn write_process(&self, process: &ProcessFile) -> Result<(), LauncherError> {
+    pub(crate) fn write_process(&self, process: &ProcessFile) -> Result<(), LauncherError> {
         write_json(&self.path.join("process.json"), process)
     }
 
-    pub(super) fn ended(&self) -> Result<Option<Ended>, LauncherError> {
+    pub(crate) fn ended(&self) -> Result<Option<Ended>, LauncherError> {
         read_json(&self.path.join("ended.json"))
     }
 
-    pub(super) fn write_ended(&self, ended: &Ended) -> Result<(), LauncherError> {
+    pub(crate) fn write_ended(&self, ended: &Ended) -> Result<(), LauncherError> {
         write_json(&self.path.join("ended.json"), ended)
     }
 
     /// For whoever looks, the generation was never there, or all of it is.
-    pub(super) fn remove_at_once(&self) -> Result<(), LauncherError> {
+    pub(crate) fn remove_at_once(&self) -> Result<(), LauncherError> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let aside = self.path.with_file_name(format!("removing-{name}"));
         match fs::rename(&self.path, &aside) {
@@ -108,7 +108,7 @@ impl RunDirectory {
     }
 
     /// Of a check: nothing in it is needed any more, and nobody minds if it stays.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a check's files stay");
         }
@@ -116,7 +116,7 @@ impl RunDirectory {
 }
 
 /// The generations that have a directory.
-pub(super) fn generations(runs: &Path) -> Result<Vec<Generation>, LauncherError> {
+pub(crate) fn generations(runs: &Path) -> Result<Vec<Generation>, LauncherError> {
     let entries = match fs::read_dir(runs) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -132,7 +132,7 @@ pub(super) fn generations(runs: &Path) -> Result<Vec<Generation>, LauncherError>
 }
 
 /// Removes a directory with all in it; fine when it is not there.
-pub(super) fn remove_tree(path: &Path) -> Result<(), LauncherError> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), LauncherError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(io("remove", path)(error)),
         _ => Ok(()),
@@ -140,7 +140,7 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), LauncherError> {
 }
 
 /// Replaces the file at once, so that a reader sees all of it or the one before.
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), LauncherError> {
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), LauncherError> {
     let bytes = serde_json::to_vec_pretty(value).expect("these types are plain JSON");
     let draft = path.with_extension("json.tmp");
     fs::write(&draft, bytes).map_err(io("write", &draft))?;
@@ -148,7 +148,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), LauncherError>
 }
 
 /// `None` when it is not there, or not whole: its writer died, or is not done.
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LauncherError> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LauncherError> {
     match fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -156,7 +156,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LauncherErro
     }
 }
 
-fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> LauncherError {
+pub(crate) fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> LauncherError {
     let path = path.to_owned();
     move |source| LauncherError::Io { doing, path: path.clone(), source }
 }

@@ -11,7 +11,7 @@ use super::reading::{JOB_METRICS, vertices};
 use crate::error::LauncherError;
 use crate::flink_rest::FlinkRest;
 
-pub(super) async fn job(
+pub(crate) async fn job(
     rest: &FlinkRest,
     address: &str,
     job: &str,

@@ -7,10 +7,10 @@
 //! outlive the server: a new one finds its engines by them.
 
 mod check;
-mod files;
-mod measure;
-mod process;
-mod reading;
+pub(crate) mod files;
+pub(crate) mod measure;
+pub(crate) mod process;
+pub(crate) mod reading;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -26,9 +26,10 @@ use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
 
 use crate::error::LauncherError;
-use crate::flink_rest::{FlinkRest, JobOverview, RawAnswer, SavepointStatus};
+use crate::flink_rest::{FlinkRest, JobOverview, RawAnswer};
 use crate::job_file::JobFile;
 use crate::launcher::Launcher;
+use crate::savepoint;
 use files::{Ended, Endpoint, ProcessFile, RunDirectory};
 use reading::JOB_METRICS;
 
@@ -87,8 +88,6 @@ static CHECKS: AtomicU64 = AtomicU64::new(0);
 
 type Key = (ApplicationId, Generation);
 
-/// Between two questions about a savepoint under way.
-const SAVEPOINT_POLL: Duration = Duration::from_millis(4);
 const STOP_POLL: Duration = Duration::from_millis(4);
 
 impl LocalLauncher {
@@ -174,6 +173,28 @@ impl LocalLauncher {
             job: job_values.collect(),
             vertices: reading::vertices(&details),
         })
+    }
+
+    /// Whether the engine of a generation lives.
+    ///
+    /// # Errors
+    /// Its files cannot be read.
+    pub async fn lives(
+        &self,
+        application: &ApplicationId,
+        generation: Generation,
+    ) -> Result<bool, LauncherError> {
+        let key = (application.clone(), generation);
+        Ok(matches!(self.liveness(&key).await?, Liveness::Alive { .. }))
+    }
+
+    /// Whether the engine wrote state of the application: engine/design/checkpoint-log.md.
+    pub fn has_state(&self, application: &ApplicationId) -> bool {
+        let state = self.state_directory(application);
+        let has_any = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut it| it.next().is_some());
+        let savepoints = std::fs::read_dir(state.join("savepoints")).into_iter().flatten();
+        let mut savepoints = savepoints.flatten().map(|entry| entry.path().join("_metadata"));
+        has_any(&state.join("checkpoints")) || savepoints.any(|metadata| metadata.is_file())
     }
 
     fn application_directory(&self, application: &ApplicationId) -> PathBuf {
@@ -302,6 +323,7 @@ impl LocalLauncher {
             last_failure,
             uptime_ms: job.duration_ms,
             held: held.is_some_and(|held| held > 0.0),
+            cannot_hold: false,
         })
     }
 
@@ -375,24 +397,7 @@ impl LocalLauncher {
         job: &str,
         trigger: String,
     ) -> Result<Option<Outcome>, LauncherError> {
-        let poll = async {
-            loop {
-                match self.rest.savepoint(address, job, &trigger).await? {
-                    SavepointStatus::InProgress => tokio::time::sleep(SAVEPOINT_POLL).await,
-                    SavepointStatus::Completed { location } => {
-                        return Ok(Some(Outcome::SnapshotTaken { location }));
-                    }
-                    SavepointStatus::Failed { cause } => {
-                        return Ok(Some(Outcome::Refused { cause }));
-                    }
-                    SavepointStatus::Unknown => return Ok(None),
-                }
-            }
-        };
-        match tokio::time::timeout(self.settings.snapshot_slice, poll).await {
-            Ok(outcome) => outcome,
-            Err(_) => Ok(Some(Outcome::SnapshotPending { trigger })),
-        }
+        savepoint::wait(&self.rest, (address, job), trigger, self.settings.snapshot_slice).await
     }
 
     /// Waits for the process to go; true when it has.

@@ -16,12 +16,12 @@ use crate::error::LauncherError;
 const PRIVATE_DIRECTORIES: &str = "MILLRACE_PRIVATE_DIRECTORIES";
 
 /// How a child of this process stands.
-pub(super) enum Own {
+pub(crate) enum Own {
     Alive,
     Exited(Option<i32>),
 }
 
-pub(super) fn state_of(child: &mut Child) -> Own {
+pub(crate) fn state_of(child: &mut Child) -> Own {
     match child.try_wait() {
         Ok(Some(status)) => Own::Exited(status.code()),
         // An error means that it was reaped by somebody else: its files decide later.
@@ -30,7 +30,7 @@ pub(super) fn state_of(child: &mut Child) -> Own {
 }
 
 /// The engine's command with nothing of our environment but what is listed.
-pub(super) fn command(settings: &LocalSettings, verb: &str, directory: &RunDirectory) -> Command {
+pub(crate) fn command(settings: &LocalSettings, verb: &str, directory: &RunDirectory) -> Command {
     let mut command = Command::new(&settings.program);
     command.args(&settings.arguments).arg(verb).arg("--job").arg(directory.job_file());
     command.env_clear().stdin(Stdio::null()).current_dir(directory.path());
@@ -47,7 +47,7 @@ pub(super) fn command(settings: &LocalSettings, verb: &str, directory: &RunDirec
 
 /// Starts `run` in a process group of its own, so that what ends the server from its
 /// terminal does not end the job.
-pub(super) fn spawn(
+pub(crate) fn spawn(
     settings: &LocalSettings,
     directory: &RunDirectory,
 ) -> Result<Child, LauncherError> {
@@ -66,14 +66,14 @@ pub(super) fn spawn(
     command.spawn().map_err(failed("start the engine", &settings.program))
 }
 
-pub(super) fn describe(pid: u32, now: Timestamp) -> ProcessFile {
+pub(crate) fn describe(pid: u32, now: Timestamp) -> ProcessFile {
     let kernel_start = stat(pid).map(|stat| stat.start);
     ProcessFile { pid, kernel_start, started_at_ms: now.0 }
 }
 
 /// Whether the very process that was started is there: a zombie is not, another one that
 /// got its pid is not.
-pub(super) fn is_alive(process: &ProcessFile) -> bool {
+pub(crate) fn is_alive(process: &ProcessFile) -> bool {
     match stat(process.pid) {
         Some(stat) => !stat.dead && process.kernel_start.is_none_or(|start| start == stat.start),
         None => false,
@@ -82,14 +82,14 @@ pub(super) fn is_alive(process: &ProcessFile) -> bool {
 
 /// Whether the process was started with this job file; for an engine whose start we did not
 /// live to write down.
-pub(super) fn runs_job_file(pid: u32, job_file: &Path) -> bool {
+pub(crate) fn runs_job_file(pid: u32, job_file: &Path) -> bool {
     let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
     let wanted = job_file.as_os_str().as_encoded_bytes();
     line.split(|byte| *byte == 0).any(|argument| argument == wanted)
 }
 
 /// Only for a process that [`is_alive`] or [`runs_job_file`] has recognised.
-pub(super) fn kill_group(pid: u32) {
+pub(crate) fn kill_group(pid: u32) {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     if let Err(error) = kill_process_group(pid, Signal::KILL) {
         tracing::debug!(pid = pid.as_raw_nonzero(), %error, "the engine was gone already");
@@ -113,7 +113,7 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 /// Why an engine ended, from the last error in its log.
-pub(super) fn cause(log: &Path, code: Option<i32>) -> String {
+pub(crate) fn cause(log: &Path, code: Option<i32>) -> String {
     let how = match code {
         Some(code) => format!("The engine exited with code {code}"),
         None => "The engine was killed".to_owned(),

@@ -4,7 +4,7 @@ use millrace_domain::reading::VertexReading;
 use serde_json::Value;
 
 /// Of the job as a whole, by Flink's names.
-pub(super) const JOB_METRICS: [&str; 8] = [
+pub(crate) const JOB_METRICS: [&str; 8] = [
     "uptime",
     "numRestarts",
     "numberOfCompletedCheckpoints",
@@ -16,7 +16,7 @@ pub(super) const JOB_METRICS: [&str; 8] = [
 ];
 
 /// The vertices of `/jobs/:id`, with those of their metrics that are numbers.
-pub(super) fn vertices(details: &Value) -> Vec<VertexReading> {
+pub(crate) fn vertices(details: &Value) -> Vec<VertexReading> {
     details["vertices"].as_array().into_iter().flatten().map(vertex).collect()
 }
 

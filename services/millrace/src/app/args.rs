@@ -250,7 +250,10 @@ pub struct CodeArguments {
     /// A zip with main.sql
     #[arg(long, value_name = "FILE")]
     pub zip: Option<PathBuf>,
-    /// An object with the code: s3://BUCKET/KEY, a zip when it ends in .zip
+    /// A JAR with a program for Apache Flink
+    #[arg(long, value_name = "FILE")]
+    pub jar: Option<PathBuf>,
+    /// An object with the code: s3://BUCKET/KEY, a zip when it ends in .zip or .jar
     #[arg(long, value_name = "URL")]
     pub s3: Option<String>,
 }
@@ -270,6 +273,9 @@ pub struct SettingArguments {
     /// application, and for good
     #[arg(long = "snapshots", value_enum, value_name = "on|off|enhanced")]
     pub snapshots: Option<SnapshotSwitch>,
+    /// What runs the job: the embedded engine, Apache Flink, or whichever suits the code
+    #[arg(long, value_enum, value_name = "auto|embedded|flink")]
+    pub engine: Option<EngineName>,
     /// A property as GROUP.KEY=VALUE; all groups are replaced by those given
     #[arg(long = "property", value_name = "GROUP.KEY=VALUE")]
     pub properties: Vec<String>,
@@ -279,6 +285,23 @@ pub struct SettingArguments {
 pub enum Switch {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    Auto,
+    Embedded,
+    Flink,
+}
+
+impl EngineName {
+    pub fn word(self) -> &'static str {
+        match self {
+            EngineName::Auto => "auto",
+            EngineName::Embedded => "embedded",
+            EngineName::Flink => "flink",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

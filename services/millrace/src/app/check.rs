@@ -76,6 +76,9 @@ fn settings(arguments: &SettingArguments) -> anyhow::Result<Map<String, Value>> 
         }
         configuration.insert("snapshots".into(), snapshots);
     }
+    if let Some(engine) = arguments.engine {
+        configuration.insert("engine".into(), json!(engine.word()));
+    }
     if !arguments.properties.is_empty() {
         let groups = input::groups(&arguments.properties)?;
         let groups: Map<String, Value> =

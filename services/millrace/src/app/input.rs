@@ -12,6 +12,10 @@ use super::args::{
     UpdateArguments,
 };
 
+const RUNTIME_GROUP: &str = "millrace.runtime";
+/// The groups of the service's own settings, whose names have a dot.
+const OWN_GROUPS: [&str; 2] = [RUNTIME_GROUP, "millrace.flink"];
+
 /// Where the bytes of the code are, before they are named as create or update does.
 pub enum Code {
     Text(String),
@@ -38,16 +42,21 @@ pub fn create(arguments: &CreateArguments) -> anyhow::Result<Value> {
     Ok(input)
 }
 
-/// `version`: the version that the change is meant for, so that a change made by
-/// somebody else meanwhile is not overwritten.
-pub fn update(arguments: &UpdateArguments, version: &Value) -> anyhow::Result<Value> {
+/// `described`: the application, of whose version the change is meant, so that a change made
+/// by somebody else meanwhile is not overwritten.
+pub fn update(arguments: &UpdateArguments, described: &Value) -> anyhow::Result<Value> {
     let mut configuration = settings(&arguments.settings, "Update")?;
+    if arguments.settings.engine.is_some() && arguments.settings.properties.is_empty() {
+        // Groups are replaced all together: those there are stay beside the engine.
+        let chosen = &mut configuration["EnvironmentPropertyUpdates"]["PropertyGroups"];
+        add_groups(chosen, described);
+    }
     if let Some(code) = read_code(&arguments.code)? {
         configuration.insert("ApplicationCodeConfigurationUpdate".into(), code_of_update(code));
     }
     let mut input = json!({
         "ApplicationName": arguments.target.name,
-        "CurrentApplicationVersionId": version,
+        "CurrentApplicationVersionId": described["ApplicationVersionId"],
     });
     if !configuration.is_empty() {
         input["ApplicationConfigurationUpdate"] = Value::Object(configuration);
@@ -119,12 +128,37 @@ fn settings(arguments: &SettingArguments, suffix: &str) -> anyhow::Result<Map<St
         }
         configuration.insert(name("ApplicationSnapshotConfiguration"), value);
     }
-    if !arguments.properties.is_empty() {
+    let properties = properties(arguments);
+    if !properties.is_empty() {
         let member =
             if suffix.is_empty() { "EnvironmentProperties" } else { "EnvironmentPropertyUpdates" };
-        configuration.insert(member.into(), property_groups(&arguments.properties)?);
+        configuration.insert(member.into(), property_groups(&properties)?);
     }
     Ok(configuration)
+}
+
+/// The engine is a property like others.
+fn properties(arguments: &SettingArguments) -> Vec<String> {
+    let engine = arguments.engine.map(|it| format!("{RUNTIME_GROUP}.engine={}", it.word()));
+    arguments.properties.iter().cloned().chain(engine).collect()
+}
+
+/// Adds what the application has to the group of the engine.
+fn add_groups(chosen: &mut Value, described: &Value) {
+    let configuration = &described["ApplicationConfigurationDescription"];
+    let groups = &configuration["EnvironmentPropertyDescriptions"]["PropertyGroupDescriptions"];
+    for group in groups.as_array().into_iter().flatten() {
+        let id = &group["PropertyGroupId"];
+        let Some(all) = chosen.as_array_mut() else { return };
+        match all.iter_mut().find(|it| it["PropertyGroupId"] == *id) {
+            None => all.push(group.clone()),
+            Some(own) => {
+                let engine = own["PropertyMap"]["engine"].clone();
+                own["PropertyMap"] = group["PropertyMap"].clone();
+                own["PropertyMap"]["engine"] = engine;
+            }
+        }
+    }
 }
 
 /// The pause between checkpoints is at most the interval: a short interval means it.
@@ -146,8 +180,10 @@ pub fn groups(properties: &[String]) -> anyhow::Result<Vec<(String, Map<String, 
     let mut groups: Vec<(String, Map<String, Value>)> = Vec::new();
     for property in properties {
         let (name, value) = split_pair(property, "--property GROUP.KEY=VALUE")?;
-        let (group, key) = name
-            .split_once('.')
+        let (group, key) = OWN_GROUPS
+            .iter()
+            .find_map(|own| Some((*own, name.strip_prefix(own)?.strip_prefix('.')?)))
+            .or_else(|| name.split_once('.'))
             .with_context(|| format!("{name:?} names no group: --property GROUP.KEY=VALUE"))?;
         if !groups.iter().any(|(id, _)| id == group) {
             groups.push((group.to_owned(), Map::new()));
@@ -182,7 +218,7 @@ pub fn read_code(arguments: &CodeArguments) -> anyhow::Result<Option<Code>> {
         })?;
         return Ok(Some(Code::Text(text)));
     }
-    if let Some(path) = &arguments.zip {
+    if let Some(path) = arguments.zip.as_ref().or(arguments.jar.as_ref()) {
         return Ok(Some(Code::Zip(STANDARD.encode(read(path)?))));
     }
     let Some(url) = &arguments.s3 else { return Ok(None) };
@@ -220,15 +256,35 @@ fn code_of_update(code: Code) -> Value {
 }
 
 fn content_type(key: &str) -> &'static str {
-    if key.ends_with(".zip") { "ZIPFILE" } else { "PLAINTEXT" }
+    if key.ends_with(".zip") || key.ends_with(".jar") { "ZIPFILE" } else { "PLAINTEXT" }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{property_groups, settings};
-    use crate::app::args::{SettingArguments, Switch};
+    use super::{add_groups, property_groups, settings};
+    use crate::app::args::{EngineName, SettingArguments, Switch};
+
+    #[test]
+    fn an_engine_is_chosen_beside_the_groups_there_are() {
+        let chosen = SettingArguments { engine: Some(EngineName::Flink), ..some_settings() };
+        let mut members = settings(&chosen, "Update").expect("well formed");
+        let groups = &mut members["EnvironmentPropertyUpdates"]["PropertyGroups"];
+        let group = |id: &str, map: Value| json!({"PropertyGroupId": id, "PropertyMap": map});
+        assert_eq!(*groups, json!([group("millrace.runtime", json!({"engine": "flink"}))]));
+        let there = [
+            group("a", json!({"x": "1"})),
+            group("millrace.runtime", json!({"engine": "auto", "more": "2"})),
+        ];
+        add_groups(
+            groups,
+            &json!({"ApplicationConfigurationDescription":
+            {"EnvironmentPropertyDescriptions": {"PropertyGroupDescriptions": there}}}),
+        );
+        let own = json!({"engine": "flink", "more": "2"});
+        assert_eq!(*groups, json!([group("millrace.runtime", own), group("a", json!({"x": "1"}))]));
+    }
 
     fn some_settings() -> SettingArguments {
         SettingArguments {
@@ -236,6 +292,7 @@ mod tests {
             checkpoint_interval: None,
             system_rollback: Some(Switch::On),
             snapshots: None,
+            engine: None,
             properties: Vec::new(),
         }
     }
@@ -266,11 +323,12 @@ mod tests {
 
     #[test]
     fn properties_are_gathered_by_group() {
-        let given = ["a.x=1", "b.y=2", "a.z.w=3=4"].map(str::to_owned);
+        let given = ["a.x=1", "b.y=2", "a.z.w=3=4", "millrace.flink.rest.x=4"].map(str::to_owned);
         let groups = property_groups(&given).expect("well formed");
         let expected = json!({"PropertyGroups": [
             {"PropertyGroupId": "a", "PropertyMap": {"x": "1", "z.w": "3=4"}},
             {"PropertyGroupId": "b", "PropertyMap": {"y": "2"}},
+            {"PropertyGroupId": "millrace.flink", "PropertyMap": {"rest.x": "4"}},
         ]});
         assert_eq!(groups, expected);
         assert!(property_groups(&["x=1".to_owned()]).is_err());

@@ -59,7 +59,7 @@ pub async fn update(
     arguments: UpdateArguments,
 ) -> anyhow::Result<ExitCode> {
     let detail = described(client, &arguments.target.name).await?;
-    let request = input::update(&arguments, &detail["ApplicationVersionId"])?;
+    let request = input::update(&arguments, &detail)?;
     operate(client, format, "UpdateApplication", request, &arguments.target).await
 }
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use millrace_api::{Jobs, LogChunk, LogFrom, Looked, Sample};
+use millrace_api::{Jobs, LogChunk, LogFrom, Looked, RunsOn, Sample};
 use millrace_domain::lifecycle::{CheckReport, Launch};
 use millrace_domain::reading::JobReading;
 use millrace_domain::{ApplicationId, Generation, Timestamp};
-use millrace_launcher::{LocalLauncher, RawAnswer};
+use millrace_launcher::{Engines, RawAnswer};
 use tokio::sync::watch;
 
 use super::history::History;
@@ -19,7 +19,7 @@ const LOOKED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Asks the engines that the launcher's files name.
 pub struct LocalJobs {
-    launcher: LocalLauncher,
+    launcher: Engines,
     /// Where the applications' directories are.
     applications: PathBuf,
     pub history: History,
@@ -29,7 +29,7 @@ pub struct LocalJobs {
 
 impl LocalJobs {
     pub fn new(
-        launcher: LocalLauncher,
+        launcher: Engines,
         applications: PathBuf,
         stopping: watch::Receiver<bool>,
     ) -> LocalJobs {
@@ -61,6 +61,23 @@ impl Jobs for LocalJobs {
             }
             Err(error) => {
                 tracing::debug!(application.id = %application, error = %error.chain(), "no look");
+                None
+            }
+        }
+    }
+
+    async fn runs_on(&self, application: &ApplicationId, generation: Generation) -> Option<RunsOn> {
+        match self.launcher.flink_reason(application, generation) {
+            Ok(Some((release, reason))) => {
+                Some(RunsOn { engine: "flink", release: Some(release), reason })
+            }
+            Ok(None) => Some(RunsOn {
+                engine: "embedded",
+                release: None,
+                reason: "the embedded engine takes the script".to_owned(),
+            }),
+            Err(error) => {
+                tracing::debug!(application.id = %application, error = %error.chain(), "no engine");
                 None
             }
         }

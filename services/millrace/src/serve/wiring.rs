@@ -16,7 +16,8 @@ use millrace_controller::{
 use millrace_domain::lifecycle::Settings;
 use millrace_domain::runtime_environment::{CATALOGUE, Standing};
 use millrace_domain::{ApplicationId, OperationId, Timestamp};
-use millrace_launcher::{Launcher, LocalLauncher, LocalSettings};
+use millrace_launcher::flink::{Distributions, FlinkSettings};
+use millrace_launcher::{Engines, Launcher, LocalSettings};
 use millrace_store::Store;
 use tokio::sync::watch;
 
@@ -139,11 +140,14 @@ fn s3_client(arguments: &ServeArguments) -> Option<Client> {
     Some(artifacts::client(endpoint, &arguments.region))
 }
 
-fn launcher(arguments: &ServeArguments, data_dir: &DataDir) -> anyhow::Result<LocalLauncher> {
+/// The embedded engine, and Apache Flink where a release of it is installed.
+fn launcher(arguments: &ServeArguments, data_dir: &DataDir) -> anyhow::Result<Engines> {
     let program = std::env::current_exe().context("cannot tell which program this is")?;
-    let mut settings = LocalSettings::new(data_dir.path().to_owned(), program);
-    settings.private.extend(arguments.key_file.clone());
-    Ok(LocalLauncher::new(settings)?)
+    let mut embedded = LocalSettings::new(data_dir.path().to_owned(), program);
+    embedded.private.extend(arguments.key_file.clone());
+    let mut flink = FlinkSettings::new(data_dir.path().to_owned());
+    flink.private.extend(arguments.key_file.clone());
+    Ok(Engines::new(embedded, flink)?)
 }
 
 pub fn api(
@@ -153,7 +157,14 @@ pub fn api(
     address: SocketAddr,
     (sealing, wake, jobs): (SealingKey, Wake, Arc<LocalJobs>),
 ) -> anyhow::Result<ApiState> {
-    let offered = CATALOGUE.iter().filter(|runtime| runtime.standing == Standing::Offered);
+    let flink = Distributions::of_data_directory(data_dir.path());
+    let mut offered = Vec::new();
+    for runtime in CATALOGUE {
+        // What the embedded engine has not, an installed release of Flink may have.
+        if runtime.standing == Standing::Offered || flink.serving(runtime.name)?.is_some() {
+            offered.push(runtime.name.to_owned());
+        }
+    }
     let local = LocalArtifacts::new(data_dir.path().join("artifacts"));
     Ok(ApiState {
         store,
@@ -176,7 +187,7 @@ pub fn api(
             s3_exports: S3Locations::of_account(arguments.account.clone())
                 .with(arguments.s3_export.clone()),
             copies_snapshots: arguments.s3_endpoint.is_some() || arguments.s3_directory.is_some(),
-            runtimes: offered.map(|runtime| runtime.name.to_owned()).collect(),
+            runtimes: offered,
         }),
     })
 }

@@ -327,6 +327,9 @@ pub struct Application {
     pub open_operation_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
+    /// What runs the job, and why; only where one application is described.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs_on: Option<RunsOn>,
     pub maintenance_window: MaintenanceWindow,
     /// That of the job: automatic scaling changes it, and no version.
     pub current_parallelism: u32,
@@ -370,6 +373,25 @@ pub struct Job {
     /// Starts in a row that followed a crash.
     pub restarts: u32,
     pub restore: Restore,
+}
+
+/// What runs a job.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunsOn {
+    /// `embedded` or `flink`.
+    pub engine: String,
+    /// Of Apache Flink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// Why this engine.
+    pub reason: String,
+}
+
+impl RunsOn {
+    pub fn of(found: crate::jobs::RunsOn) -> RunsOn {
+        RunsOn { engine: found.engine.to_owned(), release: found.release, reason: found.reason }
+    }
 }
 
 /// Eight hours of each day, in UTC.
@@ -459,6 +481,7 @@ impl Application {
             version_rolled_back_to: application.version_rolled_back_to.map(|id| id.0),
             open_operation_id: application.open_operation.as_ref().map(ToString::to_string),
             job: application.job.as_ref().map(job),
+            runs_on: None,
             maintenance_window: MaintenanceWindow { start: window.start(), end: window.end() },
             current_parallelism: application.current_parallelism(version),
             scaling: Scaling::of(&application.care),

@@ -49,16 +49,25 @@ impl Ctx<'_> {
         }
     }
 
+    /// A job on probation whose engine cannot hold its output back is asked for its first
+    /// checkpoint only after the window: until then nothing that it did is to be seen, and
+    /// going back repeats nothing. A checkpoint of its own that comes sooner shows its output,
+    /// and from then on there is no way back: that is stored as if it had been approved.
     fn verify(&self, start: &StartEvidence, health: &Health) -> Progress {
         let settings = &self.facts.settings;
         if health.restarts > 0 {
             let cause = health.last_failure.as_deref().unwrap_or("no cause was recorded");
             return Progress::Failed(restarted(cause));
         }
+        let unheld = start.hold_commits && health.cannot_hold;
+        if unheld && health.checkpoints_completed > 0 && self.evidence.approved_at.is_none() {
+            return Progress::Do(Step::Approve);
+        }
         if health.checkpoints_completed == 0 {
-            if start.checkpoint_asked_at.is_none()
-                && health.uptime_ms >= settings.first_checkpoint_ms
-            {
+            // What cannot be held back is not committed before the job has proved itself.
+            let earliest_ms =
+                if unheld { settings.stability_ms } else { settings.first_checkpoint_ms };
+            if start.checkpoint_asked_at.is_none() && health.uptime_ms >= earliest_ms {
                 return Progress::Do(Step::TriggerCheckpoint { generation: start.generation });
             }
             return self.until_deadline(start, "the job completed no checkpoint");
