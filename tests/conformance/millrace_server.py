@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -202,6 +203,32 @@ class ServerTest(unittest.TestCase):
         self.assertEqual(error["Error"]["Code"], code, error)
         self.assertEqual(error["ResponseMetadata"]["HTTPStatusCode"], 400, error)
         return error["Error"]["Message"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def moto(test_class, ready):
+    """The endpoint of moto's server, a stand-in for services of AWS that ends with the class;
+    `ready(endpoint)` prepares it, and fails until it listens."""
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    program = os.path.join(os.path.dirname(sys.executable), "moto_server")
+    process = subprocess.Popen([program, "-H", "127.0.0.1", "-p", endpoint.rsplit(":")[-1]],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    test_class.addClassCleanup(process.wait)
+    test_class.addClassCleanup(process.kill)
+
+    def prepared():
+        try:
+            ready(endpoint)
+        except Exception:
+            return False
+        return True
+    until("moto listening", prepared, 60)
+    return endpoint
 
 
 def code_update(sql):

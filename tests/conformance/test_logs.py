@@ -1,14 +1,10 @@
 """Logs go to CloudWatch Logs; its endpoint is moto, a stand-in."""
 
 import json
-import os
-import subprocess
-import sys
 
 import boto3
 
-from millrace_server import REGION, Server, ServerTest, until
-from test_s3 import free_port
+from millrace_server import REGION, Server, ServerTest, moto, until
 from test_validation import SCRIPT
 
 # As long as AWS's: the service checks the form of its own.
@@ -20,29 +16,18 @@ GROUP = "/millrace/jobs"
 class LogsToStandIn(ServerTest):
     @classmethod
     def setUpClass(cls):
-        port = free_port()
-        moto = os.path.join(os.path.dirname(sys.executable), "moto_server")
-        process = subprocess.Popen([moto, "-H", "127.0.0.1", "-p", str(port)],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        cls.addClassCleanup(process.wait)
-        cls.addClassCleanup(process.kill)
-        endpoint = f"http://127.0.0.1:{port}"
-        cls.logs = boto3.client("logs", endpoint_url=endpoint, region_name=REGION,
-                                aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-                                aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"])
-        until("moto listening", cls.group_made, 60)
+        endpoint = moto(cls, cls.prepare)
         cls.server = Server("--logs-endpoint", endpoint, environment=KEYS)
         cls.addClassCleanup(cls.server.close)
         cls.client = cls.server.boto()
         cls.work = cls.server.directory
 
     @classmethod
-    def group_made(cls):
-        try:
-            cls.logs.create_log_group(logGroupName=GROUP)
-        except Exception:
-            return False
-        return True
+    def prepare(cls, endpoint):
+        cls.logs = boto3.client("logs", endpoint_url=endpoint, region_name=REGION,
+                                aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+                                aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"])
+        cls.logs.create_log_group(logGroupName=GROUP)
 
     def arn(self, stream, account="000000000000"):
         return f"arn:aws:logs:{REGION}:{account}:log-group:{GROUP}:log-stream:{stream}"

@@ -1,22 +1,12 @@
 """Application code from an S3 endpoint; the endpoint is moto, a stand-in for S3."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import unittest
 
 import boto3
 
-from millrace_server import KEYS, REGION, ROLE, Server, ServerTest, until
+from millrace_server import KEYS, REGION, ROLE, Server, ServerTest, moto
 from test_validation import SCRIPT
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class S3StandIn(ServerTest):
@@ -24,29 +14,18 @@ class S3StandIn(ServerTest):
 
     @classmethod
     def setUpClass(cls):
-        port = free_port()
-        moto = os.path.join(os.path.dirname(sys.executable), "moto_server")
-        process = subprocess.Popen([moto, "-H", "127.0.0.1", "-p", str(port)],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        cls.addClassCleanup(process.wait)
-        cls.addClassCleanup(process.kill)
-        endpoint = f"http://127.0.0.1:{port}"
-        cls.s3 = boto3.client("s3", endpoint_url=endpoint, region_name=REGION,
-                              aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-                              aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"])
-        until("moto listening", cls.bucket_made, 60)
+        endpoint = moto(cls, cls.prepare)
         cls.server = Server("--s3-endpoint", endpoint)
         cls.addClassCleanup(cls.server.close)
         cls.client = cls.server.boto()
         cls.work = cls.server.directory
 
     @classmethod
-    def bucket_made(cls):
-        try:
-            cls.s3.create_bucket(Bucket="code")
-        except Exception:
-            return False
-        return True
+    def prepare(cls, endpoint):
+        cls.s3 = boto3.client("s3", endpoint_url=endpoint, region_name=REGION,
+                              aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+                              aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"])
+        cls.s3.create_bucket(Bucket="code")
 
 
 class CodeFromS3StandIn(S3StandIn):

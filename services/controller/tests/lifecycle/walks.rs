@@ -56,7 +56,7 @@ fn command(random: &mut Random) -> Act {
 async fn walk(seed: u64) {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     // Of three walks, one is of an application whose snapshots are the account's.
-    let mut sim = if seed % 3 == 0 { Sim::enhanced("good") } else { Sim::new("good") };
+    let mut sim = if seed.is_multiple_of(3) { Sim::enhanced("good") } else { Sim::new("good") };
     let mut acts = Vec::new();
     for _ in 0..10 {
         let act = command(&mut random);
