@@ -4,6 +4,7 @@ use millrace_dataflow::RuntimeLevel;
 use millrace_dataflow::catalog::{
     ChangelogMode, ConnectorCatalog, ConnectorDescriptor, ConnectorFactory, OptionError, TableUsage,
 };
+use millrace_dataflow::graph::LookupCache;
 use millrace_dataflow::sink::{Sink, SinkError};
 use millrace_dataflow::source::{ScanSpec, Source, SourceError};
 use millrace_dataflow::table::TableSpec;
@@ -88,6 +89,22 @@ impl ConnectorCatalog for Connectors {
         };
         checked.check(table)?;
         (connector.check)(table, usage)
+    }
+
+    fn lookup(&self, table: &TableSpec) -> Result<LookupCache, OptionError> {
+        let connector = self.of_table(table)?;
+        let Some(lookup) = connector.lookup else {
+            let able = self.connectors.iter().filter(|connector| connector.lookup.is_some());
+            let names: Vec<&str> = able.map(|connector| connector.descriptor.name).collect();
+            let message = format!(
+                "rows of table '{}' cannot be looked up by key: connector '{}' has no lookups; {} have",
+                table.name,
+                connector.descriptor.name,
+                names.join(", ")
+            );
+            return Err(OptionError { key: Some("connector".to_owned()), message });
+        };
+        lookup(table)
     }
 
     fn changelog_mode(&self, table: &TableSpec, usage: TableUsage) -> ChangelogMode {

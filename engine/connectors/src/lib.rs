@@ -12,6 +12,7 @@ mod datagen;
 mod errors;
 mod filesystem;
 mod generator;
+mod lookup;
 mod nexmark;
 mod options;
 mod print;

@@ -2,6 +2,7 @@
 
 use millrace_dataflow::RuntimeLevel;
 use millrace_dataflow::catalog::{ChangelogMode, ConnectorDescriptor, OptionError, TableUsage};
+use millrace_dataflow::graph::LookupCache;
 use millrace_dataflow::sink::{Sink, SinkError};
 use millrace_dataflow::source::{ScanSpec, Source, SourceError};
 use millrace_dataflow::table::TableSpec;
@@ -13,6 +14,8 @@ use crate::{blackhole, datagen, filesystem, nexmark, print};
 pub type MakeSource = fn(&ScanSpec, &World) -> Result<Box<dyn Source>, SourceError>;
 pub type MakeSink = fn(&TableSpec, &World) -> Result<Box<dyn Sink>, SinkError>;
 
+pub type LookupOf = fn(&TableSpec) -> Result<LookupCache, OptionError>;
+
 /// One connector: what it is, which options it has, how it is made.
 pub struct Connector {
     pub descriptor: ConnectorDescriptor,
@@ -23,6 +26,8 @@ pub struct Connector {
     pub sink_mode: ChangelogMode,
     pub source: Option<MakeSource>,
     pub sink: Option<MakeSink>,
+    /// How its tables answer lookups; `None`: they do not.
+    pub lookup: Option<LookupOf>,
 }
 
 /// In alphabetical order.

@@ -1,6 +1,7 @@
 //! What the SQL front end may know of connectors: data only, no client library.
 
 use crate::level::RuntimeLevel;
+use crate::lookup::LookupCache;
 use crate::table::TableSpec;
 use crate::types::DataType;
 
@@ -22,6 +23,17 @@ pub trait ConnectorCatalog: Send + Sync {
         usage: TableUsage,
         level: RuntimeLevel,
     ) -> Result<(), OptionError>;
+
+    /// How the table answers lookups (row B6.14).
+    ///
+    /// # Errors
+    /// Its connector has none, or an option of them cannot be used.
+    fn lookup(&self, table: &TableSpec) -> Result<LookupCache, OptionError> {
+        Err(OptionError {
+            key: Some("connector".to_owned()),
+            message: format!("table '{}' cannot be looked up by key", table.name),
+        })
+    }
 
     /// The changes a sink accepts or a source produces, given its options (a format
     /// may widen them).

@@ -14,6 +14,7 @@ pub use crate::correlate::Correlate;
 use crate::expression::Expression;
 use crate::level::RuntimeLevel;
 pub use crate::local_aggregate::{LocalGroupAggregate, PARTIAL};
+pub use crate::lookup::{LookupCache, LookupJoin, LookupTable, Reload};
 pub use crate::mini_batch::{MiniBatch, MiniBatchMode};
 pub use crate::over::{Over, OverFrame};
 use crate::source::ScanSpec;
@@ -131,6 +132,7 @@ pub enum Operator {
     ChangelogNormalize(ChangelogNormalize),
     SinkMaterialize(SinkMaterialize),
     TemporalJoin(TemporalJoin),
+    LookupJoin(Box<LookupJoin>),
     TemporalSort(TemporalSort),
     /// All inputs in arrival order; watermarks by minimum.
     Union,

@@ -15,6 +15,7 @@ pub mod graph;
 pub mod key_group;
 pub mod level;
 mod local_aggregate;
+pub mod lookup;
 pub mod message;
 mod mini_batch;
 mod over;

@@ -1,6 +1,7 @@
 //! Bound plan to physical plan: unused columns are dropped on the way down, filters
 //! and projections become one Calc, equal sub-plans become one.
 
+mod lookup;
 mod over;
 mod windows;
 
@@ -224,6 +225,7 @@ impl Builder<'_, '_> {
             RelNode::WindowJoin(join) => self.window_join(rel, join, wanted)?,
             RelNode::WindowRank { input, rank } => self.window_rank(rel, input, rank, wanted)?,
             RelNode::TemporalJoin(join) => self.temporal_join(rel, join, wanted)?,
+            RelNode::LookupJoin(join) => self.lookup_join(rel, join, wanted)?,
             RelNode::TemporalSort { .. } => self.temporal_sort(rel, wanted)?,
             RelNode::Rank { .. } => self.rank(rel, wanted)?,
             RelNode::Deduplicate { .. } => self.deduplicate(rel, wanted)?,

@@ -126,7 +126,9 @@ fn produced(
         PhysicalOperator::ChangelogNormalize { .. } | PhysicalOperator::SinkMaterialize { .. } => {
             everything
         }
-        PhysicalOperator::TemporalJoin(_) => kinds[node.inputs[0]],
+        PhysicalOperator::TemporalJoin(_) | PhysicalOperator::LookupJoin(_) => {
+            kinds[node.inputs[0]]
+        }
         _ => input,
     })
 }
@@ -214,6 +216,7 @@ fn needed_before(plan: &Plan, kinds: &[Kinds], connectors: &dyn ConnectorCatalog
             PhysicalOperator::Calc { filter: None, .. }
             | PhysicalOperator::WindowAssign(_)
             | PhysicalOperator::TemporalJoin(_)
+            | PhysicalOperator::LookupJoin(_)
             | PhysicalOperator::Union => needed[index],
             PhysicalOperator::ChangelogNormalize { .. } => false,
             _ => true,

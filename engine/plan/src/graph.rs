@@ -8,13 +8,14 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
 use millrace_dataflow::graph::{
     ChangelogNormalize, Correlate, Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join,
-    LocalGroupAggregate, Node, NotNullPolicy, Operator, Over, Rank, SinkMaterialize, SinkOperator,
-    SourceOperator, TemporalJoin, TemporalSort, WatermarkSpec, WindowAggregate, WindowJoin,
+    LocalGroupAggregate, LookupJoin, LookupTable, Node, NotNullPolicy, Operator, Over, Rank,
+    SinkMaterialize, SinkOperator, SourceOperator, TemporalJoin, TemporalSort, WatermarkSpec,
+    WindowAggregate, WindowJoin,
 };
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::source::ScanSpec;
 use millrace_dataflow::table::ProducedColumn;
-use millrace_dataflow::{EvalContext, Expression, JobGraph, RuntimeLevel, Schema};
+use millrace_dataflow::{EvalContext, Expression, Field, JobGraph, RuntimeLevel, Schema};
 use millrace_expr::{ExprContext, TypedExpr};
 use millrace_sql::logical::{BoundTable, TableColumn};
 use millrace_sql::{Problem, expressions};
@@ -26,7 +27,8 @@ use crate::members;
 use crate::mini_batch::MiniBatches;
 use crate::names;
 use crate::physical::{
-    PhysicalIntervalJoin, PhysicalJoin, PhysicalNode, PhysicalOperator, PhysicalWindowJoin, Plan,
+    PhysicalIntervalJoin, PhysicalJoin, PhysicalLookupJoin, PhysicalNode, PhysicalOperator,
+    PhysicalWindowJoin, Plan,
 };
 use crate::sink_shuffle;
 use crate::two_phase::{self, Strategy};
@@ -247,6 +249,9 @@ impl Lowering<'_> {
                 right_time: join.right_time,
                 residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
             }),
+            PhysicalOperator::LookupJoin(join) => {
+                Operator::LookupJoin(Box::new(self.lookup_join(node, join)?))
+            }
             PhysicalOperator::TemporalSort { order } => {
                 Operator::TemporalSort(TemporalSort { order: order.clone() })
             }
@@ -326,15 +331,7 @@ impl Lowering<'_> {
     // Reads just the physical and metadata columns that the wanted ones are made of.
     fn source(&self, index: usize, table: &BoundTable, columns: &[usize]) -> Built<SourceOperator> {
         let node = &self.plan.nodes[index];
-        let mut produced: Vec<usize> = Vec::new();
-        for column in columns {
-            match &table.columns[*column] {
-                TableColumn::Computed(e) => produced.extend(expressions::columns(e)),
-                _ => produced.push(*column),
-            }
-        }
-        produced.sort_unstable();
-        produced.dedup();
+        let produced = produced_columns(table, columns.iter().copied());
         let descriptor = self.descriptor(table);
         let made = columns
             .iter()
@@ -343,19 +340,37 @@ impl Lowering<'_> {
         let is_plain = made.len() == produced.len()
             && made.iter().enumerate().all(|(at, e)| expressions::column_of(e) == Some(at));
         let compute = if is_plain { None } else { Some(self.lower_all(node, &made)?) };
-        let columns_spec = produced.iter().filter_map(|column| match &table.columns[*column] {
-            TableColumn::Physical(at) => Some(ProducedColumn::Physical(*at)),
-            TableColumn::Metadata(at) => Some(ProducedColumn::Metadata(*at)),
-            TableColumn::Computed(_) => None,
-        });
-        let scan = ScanSpec {
-            table: table.spec.clone(),
-            columns: columns_spec.collect(),
-            members: members::read(self.plan, index, &made, produced.len()),
-            batch_rows: BATCH_ROWS,
-        };
+        let members = members::read(self.plan, index, &made, produced.len());
+        let scan = scan(table, &produced, members);
         let watermark = self.watermark(node, table, columns)?;
         Ok(SourceOperator { scan, compute, watermark, watermark_step_ms: None })
+    }
+
+    fn lookup_join(&self, node: &PhysicalNode, join: &PhysicalLookupJoin) -> Built<LookupJoin> {
+        let table = &join.table;
+        let over_table = join.filter.iter().chain(&join.project).flat_map(expressions::columns);
+        let produced = produced_columns(table, over_table);
+        let descriptor = self.descriptor(table);
+        let of_produced = |e: &TypedExpr| -> Built<Expression> {
+            let columns = expressions::columns(e).into_iter().map(|column| {
+                let made = self.table_column(node, table, descriptor, column, &produced)?;
+                Ok((column, made))
+            });
+            let columns = columns.collect::<Built<BTreeMap<usize, TypedExpr>>>()?;
+            self.lower(node, &expressions::replace(e, &|column, _| columns[&column].clone()))
+        };
+        let project = join.project.iter().map(of_produced).collect::<Built<_>>()?;
+        let scan = scan(table, &produced, vec![None; produced.len()]);
+        let filter = join.filter.as_ref().map(of_produced).transpose()?;
+        let columns = Schema::new(join.project.iter().map(field_of).collect());
+        Ok(LookupJoin {
+            kind: join.kind,
+            table: LookupTable { scan, filter, project, columns, cache: join.cache },
+            left_keys: join.left_keys.clone(),
+            right_keys: join.right_keys.clone(),
+            emits: join.emits,
+            residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
+        })
     }
 
     fn descriptor(&self, table: &BoundTable) -> Option<&ConnectorDescriptor> {
@@ -446,6 +461,38 @@ impl Lowering<'_> {
         record_batch(&node.output, columns, rows.len())
             .map_err(|error| Problem::new(node.span, error.to_string()))
     }
+}
+
+// The physical and metadata columns that columns of the table are made of.
+fn produced_columns(table: &BoundTable, columns: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut produced: Vec<usize> = Vec::new();
+    for column in columns {
+        match &table.columns[column] {
+            TableColumn::Computed(e) => produced.extend(expressions::columns(e)),
+            _ => produced.push(column),
+        }
+    }
+    produced.sort_unstable();
+    produced.dedup();
+    produced
+}
+
+fn scan(table: &BoundTable, produced: &[usize], members: Vec<Option<Vec<usize>>>) -> ScanSpec {
+    let columns = produced.iter().filter_map(|column| match &table.columns[*column] {
+        TableColumn::Physical(at) => Some(ProducedColumn::Physical(*at)),
+        TableColumn::Metadata(at) => Some(ProducedColumn::Metadata(*at)),
+        TableColumn::Computed(_) => None,
+    });
+    ScanSpec {
+        table: table.spec.clone(),
+        columns: columns.collect(),
+        members,
+        batch_rows: BATCH_ROWS,
+    }
+}
+
+fn field_of(expression: &TypedExpr) -> Field {
+    Field::new("", expression.data_type.clone())
 }
 
 fn one_row_without_columns() -> RecordBatch {

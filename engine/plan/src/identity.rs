@@ -65,6 +65,7 @@ fn role(operator: &PhysicalOperator) -> &'static str {
         PhysicalOperator::ChangelogNormalize { .. } => "changelog-normalize",
         PhysicalOperator::SinkMaterialize { .. } => "sink-materialize",
         PhysicalOperator::TemporalJoin(_) => "temporal-join",
+        PhysicalOperator::LookupJoin(_) => "lookup-join",
         PhysicalOperator::TemporalSort { .. } => "temporal-sort",
         PhysicalOperator::Union => "union",
         PhysicalOperator::Sink(_) => "sink",
@@ -102,6 +103,7 @@ fn upstream_tables(plan: &Plan, index: usize) -> BTreeSet<String> {
         node.inputs.iter().flat_map(|input| upstream_tables(plan, *input)).collect();
     match &node.operator {
         PhysicalOperator::Source { table, .. } => drop(tables.insert(table.spec.name.clone())),
+        PhysicalOperator::LookupJoin(join) => drop(tables.insert(join.table.spec.name.clone())),
         // A sink is its table's, whatever it is fed from.
         PhysicalOperator::Sink(_) => tables.clear(),
         _ => {}
@@ -146,6 +148,7 @@ fn keys(plan: &Plan, index: usize) -> Vec<String> {
             keys.extend(of(&join.right_keys, 1));
             keys
         }
+        PhysicalOperator::LookupJoin(join) => of(&join.left_keys, 0),
         _ => Vec::new(),
     }
 }
@@ -194,6 +197,14 @@ pub(crate) fn lineage(plan: &Plan, index: usize, column: usize) -> String {
             match column.checked_sub(width) {
                 None => below(0, column),
                 Some(column) => below(1, column),
+            }
+        }
+        PhysicalOperator::LookupJoin(join) => {
+            let width = plan.nodes[node.inputs[0]].output.len();
+            let of_table = |column: usize| names::table_column(&join.table, column);
+            match column.checked_sub(width) {
+                None => below(0, column),
+                Some(column) => render::expression(&join.project[column], &of_table),
             }
         }
         PhysicalOperator::Rank { .. } | PhysicalOperator::WindowRank(_) => {
@@ -343,6 +354,7 @@ pub(crate) fn state_layout(
         | PhysicalOperator::LocalGroupAggregate { .. }
         | PhysicalOperator::WindowAssign(_)
         | PhysicalOperator::Correlate { .. }
+        | PhysicalOperator::LookupJoin(_)
         | PhysicalOperator::Union
         | PhysicalOperator::Collect => return None,
     };

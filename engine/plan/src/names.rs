@@ -12,7 +12,8 @@ use millrace_expr::{TypedExpr, TypedKind};
 use millrace_sql::logical::BoundTable;
 
 use crate::physical::{
-    PhysicalIntervalJoin, PhysicalJoin, PhysicalOperator, PhysicalTemporalJoin, Plan,
+    PhysicalIntervalJoin, PhysicalJoin, PhysicalLookupJoin, PhysicalOperator, PhysicalTemporalJoin,
+    Plan,
 };
 use crate::render;
 
@@ -112,6 +113,7 @@ pub(crate) fn node(plan: &Plan, index: usize) -> String {
             let right = &plan.nodes[node.inputs[1]].output;
             temporal_join(join, input, right, output)
         }
+        PhysicalOperator::LookupJoin(join) => lookup_join(join, input, output),
         PhysicalOperator::TemporalSort { order } => {
             format!("TemporalSort(orderBy=[{}])", sort(order, input))
         }
@@ -376,6 +378,34 @@ fn temporal_join(
     }));
     let (conditions, fields) = (conditions.join(" AND "), fields(output));
     format!("TemporalJoin(joinType=[{kind}], where=[{conditions}], select=[{fields}])")
+}
+
+/// A column of a table by its full name.
+pub(crate) fn table_column(table: &BoundTable, column: usize) -> String {
+    let name = table.schema.fields.get(column).map_or("", |field| field.name.as_str());
+    format!("{}.{name}", table.spec.name)
+}
+
+fn lookup_join(join: &PhysicalLookupJoin, left: &Schema, output: &Schema) -> String {
+    let kind = if join.kind == JoinKind::Left { "LeftOuterJoin" } else { "InnerJoin" };
+    let in_table = |column: usize| join.table.schema.fields[column].name.clone();
+    let of_right = |column: usize| render::expression(&join.project[column], &in_table);
+    let pairs = join.left_keys.iter().zip(&join.right_keys);
+    let keys: Vec<String> =
+        pairs.map(|(l, r)| format!("{}={}", of_right(*r), name(left, *l))).collect();
+    let mut parts = vec![
+        format!("table=[{}]", join.table.spec.name),
+        format!("joinType=[{kind}]"),
+        format!("lookup=[{}]", keys.join(", ")),
+    ];
+    let filter = join.filter.as_ref().map(|filter| render::expression(filter, &in_table));
+    parts.extend(filter.map(|filter| format!("where=[{filter}]")));
+    parts.extend(join.residual.as_ref().map(|residual| {
+        let column =
+            |c: usize| if c < left.len() { name(left, c) } else { of_right(c - left.len()) };
+        format!("joinCondition=[{}]", render::expression(residual, &column))
+    }));
+    format!("LookupJoin({}, select=[{}])", parts.join(", "), fields(output))
 }
 
 fn sort(order: &[SortKey], input: &Schema) -> String {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use millrace_dataflow::Schema;
 use millrace_dataflow::graph::{
-    AggregateCall, JoinEmits, JoinKind, Keep, OverFrame, SortKey, WindowAssigner, WindowBounds,
-    WindowInput, WindowProperty, WindowRank, WindowTime,
+    AggregateCall, JoinEmits, JoinKind, Keep, LookupCache, OverFrame, SortKey, WindowAssigner,
+    WindowBounds, WindowInput, WindowProperty, WindowRank, WindowTime,
 };
 use millrace_expr::TypedExpr;
 use millrace_sql::logical::BoundTable;
@@ -107,6 +107,7 @@ pub(crate) enum PhysicalOperator {
         upsert_key: Option<Vec<usize>>,
     },
     TemporalJoin(Box<PhysicalTemporalJoin>),
+    LookupJoin(Box<PhysicalLookupJoin>),
     TemporalSort {
         order: Vec<SortKey>,
     },
@@ -158,6 +159,24 @@ pub(crate) struct PhysicalTemporalJoin {
     pub left_time: usize,
     pub right_time: usize,
     pub residual: Option<TypedExpr>,
+}
+
+/// One input: the table is asked, not read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PhysicalLookupJoin {
+    pub kind: JoinKind,
+    pub table: Arc<BoundTable>,
+    /// Over the table's columns.
+    pub filter: Option<TypedExpr>,
+    /// Over the table's columns: the first `emits` go on, the keys are among them or
+    /// behind them.
+    pub project: Vec<TypedExpr>,
+    pub emits: usize,
+    pub left_keys: Vec<usize>,
+    /// Of the projection.
+    pub right_keys: Vec<usize>,
+    pub residual: Option<TypedExpr>,
+    pub cache: LookupCache,
 }
 
 impl Plan {

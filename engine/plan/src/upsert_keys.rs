@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use millrace_dataflow::graph::JoinEmits;
 use millrace_sql::expressions;
 
-use crate::physical::{PhysicalJoin, PhysicalOperator, Plan};
+use crate::physical::{PhysicalJoin, PhysicalLookupJoin, PhysicalOperator, Plan};
 use crate::upsert_source::primary_key;
 
 pub(crate) type Key = BTreeSet<usize>;
@@ -70,6 +70,15 @@ fn of_node(plan: &Plan, index: usize, known: &[Vec<Key>]) -> Vec<Key> {
             keys.retain(|key| join.left_keys.iter().all(|column| key.contains(column)));
             keys
         }
+        // The same, when the key that is looked up has one row in the table at most.
+        PhysicalOperator::LookupJoin(join) => {
+            let mut keys = input(0);
+            let is_unique = has_primary_key(join);
+            keys.retain(|key| {
+                is_unique && join.left_keys.iter().all(|column| key.contains(column))
+            });
+            keys
+        }
         PhysicalOperator::Join(join) => {
             let width = plan.nodes[node.inputs[0]].output.len();
             joined(join, input(0), input(1), width)
@@ -87,6 +96,13 @@ fn of_node(plan: &Plan, index: usize, known: &[Vec<Key>]) -> Vec<Key> {
         | PhysicalOperator::Correlate { .. }
         | PhysicalOperator::Union => Vec::new(),
     }
+}
+
+fn has_primary_key(join: &PhysicalLookupJoin) -> bool {
+    let looked_up: Vec<Option<usize>> =
+        join.right_keys.iter().map(|at| expressions::column_of(&join.project[*at])).collect();
+    let key = primary_key(&join.table);
+    !key.is_empty() && key.iter().all(|column| looked_up.contains(&Some(*column)))
 }
 
 // A pair of rows is known by a key of each; the changes of a key meet in one place only

@@ -235,9 +235,106 @@ fn b3_windowing_functions() {
 }
 
 #[test]
+fn b6_14_what_no_lookup_join_can_be_is_refused_by_name() {
+    let check = |script: &str, expected: Expect| check(script, expected);
+    let lookup = |rest: &str| format!("SELECT f.origin FROM flights f {rest}");
+    check(
+        &lookup("JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON w.wind > f.delay"),
+        expect![[r#"
+        1:22+74 the condition of a lookup join must equate a column of the table that is looked up with an expression of the same type over the left side [the table's columns are station, wind, wts]
+    "#]],
+    );
+    check(&lookup("JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON w.wind = f.delay"), expect![""]);
+    check(
+        &lookup(
+            "JOIN (SELECT station, MAX(wind) AS m FROM weather GROUP BY station) FOR SYSTEM_TIME AS OF f.pt AS w ON w.station = f.origin",
+        ),
+        expect![[r#"
+            1:100+3 FOR SYSTEM_TIME AS OF stands behind the name of a table, before its alias
+        "#]],
+    );
+    let view = "CREATE VIEW most AS SELECT station, MAX(wind) AS m FROM weather GROUP BY station;";
+    check(
+        &format!(
+            "{view} {}",
+            lookup("JOIN most FOR SYSTEM_TIME AS OF f.pt AS w ON w.station = f.origin")
+        ),
+        expect![[r#"
+            1:146+4 a temporal join by processing time needs a table whose connector can look rows up, not a query [join a versioned table by an event time: a column with a WATERMARK]
+        "#]],
+    );
+    let made = "CREATE TABLE made (a STRING) WITH ('connector' = 'datagen');";
+    check(
+        &format!(
+            "{made} {}",
+            lookup("JOIN made FOR SYSTEM_TIME AS OF f.pt AS m ON m.a = f.origin")
+        ),
+        expect![[r#"
+            1:36+23 no lookups in 'default_catalog.default_database.made'
+        "#]],
+    );
+    check(
+        &lookup("FULL JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON w.station = f.origin"),
+        expect![[r#"
+            1:22+83 a temporal join (FOR SYSTEM_TIME AS OF) is an inner or a left join
+        "#]],
+    );
+}
+
+#[test]
+fn b7_2_a_wrong_lookup_hint_is_refused_by_name() {
+    let check = |options: &str, expected: Expect| {
+        let script = format!(
+            "SELECT /*+ LOOKUP({options}) */ f.origin FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON f.origin = w.station"
+        );
+        check(&script, expected);
+    };
+    check("'table'='w', 'async'='false', 'timeout'='1 s', 'capacity'='10'", expect![""]);
+    check(
+        "'async'='true'",
+        expect![[r#"
+        1:12+6 the LOOKUP hint names no table [add 'table' with the name of the table that is looked up, or its alias]
+    "#]],
+    );
+    check(
+        "'table'='weather'",
+        expect![[r#"
+        1:27+9 the LOOKUP hint names 'weather', which is no table here [name a table of FROM by its alias: f, w]
+    "#]],
+    );
+    check(
+        "'table'='w', 'asynchronous'='true'",
+        expect![[r#"
+        1:32+14 the LOOKUP hint has no option 'asynchronous' [it has table, async, output-mode, capacity, timeout, retry-predicate, retry-strategy, fixed-delay, max-attempts]
+    "#]],
+    );
+    check(
+        "'table'='w', 'output-mode'='any'",
+        expect![[r#"
+        1:46+5 'output-mode' of the LOOKUP hint is ordered or allow_unordered, not 'any'
+    "#]],
+    );
+    check(
+        "'table'='w', 'capacity'='0'",
+        expect![[r#"
+        1:43+3 'capacity' of the LOOKUP hint is a whole number above 0, not '0'
+    "#]],
+    );
+    check(
+        "'table'='w', 'retry-predicate'='lookup_miss'",
+        expect![[r#"
+        1:12+6 the LOOKUP hint takes retry-predicate, retry-strategy, fixed-delay, max-attempts together or not at all
+    "#]],
+    );
+    check(
+        "'table'='w', 'retry-predicate'='lookup_miss', 'retry-strategy'='fixed_delay', 'fixed-delay'='1', 'max-attempts'='3'",
+        expect![""],
+    );
+}
+
+#[test]
 fn what_a_level_lacks_is_refused_with_the_version_that_has_it() {
-    let lookup =
-        "SELECT /*+ LOOKUP('table'='weather', 'retry-predicate'='lookup_miss') */ * FROM flights";
+    let lookup = "SELECT /*+ LOOKUP('table'='weather', 'async'='true') */ f.origin FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.pt ON f.origin = weather.station";
     check_under(
         RuntimeLevel::Flink1_15,
         lookup,
@@ -289,12 +386,6 @@ SELECT window_end, COUNT(*) FROM TABLE(TUMBLE(TABLE counts, DESCRIPTOR(ts), INTE
 #[test]
 fn what_the_engine_does_not_offer_is_named_and_pointed_at() {
     for (script, expected) in [
-        (
-            "SELECT * FROM flights f JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON f.origin = w.station",
-            expect![[r#"
-                1:60+4 a lookup join (FOR SYSTEM_TIME AS OF a processing time) is not offered yet [join a versioned table by an event time: a column with a WATERMARK]
-            "#]],
-        ),
         (
             "SELECT * FROM flights MATCH_RECOGNIZE (ORDER BY ts)",
             expect![[r#"

@@ -444,6 +444,20 @@ fn b6_10_a_temporal_join_with_a_table_and_with_a_view_of_last_rows() {
 }
 
 #[test]
+fn b6_14_lookup_joins_with_a_table_and_with_a_view_over_one() {
+    flights(
+        "lookup_join",
+        "CREATE TABLE o (origin STRING, wind DOUBLE, loud STRING) WITH ('connector' = 'filesystem');
+         CREATE VIEW windy AS SELECT UPPER(station) AS loud, station AS s, wind * 2 AS twice
+           FROM weather WHERE wind > 1",
+        "INSERT INTO o SELECT f.origin, w.wind, v.loud FROM flights AS f
+           JOIN weather FOR SYSTEM_TIME AS OF f.pt AS w ON f.origin = w.station AND w.wind > f.delay
+           LEFT JOIN windy FOR SYSTEM_TIME AS OF f.pt AS v ON v.s = LOWER(f.dest) AND v.twice < 9
+         WHERE f.delay > 3",
+    );
+}
+
+#[test]
 fn order_by_an_event_time_without_limit_is_a_temporal_sort() {
     flights(
         "temporal_sort",

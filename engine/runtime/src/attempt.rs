@@ -14,6 +14,7 @@ use crate::coordinator::{Coordinator, End, Failure, refuse};
 use crate::error::TaskError;
 use crate::execution::{AttemptSpec, Execution};
 use crate::job::{Command, Reply};
+use crate::lookup::LookupTables;
 use crate::task::{TaskEvent, TaskId};
 use crate::topology::Topology;
 use crate::view::{JobStatus, VertexView};
@@ -60,6 +61,7 @@ impl<'a> Attempt<'a> {
             max_parallelism: job.max_parallelism,
             writer_attempt,
             restored,
+            lookups: LookupTables::default(),
         };
         let execution = Execution::start(spec, now)?;
         job.view.write().vertices = vertices(job, &execution, now);

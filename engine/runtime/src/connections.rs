@@ -17,6 +17,8 @@ use crate::values::ValuesSource;
 pub struct Connections {
     pub sources: BTreeMap<usize, Arc<dyn Source>>,
     pub sinks: BTreeMap<usize, Arc<dyn Sink>>,
+    /// The tables of lookup joins.
+    pub sources_of_lookups: BTreeMap<usize, Arc<dyn Source>>,
 }
 
 impl Connections {
@@ -34,6 +36,12 @@ impl Connections {
                         .source(&source.scan)
                         .map_err(|error| TaskError::from_error(&node.name, &error))?;
                     connections.sources.insert(index, Arc::from(opened));
+                }
+                Operator::LookupJoin(join) => {
+                    let opened = factory
+                        .source(&join.table.scan)
+                        .map_err(|error| TaskError::from_error(&node.name, &error))?;
+                    connections.sources_of_lookups.insert(index, Arc::from(opened));
                 }
                 Operator::Values { rows } => {
                     let source = ValuesSource { rows: rows.clone() };

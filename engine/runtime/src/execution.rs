@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use millrace_dataflow::graph::{Edge, Exchange, Operator as GraphOperator};
+use millrace_dataflow::graph::{self, Edge, Exchange, Operator as GraphOperator};
 use millrace_dataflow::sink::WriterContext;
 use millrace_dataflow::source::TaskContext;
 use millrace_dataflow::{Message, Schema, Watermark};
@@ -22,9 +22,11 @@ use crate::exchange::OutputEdge;
 use crate::gate::{InputChannel, InputGate};
 use crate::in_flight::{self, Receiving};
 use crate::job::JobSpec;
+use crate::lookup::{FullTable, LookupTables};
 use crate::memory::{Account, StateMemory};
 use crate::metrics::{OperatorMetrics, SubtaskMetrics};
 use crate::operator::Operator;
+use crate::operators::lookup_join::LookupJoin;
 use crate::restored_state;
 use crate::sink_node::SinkNode;
 use crate::source_coordinator::{Commands, SourceCoordinator};
@@ -50,6 +52,7 @@ pub struct AttemptSpec {
     pub writer_attempt: u32,
     pub restored: Option<Arc<LoadedSnapshot>>,
     pub backend: Arc<Backend>,
+    pub lookups: LookupTables,
 }
 
 /// The running threads. Dropping it without [`Execution::cancel`] leaves them to end
@@ -326,12 +329,16 @@ fn build(
         outputs = others;
         let edges: Vec<(usize, OutputEdge)> = own;
         let (body, account) = build_body(attempt, environment, *node)?;
+        let metrics = OperatorMetrics::shared(&attempt.spec.graph.nodes[*node].name);
+        if let Body::Operator(operator) = &body {
+            metrics.looks_up(operator.lookup_metrics());
+        }
         chain_nodes.push(ChainNode {
             node: *node,
             name: attempt.spec.graph.nodes[*node].name.clone(),
             body,
             account,
-            metrics: OperatorMetrics::shared(&attempt.spec.graph.nodes[*node].name),
+            metrics,
             watermark: Watermark::MIN,
             children: children(attempt, nodes, *node),
             outputs: edges.into_iter().map(|(_, edge)| edge).collect(),
@@ -392,13 +399,38 @@ fn build_operator(
 ) -> Result<(Box<dyn Operator>, Arc<Account>), TaskStop> {
     let node = &attempt.spec.graph.nodes[index];
     let inputs = input_schemas(attempt, index);
-    let mut operator = (attempt.spec.create_operator)(node, &inputs)
-        .map_err(|error| TaskError::from_operator(&node.name, &error))?;
+    let mut operator = match &node.operator {
+        GraphOperator::LookupJoin(join) => {
+            let table = lookup_table(attempt, environment, index, join)?;
+            let input = inputs.first().cloned().unwrap_or_default();
+            Box::new(LookupJoin::new(join, &input, &node.output, &node.name, table))
+        }
+        _ => (attempt.spec.create_operator)(node, &inputs)
+            .map_err(|error| TaskError::from_operator(&node.name, &error))?,
+    };
     let keeps_pages = attempt.backend.has_pages() && operator.keeps_pages();
     let account = environment.memory.open(&node.name, keeps_pages);
     operator.account_for(&account);
     restored_state::restore(attempt, environment, index, operator.as_mut())?;
     Ok((operator, account))
+}
+
+/// The table of a lookup join, once it was read.
+fn lookup_table(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+    join: &graph::LookupJoin,
+) -> Result<Arc<FullTable>, TaskStop> {
+    let name = &attempt.spec.graph.nodes[index].name;
+    let source = attempt.spec.connections.sources_of_lookups.get(&index);
+    let source = source.ok_or_else(|| TaskError::new(name, "its table was not opened"))?;
+    let table = attempt.lookups.table(index, || {
+        let clock = Arc::clone(&environment.clock);
+        FullTable::new(name, Arc::clone(source), join, clock, &environment.memory)
+    });
+    table.ready(&|| environment.wake.is_cancelled())?;
+    Ok(table)
 }
 
 fn input_schemas(attempt: &AttemptSpec, index: usize) -> Vec<Schema> {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::lookup::LookupMetrics;
 use crate::memory::StateBytes;
 use parking_lot::Mutex;
 
@@ -58,6 +59,7 @@ pub struct OperatorMetrics {
     state_memory: AtomicU64,
     state_stored: AtomicU64,
     state_indexes: AtomicU64,
+    lookup: OnceLock<Arc<LookupMetrics>>,
 }
 
 impl OperatorMetrics {
@@ -70,7 +72,20 @@ impl OperatorMetrics {
             state_memory: AtomicU64::new(0),
             state_stored: AtomicU64::new(0),
             state_indexes: AtomicU64::new(0),
+            lookup: OnceLock::new(),
         })
+    }
+
+    /// Of a lookup join; told once, before it runs.
+    pub fn looks_up(&self, metrics: Option<Arc<LookupMetrics>>) {
+        if let Some(metrics) = metrics {
+            let _ = self.lookup.set(metrics);
+        }
+    }
+
+    /// What a lookup join counts.
+    pub fn lookup(&self) -> Option<&LookupMetrics> {
+        self.lookup.get().map(Arc::as_ref)
     }
 
     /// What its state takes now; whether that is something else than before.

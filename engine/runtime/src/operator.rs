@@ -10,6 +10,7 @@ use millrace_dataflow::key_group::{KeyGroup, KeyGroupRange};
 use millrace_dataflow::{Batch, EvalError, Watermark};
 use millrace_state::{Frozen, PageStore, RunSet};
 
+use crate::lookup::LookupMetrics;
 use crate::memory::{Account, StateBytes};
 
 /// What an operator may know of where and when it runs.
@@ -154,6 +155,11 @@ pub trait Operator: Send {
     /// before `restore`.
     fn account_for(&mut self, account: &Arc<Account>) {
         let _ = account;
+    }
+
+    /// What a lookup join counts.
+    fn lookup_metrics(&self) -> Option<Arc<LookupMetrics>> {
+        None
     }
 
     /// What its state takes, from counters: asked after every call.

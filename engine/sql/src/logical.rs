@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::graph::{
-    AggregateCall, JoinEmits, JoinKind, Keep, OverFrame, SortKey, WatermarkAlignment,
+    AggregateCall, JoinEmits, JoinKind, Keep, LookupCache, OverFrame, SortKey, WatermarkAlignment,
     WindowAssigner, WindowBounds, WindowRank, WindowTime,
 };
 use millrace_dataflow::table::TableSpec;
@@ -159,6 +159,7 @@ pub enum RelNode {
         rank: WindowRank,
     },
     TemporalJoin(Box<TemporalJoinRel>),
+    LookupJoin(Box<LookupJoinRel>),
     /// `ORDER BY rowtime [, ..]` without LIMIT.
     TemporalSort {
         input: Box<Rel>,
@@ -281,6 +282,23 @@ pub struct TemporalJoinRel {
     pub residual: Option<TypedExpr>,
 }
 
+/// Each left row with the rows that the right table has for its key when it is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookupJoinRel {
+    pub left: Rel,
+    /// A scan of the table with filters and projections over it.
+    pub right: Rel,
+    /// Inner or left.
+    pub kind: JoinKind,
+    /// Columns, each counted in its own input; those of the right are physical columns of
+    /// the table.
+    pub left_keys: Vec<usize>,
+    pub right_keys: Vec<usize>,
+    /// Over left's columns, then right's.
+    pub residual: Option<TypedExpr>,
+    pub cache: LookupCache,
+}
+
 impl Rel {
     /// A relation whose columns are no window bounds.
     pub fn new(node: RelNode, schema: Schema, span: Span) -> Rel {
@@ -306,6 +324,7 @@ impl Rel {
             RelNode::RegularJoin(join) => vec![&join.left, &join.right],
             RelNode::WindowJoin(join) => vec![&join.left, &join.right],
             RelNode::TemporalJoin(join) => vec![&join.left, &join.right],
+            RelNode::LookupJoin(join) => vec![&join.left, &join.right],
             RelNode::Join { left, right, .. } => vec![left, right],
             RelNode::Union(inputs) => inputs.iter().collect(),
         }

@@ -52,6 +52,10 @@ impl EncodedRows {
         &self.bytes[self.offsets[index]..self.offsets[index + 1]]
     }
 
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.offsets.capacity() * size_of::<usize>()
+    }
+
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.offsets.windows(2).map(|span| &self.bytes[span[0]..span[1]])
     }

@@ -20,6 +20,7 @@ pub fn connector() -> Connector {
         sink_mode: ChangelogMode::UPSERT,
         source: None,
         sink: Some(|_, _| Ok(Box::new(Blackhole))),
+        lookup: None,
     }
 }
 

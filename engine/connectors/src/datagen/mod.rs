@@ -38,6 +38,7 @@ pub fn connector() -> Connector {
         sink_mode: ChangelogMode::INSERT_ONLY,
         source: Some(|scan, world| Ok(Box::new(source::DatagenSource::new(scan, world)?))),
         sink: None,
+        lookup: None,
     }
 }
 

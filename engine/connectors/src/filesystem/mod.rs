@@ -23,6 +23,7 @@ use millrace_formats::Format;
 use millrace_formats::options::{OptionKind, OptionSpec};
 pub use private::keep_out_of;
 
+use crate::lookup;
 use crate::options::{TableOptions, bad_value, format_of, format_options};
 use crate::registry::{Connector, descriptor};
 
@@ -50,6 +51,12 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::optional("sink.partition-commit.policy.kind", OptionKind::Enum(&["success-file"])),
     OptionSpec::defaulted("sink.partition-commit.success-file.name", OptionKind::Text, "_SUCCESS"),
     OptionSpec::optional("sink.parallelism", OptionKind::Int),
+    lookup::CACHE,
+    lookup::RELOAD_STRATEGY,
+    lookup::RELOAD_INTERVAL,
+    lookup::RELOAD_SCHEDULE,
+    lookup::RELOAD_TIME,
+    lookup::RELOAD_DAYS,
 ];
 
 pub fn connector() -> Connector {
@@ -64,6 +71,7 @@ pub fn connector() -> Connector {
         sink_mode: ChangelogMode::INSERT_ONLY,
         source: Some(|scan, _| Ok(Box::new(source::FileSource::new(scan)?))),
         sink: Some(|table, world| Ok(Box::new(sink::FileSink::new(table, world)?))),
+        lookup: Some(lookup::full),
     }
 }
 

@@ -56,6 +56,7 @@ pub fn connector() -> Connector {
         sink_mode: ChangelogMode::INSERT_ONLY,
         source: Some(|scan, world| Ok(Box::new(source::NexmarkSource::new(scan, world)?))),
         sink: None,
+        lookup: None,
     }
 }
 

@@ -37,6 +37,7 @@ pub fn connector() -> Connector {
         sink_mode: ChangelogMode::ALL,
         source: None,
         sink: Some(|table, world| Ok(Box::new(Print::new(table, world)))),
+        lookup: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use millrace_dataflow::catalog::{
     ChangelogMode, ConnectorCatalog, ConnectorDescriptor, MetadataKey, OptionError, TableUsage,
 };
+use millrace_dataflow::graph::{LookupCache, Reload};
 use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{RuntimeLevel, TypeRoot};
 use millrace_plan::{Diagnostic, PlanOptions, PlannedScript, plan_script};
@@ -61,6 +62,16 @@ impl ConnectorCatalog for Connectors {
             Some(key) => Err(OptionError {
                 key: Some(key.clone()),
                 message: format!("Unsupported option '{key}'"),
+            }),
+        }
+    }
+
+    fn lookup(&self, table: &TableSpec) -> Result<LookupCache, OptionError> {
+        match table.options.get("connector").map(String::as_str) {
+            Some("filesystem") => Ok(LookupCache::Full(Reload::Never)),
+            _ => Err(OptionError {
+                key: Some("connector".to_owned()),
+                message: format!("no lookups in '{}'", table.name),
             }),
         }
     }

@@ -55,6 +55,7 @@ pub fn declared_changelog(operator: &graph::Operator, inputs: &[ChangelogMode]) 
         | graph::Operator::Join(_)
         | graph::Operator::Union
         | graph::Operator::Correlate(_)
+        | graph::Operator::LookupJoin(_)
         | graph::Operator::WindowAssign { .. } => {
             inputs.iter().fold(ChangelogMode::INSERT_ONLY, |all, input| ChangelogMode {
                 update_before: all.update_before || input.update_before,

@@ -14,6 +14,7 @@ mod int_index;
 mod interval_join;
 mod join;
 mod keys;
+pub mod lookup_join;
 mod mini_batch;
 mod over;
 mod paged;
@@ -112,6 +113,11 @@ pub fn create(
     })
 }
 
+/// What is made of the rows of a table that is looked up.
+pub fn read_calc(table: &graph::LookupTable, name: &str) -> impl Operator + use<> {
+    calc::Calc::new(table.filter.clone(), table.project.clone(), &table.columns, name)
+}
+
 /// An operator whose tables may be a cache of pages.
 fn paged<O: paged::Pageable + 'static>(operator: O, name: &str) -> Box<dyn Operator> {
     Box::new(paged::Paged::new(operator, name))
@@ -150,6 +156,7 @@ fn not_here(operator: &graph::Operator, name: &str) -> OperatorError {
         graph::Operator::Values { .. } => "a constant table",
         graph::Operator::Sink(_) => "a sink",
         graph::Operator::Collect => "a collector",
+        graph::Operator::LookupJoin(_) => "a lookup join, which needs its table,",
         other => unreachable!("{other:?} is made above"),
     };
     OperatorError::Failed {

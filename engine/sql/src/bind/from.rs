@@ -8,6 +8,7 @@ use millrace_dataflow::settings::parse_duration_ms;
 use millrace_expr::TypedExpr;
 
 use super::catalog::Entry;
+use super::lookup_hint::LookupHint;
 use super::scalar::Scalars;
 use super::scope::Scope;
 use super::unnest::Unnest;
@@ -26,6 +27,7 @@ pub(super) struct CommonTables {
     tables: Vec<(String, Arc<Rel>)>,
     /// What a STATE_TTL hint of the query block says of its tables, in milliseconds.
     state_ttl: Vec<StateTtl>,
+    pub(super) lookup_hints: Vec<LookupHint>,
 }
 
 /// `'name' = 'time'` of a STATE_TTL hint.
@@ -40,12 +42,16 @@ impl CommonTables {
     pub(super) fn with(&self, name: &str, rel: Rel) -> CommonTables {
         let mut tables = self.tables.clone();
         tables.push((name.to_owned(), Arc::new(rel)));
-        CommonTables { tables, state_ttl: Vec::new() }
+        CommonTables { tables, ..CommonTables::default() }
     }
 
-    /// The same tables in a query block with this hint, or none.
-    pub(super) fn with_state_ttl(&self, state_ttl: Vec<StateTtl>) -> CommonTables {
-        CommonTables { tables: self.tables.clone(), state_ttl }
+    /// The same tables in a query block with these hints, or none.
+    pub(super) fn with_hints(
+        &self,
+        state_ttl: Vec<StateTtl>,
+        lookup_hints: Vec<LookupHint>,
+    ) -> CommonTables {
+        CommonTables { tables: self.tables.clone(), state_ttl, lookup_hints }
     }
 
     /// A hint speaks of tables by name: of a join's side, and of what is grouped, when that
@@ -172,7 +178,6 @@ impl Binder<'_> {
         let name = hint.name.text.to_ascii_uppercase();
         let span = hint.name.span;
         let refused = match name.as_str() {
-            // It tunes lookup joins alone, and those are refused where they stand.
             "LOOKUP" => return Feature::LookupHint.check(self.level, span),
             "STATE_TTL" => return Feature::StateTtlHint.check(self.level, span),
             "BROADCAST" | "SHUFFLE_HASH" | "SHUFFLE_MERGE" | "NEST_LOOP" => {

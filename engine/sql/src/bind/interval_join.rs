@@ -26,6 +26,9 @@ pub(super) fn resolve(
     if matches!(rel.node, RelNode::Correlate { .. }) {
         return super::unnest::resolve(rel, filter, context);
     }
+    if super::lookup_join::is_one(&rel) {
+        return super::lookup_join::resolve(rel, filter, context);
+    }
     let RelNode::Join { left, right, kind, conjuncts, state_ttl_ms } = rel.node else {
         return Ok((rel, filter));
     };
@@ -43,7 +46,8 @@ pub(super) fn resolve(
     Ok((join, filter))
 }
 
-fn resolve_side(rel: Rel, filter: Vec<TypedExpr>, context: &ExprContext) -> Bound<Rel> {
+/// As [`resolve`]; what is given back is put above it.
+pub(super) fn resolve_side(rel: Rel, filter: Vec<TypedExpr>, context: &ExprContext) -> Bound<Rel> {
     let (rel, rest) = resolve(rel, filter, context)?;
     super::rank::filter(rel, rest, context)
 }

@@ -12,6 +12,8 @@ mod grouping_sets;
 mod insert;
 mod interval_join;
 mod literal;
+mod lookup_hint;
+mod lookup_join;
 mod over;
 mod query;
 mod rank;

@@ -40,9 +40,10 @@ impl Binder<'_> {
     ) -> Bound<Rel> {
         self.check_select_hints(&select.hints)?;
         let context = self.context();
-        let common = &common.with_state_ttl(self.state_ttl_hint(select)?);
+        let common = &common.with_hints(self.state_ttl_hint(select)?, self.lookup_hints(select)?);
         let input = self.select_input(select, common)?;
         common.check_state_ttl(&input.1)?;
+        common.check_lookup_hints(&input.1)?;
         let (input, scope, select) = self.with_scalars(select, input, common)?;
         let select = &*select;
         let input = self.filtered_input(select, input, &scope, common, &context)?;

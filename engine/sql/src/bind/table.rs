@@ -292,6 +292,11 @@ impl Binder<'_> {
         })
     }
 
+    /// Where CREATE TABLE has the option.
+    pub(super) fn option_place(&self, table: &BoundTable, key: Option<&str>) -> Option<Span> {
+        self.option_span(table, key?)
+    }
+
     // Where CREATE TABLE has the option; a hint's option has no place of its own.
     fn option_span(&self, table: &BoundTable, key: &str) -> Option<Span> {
         self.option_spans.get(&(table.spec.name.clone(), key.to_owned())).copied()

@@ -1,5 +1,5 @@
 //! `JOIN v FOR SYSTEM_TIME AS OF l.rowtime`: joins with the versions of a table (rows
-//! B6.10, B6.15).
+//! B6.10, B6.15). By processing time they are lookup joins.
 
 use millrace_dataflow::graph::{JoinKind, Keep, WindowTime};
 use millrace_dataflow::{TimeAttribute, TypeRoot};
@@ -8,6 +8,7 @@ use millrace_expr::{TypedExpr, TypedKind};
 use super::aggregate::{check_key, select_columns};
 use super::from::{CommonTables, aliased, join_schema, padded};
 use super::interval_join::{appended, resolve};
+use super::lookup_join::Sides;
 use super::scalar::Scalars;
 use super::scope::Scope;
 use super::{Binder, Bound};
@@ -48,7 +49,13 @@ impl Binder<'_> {
             None => self.catalog.full_name(&table.name)?.to_vec(),
         };
         let (right, right_scope) = aliased(right, parts, table.alias.as_ref())?;
-        let left_time = self.as_of(&table.time, &left, &left_scope, &right)?;
+        let Some(left_time) = self.as_of(&table.time, &left, &left_scope)? else {
+            let scope = left_scope.join(right_scope);
+            let conjuncts = self.join_conjuncts(condition, &scope)?;
+            let (left, rest) = resolve(left, Vec::new(), &self.context())?;
+            let left = super::interval_join::filtered(left, rest, &self.context());
+            return self.lookup_join(Sides { left, right, kind, conjuncts }, scope, table, span);
+        };
         let versioned = versioned(&right).ok_or_else(|| not_versioned(table))?;
         check_times(&left, left_time, &right, versioned.time, table.time.span)?;
         let scope = left_scope.join(right_scope);
@@ -65,15 +72,15 @@ impl Binder<'_> {
         Ok((rel, scope))
     }
 
-    // The left side's event time that versions are looked up by.
-    fn as_of(&self, time: &Expr, left: &Rel, scope: &Scope, right: &Rel) -> Bound<usize> {
+    // The left side's event time that versions are looked up by; none for the wall clock.
+    fn as_of(&self, time: &Expr, left: &Rel, scope: &Scope) -> Bound<Option<usize>> {
         let context = self.context();
         let bound = Scalars::new(scope, &context).bind(time)?;
         let column = expressions::column_of(&bound);
         let attribute = column.map(|column| left.schema.fields[column].time);
         match (column, attribute) {
-            (Some(column), Some(TimeAttribute::Rowtime)) => Ok(column),
-            (_, Some(TimeAttribute::Proctime)) => Err(by_the_clock(right, time.span)),
+            (Some(column), Some(TimeAttribute::Rowtime)) => Ok(Some(column)),
+            (_, Some(TimeAttribute::Proctime)) => Ok(None),
             _ => {
                 let message = "FOR SYSTEM_TIME AS OF takes a time attribute of the left side";
                 Err(Problem::new(time.span, message)
@@ -81,19 +88,6 @@ impl Binder<'_> {
             }
         }
     }
-}
-
-fn by_the_clock(right: &Rel, span: Span) -> Problem {
-    let message = match right.node {
-        RelNode::Scan(_) => {
-            "a lookup join (FOR SYSTEM_TIME AS OF a processing time) is not offered yet"
-        }
-        _ => {
-            "a temporal join by processing time needs a table whose connector can look rows up, not a query"
-        }
-    };
-    Problem::new(span, message)
-        .with_hint("join a versioned table by an event time: a column with a WATERMARK")
 }
 
 fn not_versioned(table: &TableAsOf) -> Problem {
@@ -167,18 +161,20 @@ fn key_pair(conjunct: &TypedExpr, width: usize) -> Option<KeyPair> {
     let TypedKind::Call { function, arguments } = &conjunct.kind else { return None };
     let ("=", [one, other]) = (function.as_str(), arguments.as_slice()) else { return None };
     let on_right = |e: &TypedExpr| expressions::column_of(e).filter(|column| *column >= width);
-    let over_left = |e: &TypedExpr| {
-        let columns = expressions::columns(e);
-        (!columns.is_empty() && columns.iter().all(|column| *column < width)).then(|| e.clone())
-    };
     let pair = |left: &TypedExpr, right: &TypedExpr| {
         let column = on_right(right)?;
         let same = left.data_type.root == right.data_type.root
             || (left.data_type.root.is_character() && right.data_type.root.is_character());
         same.then_some(())?;
-        Some((over_left(left)?, column - width))
+        over_left(left, width).then(|| (left.clone(), column - width))
     };
     pair(one, other).or_else(|| pair(other, one))
+}
+
+/// Whether the expression is of left's columns, and of one at least.
+pub(super) fn over_left(expression: &TypedExpr, width: usize) -> bool {
+    let columns = expressions::columns(expression);
+    !columns.is_empty() && columns.iter().all(|column| *column < width)
 }
 
 // In the order of the primary key, all of it.

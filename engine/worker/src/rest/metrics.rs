@@ -143,16 +143,28 @@ pub(super) fn subtask_metrics(subtask: &SubtaskMetrics, now_ns: u64) -> Vec<Metr
 fn operator_metrics(operator: &OperatorMetrics) -> Vec<Metric> {
     let state = operator.state_bytes();
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed).to_string();
-    [
+    let mut all = vec![
         ("numRecordsIn", count(&operator.records_in)),
         ("numRecordsOut", count(&operator.records_out)),
         ("numLateRecordsDropped", count(&operator.late_records_dropped)),
         // Ours: in memory, with the filters and indexes of its files, and on disk.
         ("stateMemoryBytes", (state.memory + state.indexes).to_string()),
         ("stateStoredBytes", state.stored.to_string()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    ];
+    if let Some(lookup) = operator.lookup() {
+        let table = &lookup.table;
+        all.extend([
+            // Row I2.14 (Flink: `CacheMetricGroup`).
+            ("hitCount", count(&lookup.hits)),
+            ("missCount", count(&lookup.misses)),
+            ("loadCount", count(&table.loads)),
+            ("numLoadFailures", count(&table.load_failures)),
+            ("latestLoadTime", count(&table.latest_load_ms)),
+            ("numCachedRecords", count(&table.records)),
+            ("numCachedBytes", count(&table.bytes)),
+        ]);
+    }
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// An operator's name within the name of a metric: at most 80 characters, and none that

@@ -47,13 +47,15 @@ pub fn write(program: &Path, work: &Path) -> Result<String, String> {
     for folder in ["events", "parts"] {
         fs::create_dir_all(work.join(folder)).map_err(say)?;
     }
+    let side = side();
     fs::write(work.join("bids.csv"), &bids).map_err(say)?;
+    fs::write(work.join("side.csv"), &side).map_err(say)?;
     fs::write(work.join("events/all.json"), lines.concat()).map_err(say)?;
     for part in 0..PARTS {
         let own: String = lines.iter().skip(part).step_by(PARTS).map(String::as_str).collect();
         fs::write(work.join(format!("parts/{part}.json")), own).map_err(say)?;
     }
-    Ok(bids + &lines.concat())
+    Ok(bids + &side + &lines.concat())
 }
 
 /// The events in the generator's order, a line each.
@@ -122,6 +124,18 @@ fn with_nulls(line: String, dice: &mut Dice) -> String {
     // A string of the generator holds neither of these.
     let end = rest.find([',', '}']).unwrap_or_default();
     format!("{before}{start}null{}", &rest[end..])
+}
+
+/// What auctions are looked up in: some once, some twice, some not, NULL as a key and as a
+/// value.
+fn side() -> String {
+    let rows = (0..6).chain(1000..1400).flat_map(|key: u64| match key % 5 {
+        0 => vec![format!("{key},first\n"), format!("{key},second\n")],
+        1 => vec![],
+        2 => vec![format!("{key},NULL\n")],
+        _ => vec![format!("{key},of {key}\n")],
+    });
+    rows.chain(["NULL,nobody\n".to_owned()]).collect()
 }
 
 /// Skewed auctions, nulls, duplicates; out of order by up to 4 s, some rows 30 s late. Times

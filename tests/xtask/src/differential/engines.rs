@@ -51,8 +51,8 @@ impl Place<'_> {
     fn text(&self, case: &Case, engine: &str) -> String {
         let (events, bound) =
             if case.parallelism == 1 { ("events", "'4' SECOND") } else { ("parts", "'1' DAY") };
-        case.text
-            .replace("$EVENTS", &self.work.join(events).to_string_lossy())
+        let text = if engine == "flink" { case.text_for_flink() } else { case.text.clone() };
+        text.replace("$EVENTS", &self.work.join(events).to_string_lossy())
             .replace("$BOUND", bound)
             .replace("$OUT", &self.output(case, engine).to_string_lossy())
             .replace("$DATA", &self.work.to_string_lossy())
@@ -69,7 +69,7 @@ impl Place<'_> {
     /// Kept under all that the answer depends on.
     fn kept(&self, case: &Case, kind: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
-        (&case.text, case.parallelism, self.data, ORACLE).hash(&mut hasher);
+        (case.text_for_flink(), case.parallelism, self.data, ORACLE).hash(&mut hasher);
         let key = format!("{}-{:016x}.{kind}", case.name, hasher.finish());
         cache().join("differential-answers").join(key)
     }

@@ -8,6 +8,7 @@
 //! -- differs: REASON        (both answer, not the same)
 //! -- refused: REASON        (both refuse)
 //! -- unchecked: REASON      (the answer depends on the clock: only planned here)
+//! -- flink: TEXT => OTHER   (Flink is asked with the other text in its place)
 //! ```
 
 use std::fs;
@@ -38,6 +39,17 @@ pub struct Case {
     pub text: String,
     pub parallelism: u16,
     pub expectation: Expectation,
+    /// What stands for what in the text that Flink is asked with.
+    pub for_flink: Option<(String, String)>,
+}
+
+impl Case {
+    pub fn text_for_flink(&self) -> String {
+        match &self.for_flink {
+            Some((ours, theirs)) => self.text.replace(ours, theirs),
+            None => self.text.clone(),
+        }
+    }
 }
 
 /// The cases of a script.
@@ -65,6 +77,7 @@ pub fn cases(name: &str, text: &str, tables: &Path) -> Result<Vec<Case>, String>
             text: format!("{settings}{body}"),
             parallelism,
             expectation: header.expectation.clone(),
+            for_flink: header.for_flink.clone(),
         };
         cases.push(case("", ""));
         if header.mini_batch {
@@ -79,6 +92,7 @@ struct Header {
     tables: Option<String>,
     parallelism: Vec<u16>,
     mini_batch: bool,
+    for_flink: Option<(String, String)>,
 }
 
 impl Header {
@@ -90,6 +104,7 @@ impl Header {
             tables: None,
             parallelism: vec![1],
             mini_batch: false,
+            for_flink: None,
         };
         for line in text.lines().take_while(|line| line.starts_with("--")) {
             let told = line.trim_start_matches('-').trim().split_once(':');
@@ -111,6 +126,10 @@ impl Header {
                     .split_whitespace()
                     .map(|word| word.parse().ok())
                     .collect::<Option<_>>()?;
+            }
+            "flink" => {
+                let (ours, theirs) = value.split_once("=>")?;
+                self.for_flink = Some((ours.trim().to_owned(), theirs.trim().to_owned()));
             }
             "mini-batch" => self.mini_batch = value == "both",
             "note" => {}
@@ -136,6 +155,14 @@ mod tests {
         assert!(made[1].text.starts_with("SET 'table.exec.mini-batch.enabled'"));
         assert_eq!(made[3].expectation, Expectation::Pending("later".to_owned()));
         assert_eq!(made[3].parallelism, 2);
+    }
+
+    #[test]
+    fn flink_may_be_asked_with_another_text() {
+        let text = "-- flink: JOIN a NOW => JOIN a\nSELECT 1 FROM b JOIN a NOW;\n";
+        let made = cases("a.b", text, Path::new("")).unwrap();
+        assert_eq!(made[0].text, "SELECT 1 FROM b JOIN a NOW;\n");
+        assert_eq!(made[0].text_for_flink(), "SELECT 1 FROM b JOIN a;\n");
     }
 
     #[test]
