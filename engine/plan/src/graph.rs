@@ -22,6 +22,7 @@ use millrace_sql::{Problem, expressions};
 
 use crate::build::Built;
 use crate::changelog::Changelog;
+use crate::compiled::StateTtls;
 use crate::identity;
 use crate::members;
 use crate::mini_batch::MiniBatches;
@@ -43,6 +44,8 @@ pub(crate) struct Lowering<'a> {
     pub connectors: &'a dyn ConnectorCatalog,
     pub settings: &'a BTreeMap<String, String>,
     pub level: RuntimeLevel,
+    /// What a compiled plan says.
+    pub state_ttls: &'a StateTtls,
 }
 
 impl Lowering<'_> {
@@ -66,7 +69,7 @@ impl Lowering<'_> {
                     self.plan,
                     index,
                     self.retracts(index),
-                    self.state_ttl_ms() > 0,
+                    self.state_ttls(index).iter().any(|ttl| *ttl > 0),
                 ),
             });
         }
@@ -124,13 +127,29 @@ impl Lowering<'_> {
         self.settings.get(key).and_then(|value| parse_duration_ms(value).ok()).unwrap_or(0)
     }
 
-    fn state_ttl_ms(&self) -> i64 {
-        self.duration_setting("table.exec.state.ttl")
+    /// The time-to-live of each state of a node, in milliseconds: what a compiled plan says
+    /// of it, else a hint, else the job's (rows B13.1, H3.5).
+    pub(crate) fn state_ttls(&self, index: usize) -> Vec<i64> {
+        if let Some(of_plan) = self.state_ttls.get(&index).filter(|ttls| !ttls.is_empty()) {
+            return of_plan.clone();
+        }
+        let of_job = self.duration_setting("table.exec.state.ttl");
+        match &self.plan.nodes[index].operator {
+            PhysicalOperator::GroupAggregate { state_ttl_ms, .. }
+            | PhysicalOperator::GlobalGroupAggregate { state_ttl_ms, .. } => {
+                vec![state_ttl_ms.unwrap_or(of_job)]
+            }
+            PhysicalOperator::Join(join) => {
+                join.state_ttl_ms.iter().map(|of_hint| of_hint.unwrap_or(of_job)).collect()
+            }
+            _ => vec![of_job],
+        }
     }
 
     fn operator(&self, index: usize, node: &PhysicalNode) -> Built<Operator> {
         let emit_update_before = self.changelog.mode(index).update_before;
-        let state_ttl_ms = self.state_ttl_ms();
+        let state_ttls = self.state_ttls(index);
+        let state_ttl_ms = state_ttls[0];
         Ok(match &node.operator {
             PhysicalOperator::Source { table, columns } => {
                 let assigner = self.mini_batches.assigner(index);
@@ -172,14 +191,14 @@ impl Lowering<'_> {
                     adaptive: Strategy::of(self.settings) == Strategy::Auto,
                 })
             }
-            PhysicalOperator::GroupAggregate { keys, calls, state_ttl_ms: of_hint }
-            | PhysicalOperator::GlobalGroupAggregate { keys, calls, state_ttl_ms: of_hint } => {
+            PhysicalOperator::GroupAggregate { keys, calls, .. }
+            | PhysicalOperator::GlobalGroupAggregate { keys, calls, .. } => {
                 Operator::GroupAggregate(GroupAggregate {
                     keys: keys.clone(),
                     aggregates: two_phase::placed(self.plan, index, calls),
                     retracts: self.retracts(index),
                     emit_update_before,
-                    state_ttl_ms: of_hint.unwrap_or(state_ttl_ms),
+                    state_ttl_ms,
                     mini_batch: self.mini_batches.of(index),
                     merges: two_phase::first_phase(self.plan, index) != index,
                 })
@@ -187,7 +206,7 @@ impl Lowering<'_> {
             PhysicalOperator::IntervalJoin(join) => {
                 Operator::IntervalJoin(self.interval_join(node, join)?)
             }
-            PhysicalOperator::Join(join) => Operator::Join(self.join(node, join)?),
+            PhysicalOperator::Join(join) => Operator::Join(self.join(node, join, &state_ttls)?),
             PhysicalOperator::Rank { partition, order, start, end, output_rank } => {
                 Operator::Rank(Rank {
                     partition: partition.clone(),
@@ -291,7 +310,7 @@ impl Lowering<'_> {
         })
     }
 
-    fn join(&self, node: &PhysicalNode, join: &PhysicalJoin) -> Built<Join> {
+    fn join(&self, node: &PhysicalNode, join: &PhysicalJoin, ttls: &[i64]) -> Built<Join> {
         let retracts = |side: usize| !self.changelog.kinds[node.inputs[side]].is_insert_only();
         Ok(Join {
             emits: join.emits,
@@ -300,7 +319,7 @@ impl Lowering<'_> {
             null_safe: join.null_safe.clone(),
             residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
             retracts: [retracts(0), retracts(1)],
-            state_ttl_ms: join.state_ttl_ms.map(|ttl| ttl.unwrap_or_else(|| self.state_ttl_ms())),
+            state_ttl_ms: [ttls[0], ttls[ttls.len() - 1]],
         })
     }
 

@@ -43,7 +43,7 @@ fn identity_text(plan: &Plan, index: usize, sink: &str) -> String {
     format!("{role}|{}|{}|{sink}", tables.join(","), keys.join(","))
 }
 
-fn role(operator: &PhysicalOperator) -> &'static str {
+pub(crate) fn role(operator: &PhysicalOperator) -> &'static str {
     match operator {
         PhysicalOperator::Source { .. } => "source",
         PhysicalOperator::Values(_) => "values",
@@ -278,10 +278,7 @@ pub(crate) fn state_layout(
             all_types(input(0)),
             if rank.latest_first { "last" } else { "first" }
         ),
-        PhysicalOperator::GroupAggregate { state_ttl_ms, .. }
-        | PhysicalOperator::GlobalGroupAggregate { state_ttl_ms, .. } => {
-            let has_ttl = state_ttl_ms.map_or(has_ttl, |ms| ms > 0);
-            let ttl = if has_ttl { "; ttl=yes" } else { "" };
+        PhysicalOperator::GroupAggregate { .. } | PhysicalOperator::GlobalGroupAggregate { .. } => {
             format!("{}; retracts={retracts}{ttl}", group_text(plan, first_phase(plan, index)))
         }
         PhysicalOperator::IntervalJoin(join) => format!(
@@ -295,8 +292,6 @@ pub(crate) fn state_layout(
             join.upper_ms
         ),
         PhysicalOperator::Join(join) => {
-            let of_hint = join.state_ttl_ms.iter().map(|ttl| ttl.map_or(has_ttl, |ms| ms > 0));
-            let ttl = if of_hint.into_iter().any(|has| has) { "; ttl=yes" } else { "" };
             format!(
                 "join={}; keys=[{}]; null_safe={:?}; left=[{}]; right=[{}]{ttl}",
                 names::join_type(join.emits),

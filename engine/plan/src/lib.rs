@@ -15,6 +15,7 @@ mod changelog;
 mod collapse;
 mod columns;
 mod compatibility;
+mod compiled;
 mod explain;
 mod graph;
 mod identity;
@@ -39,6 +40,7 @@ use millrace_sql::logical::{BoundInsert, BoundScript, BoundSelect};
 use millrace_sql::{BindOptions, Problem, Span};
 
 pub use compatibility::{Verdict, VerdictKind, compatibility};
+pub use compiled::{CompiledPlan, PlanEdge, PlanNode, PlanShuffle, PlanState};
 pub use millrace_dataflow::graph::OperatorStateMeta;
 pub use millrace_sql::{Diagnostic, Severity};
 
@@ -65,17 +67,55 @@ pub struct PlannedScript {
     /// What EXPLAIN, SHOW and DESCRIBE answered, in the script's order by kind.
     pub reports: Vec<String>,
     pub warnings: Vec<Diagnostic>,
+    pub compiled: CompiledPlan,
 }
 
-/// Parses, binds and plans a script.
+/// Parses, binds and plans a script, or a compiled plan (a text that begins with `{`).
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the text; warnings are among
-/// them when there is an error.
+/// them when there is an error. Places in a plan's script are counted in that script.
 pub fn plan_script(
+    text: &str,
+    options: &PlanOptions,
+    connectors: &dyn ConnectorCatalog,
+) -> Result<PlannedScript, Vec<Diagnostic>> {
+    if !compiled::is_plan(text) {
+        return plan_text(text, options, connectors, None);
+    }
+    let plan = CompiledPlan::read(text, options.level).map_err(|problem| vec![*problem])?;
+    plan_text(&plan.script, options, connectors, Some(&plan))
+}
+
+/// Compiles a script: its plan as JSON, to be run in its place (row A6.5).
+///
+/// # Errors
+/// As [`plan_script`]; and the script is no job but a query, or there is none.
+pub fn compile_script(
     script: &str,
     options: &PlanOptions,
     connectors: &dyn ConnectorCatalog,
+) -> Result<String, Vec<Diagnostic>> {
+    let planned = plan_text(script, options, connectors, None)?;
+    let refused = |message: &str| {
+        let problem = Diagnostic::without_place(Severity::Error, message);
+        Err(vec![problem])
+    };
+    if planned.collects.is_some() {
+        return refused("a plan is compiled of INSERTs; this script has a SELECT at top level");
+    }
+    if planned.graph.nodes.is_empty() {
+        return refused("the script has no INSERT: there is nothing to compile");
+    }
+    let plan = planned.compiled;
+    Ok(serde_json::to_string_pretty(&plan).expect("texts and numbers can be written as JSON"))
+}
+
+fn plan_text(
+    script: &str,
+    options: &PlanOptions,
+    connectors: &dyn ConnectorCatalog,
+    compiled: Option<&CompiledPlan>,
 ) -> Result<PlannedScript, Vec<Diagnostic>> {
     let place = |severity: Severity, problem: Problem| problem.into_diagnostic(severity, script);
     let error = |problem: Problem| place(Severity::Error, problem);
@@ -92,7 +132,7 @@ pub fn plan_script(
     if is_bad {
         return Err(diagnostics);
     }
-    match plan_bound(bound, connectors) {
+    match plan_bound(script, bound, connectors, compiled) {
         Ok(mut planned) => {
             planned.warnings.append(&mut diagnostics);
             Ok(planned)
@@ -105,14 +145,15 @@ pub fn plan_script(
 }
 
 fn plan_bound(
+    text: &str,
     script: BoundScript,
     connectors: &dyn ConnectorCatalog,
+    compiled: Option<&CompiledPlan>,
 ) -> Result<PlannedScript, Problem> {
     let mut reports = script.reports.clone();
     for explained in &script.explains {
-        let (_, text) =
-            plan_job(&explained.inserts, explained.select.as_ref(), &script, connectors)?;
-        reports.push(text);
+        let job = (explained.inserts.as_slice(), explained.select.as_ref());
+        reports.push(plan_job(job, &script, connectors, None)?.explain());
     }
     let has_job = !script.inserts.is_empty() || script.select.is_some();
     if !has_job && reports.is_empty() {
@@ -121,9 +162,12 @@ fn plan_bound(
             "the script has no INSERT and no SELECT: there is nothing to run",
         ));
     }
-    let (graph, explain) = plan_job(&script.inserts, script.select.as_ref(), &script, connectors)?;
+    let job = (script.inserts.as_slice(), script.select.as_ref());
+    let planned = plan_job(job, &script, connectors, compiled)?;
+    let explain = planned.explain();
     Ok(PlannedScript {
-        graph,
+        compiled: planned.compiled(text, script.level),
+        graph: planned.graph,
         collects: script.select.map(|select| select.query.schema),
         explain: if has_job { explain } else { String::new() },
         settings: script.settings,
@@ -132,12 +176,32 @@ fn plan_bound(
     })
 }
 
+/// A job whose operators are chosen and lowered.
+struct PlannedJob {
+    plan: physical::Plan,
+    changelog: changelog::Changelog,
+    mini_batches: mini_batch::MiniBatches,
+    ttls: compiled::StateTtls,
+    graph: JobGraph,
+}
+
+impl PlannedJob {
+    fn explain(&self) -> String {
+        explain::explain(&self.plan, &self.changelog, &self.mini_batches, &self.graph)
+    }
+
+    fn compiled(&self, script: &str, level: RuntimeLevel) -> CompiledPlan {
+        let (plan, graph) = (&self.plan, &self.graph);
+        CompiledPlan::of(script, level, &compiled::Made { plan, graph, ttls: self.ttls.clone() })
+    }
+}
+
 fn plan_job(
-    inserts: &[BoundInsert],
-    select: Option<&BoundSelect>,
+    (inserts, select): (&[BoundInsert], Option<&BoundSelect>),
     script: &BoundScript,
     connectors: &dyn ConnectorCatalog,
-) -> Result<(JobGraph, String), Problem> {
+    compiled: Option<&CompiledPlan>,
+) -> Result<PlannedJob, Problem> {
     let context = ExprContext { level: script.level, time_zone: "UTC".to_owned() };
     let sources = upsert_source::Sources { connectors, settings: &script.settings };
     let plan = build::build(inserts, select, &context, &sources)?;
@@ -146,6 +210,10 @@ fn plan_job(
     let plan = two_phase::split(plan, &script.settings);
     let changelog = changelog::infer(&plan, connectors, script.level)?;
     let mini_batches = mini_batch::infer(&plan, &script.settings)?;
+    let of_plan = match compiled {
+        Some(compiled) => compiled.ttls(&plan, &identity::operator_ids(&plan))?,
+        None => compiled::StateTtls::new(),
+    };
     let lowering = graph::Lowering {
         plan: &plan,
         changelog: &changelog,
@@ -153,8 +221,9 @@ fn plan_job(
         connectors,
         settings: &script.settings,
         level: script.level,
+        state_ttls: &of_plan,
     };
     let graph = lowering.job_graph()?;
-    let text = explain::explain(&plan, &changelog, &mini_batches, &graph);
-    Ok((graph, text))
+    let ttls = (0..plan.nodes.len()).map(|node| (node, lowering.state_ttls(node))).collect();
+    Ok(PlannedJob { plan, changelog, mini_batches, ttls, graph })
 }

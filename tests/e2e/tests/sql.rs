@@ -55,6 +55,39 @@ fn what_is_wrong_is_shown_with_its_place() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The node of a plan that has state.
+fn deduplicate_of(plan: &mut Value) -> &mut Value {
+    let nodes = plan["nodes"].as_array_mut().expect("a plan has nodes");
+    nodes.iter_mut().find(|node| node["state"].is_array()).expect("an operator with state")
+}
+
+#[test]
+fn a_compiled_plan_runs_in_place_of_its_script() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let out = directory.path().join("out");
+    let script = format!(
+        "{NUMBERS}CREATE TABLE kept (half BIGINT, id BIGINT)
+           WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');
+         INSERT INTO kept SELECT id / 2, id FROM (
+           SELECT *, ROW_NUMBER() OVER (PARTITION BY id / 2 ORDER BY p) AS r
+           FROM (SELECT *, PROCTIME() AS p FROM numbers)) WHERE r = 1;",
+        out.display()
+    );
+    let compiled = sql("compile", &script, &["--runtime", "FLINK-1_18"])?;
+    assert_eq!(compiled.code, 0, "{}", compiled.stderr);
+    let mut plan: Value = serde_json::from_str(&compiled.stdout)?;
+    assert_eq!(deduplicate_of(&mut plan)["state"][0]["name"], "deduplicateState");
+    deduplicate_of(&mut plan)["state"][0]["ttl"] = json!("1 d");
+    let ran = sql("run", &plan.to_string(), &["--runtime", "FLINK-1_18"])?;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(lines(&out)?, ["0,1", "1,2", "2,4", "3,6"]);
+    deduplicate_of(&mut plan)["state"][0]["ttl"] = json!("soon");
+    let ran = sql("run", &plan.to_string(), &["--runtime", "FLINK-1_18"])?;
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stderr.contains("deduplicateState"), "{}", ran.stderr);
+    Ok(())
+}
+
 #[test]
 fn a_bare_select_prints_its_rows() -> anyhow::Result<()> {
     let script = format!("{NUMBERS}SELECT id, id * id AS square FROM numbers WHERE id < 4;");

@@ -42,7 +42,13 @@ impl Parser<'_> {
         let start = self.span();
         if let Some((words, name)) = NOT_OFFERED.iter().find(|(words, _)| self.is_words(words)) {
             let span = start.to(self.peek_at(words.len() - 1).span);
-            return Err(Problem::new(span, format!("{name} is not offered yet")));
+            let problem = Problem::new(span, format!("{name} is not offered yet"));
+            return Err(match name.ends_with(" PLAN") {
+                true => problem.with_hint(
+                    "'millrace sql compile FILE' prints the plan of a script; a plan is run in place of a script",
+                ),
+                false => problem,
+            });
         }
         let kind = self.statement_kind()?;
         Ok(Statement { kind, span: self.since(start) })

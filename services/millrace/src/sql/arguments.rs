@@ -16,6 +16,9 @@ pub struct SqlArguments {
 pub enum SqlCommand {
     /// Plan a script and print the plan, or what is wrong with it
     Check(CheckArguments),
+    /// Print the compiled plan of a script: JSON in which the time-to-live of each operator's
+    /// state can be set, and which is run in place of the script
+    Compile(CompileArguments),
     /// Run a script in the foreground, until its bounded inputs end or Ctrl-C
     Run(RunArguments),
 }
@@ -28,6 +31,14 @@ pub struct CheckArguments {
     pub runtime: String,
     #[arg(long, value_enum, default_value = "text")]
     pub output: Format,
+}
+
+#[derive(Args)]
+pub struct CompileArguments {
+    pub file: PathBuf,
+    /// The Flink version that the plan is compiled for
+    #[arg(long, default_value = "FLINK-1_20")]
+    pub runtime: String,
 }
 
 #[derive(Args)]

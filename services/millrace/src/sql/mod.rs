@@ -11,11 +11,11 @@ use std::sync::Mutex;
 
 use anyhow::{Context, anyhow};
 pub use arguments::SqlArguments;
-use arguments::{CheckArguments, RunArguments, SqlCommand};
+use arguments::{CheckArguments, CompileArguments, RunArguments, SqlCommand};
 use diagnostics::Diagnostic;
 use millrace_connectors::Connectors;
 use millrace_dataflow::RuntimeLevel;
-use millrace_plan::{PlanOptions, PlannedScript, plan_script};
+use millrace_plan::{PlanOptions, PlannedScript, compile_script, plan_script};
 use millrace_worker::{Foreground, ForegroundError, run_foreground};
 use rows::RowPrinter;
 use serde_json::json;
@@ -28,6 +28,7 @@ const INTERRUPTED: u8 = 130;
 pub fn run(arguments: SqlArguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         SqlCommand::Check(arguments) => check(&arguments),
+        SqlCommand::Compile(arguments) => compile(&arguments),
         SqlCommand::Run(arguments) => runtime()?.block_on(run_script(arguments)),
     }
 }
@@ -55,6 +56,21 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         (Err(problems), Format::Text) => complain(&arguments.file, problems),
     }
     Ok(if planned.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn compile(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
+    let script = read(&arguments.file)?;
+    let options = PlanOptions { level: level(&arguments.runtime)?, settings: Default::default() };
+    match compile_script(&script, &options, &Connectors::new()) {
+        Ok(plan) => {
+            println!("{plan}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            complain(&arguments.file, &problems);
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 fn verdict(planned: &Result<PlannedScript, Vec<Diagnostic>>) -> serde_json::Value {
