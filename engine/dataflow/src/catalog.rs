@@ -103,6 +103,15 @@ pub trait ConnectorFactory: Send + Sync {
         &self,
         scan: &crate::source::ScanSpec,
     ) -> Result<Box<dyn crate::source::Source>, crate::source::SourceError>;
+    /// # Errors
+    /// The table cannot be looked up in, or not as asked.
+    fn lookup_source(
+        &self,
+        spec: &crate::lookup::LookupSpec,
+    ) -> Result<Box<dyn crate::lookup::LookupSource>, crate::source::SourceError> {
+        let message = format!("rows of table '{}' cannot be looked up", spec.scan.table.name);
+        Err(crate::source::SourceError::Failed { message, source: None })
+    }
     fn sink(&self, table: &TableSpec)
     -> Result<Box<dyn crate::sink::Sink>, crate::sink::SinkError>;
 }

@@ -14,7 +14,9 @@ pub use crate::correlate::Correlate;
 use crate::expression::Expression;
 use crate::level::RuntimeLevel;
 pub use crate::local_aggregate::{LocalGroupAggregate, PARTIAL};
-pub use crate::lookup::{LookupCache, LookupJoin, LookupTable, Reload};
+pub use crate::lookup::{
+    Asking, LookupCache, LookupJoin, LookupTable, PartialCache, Reload, Retry,
+};
 pub use crate::mini_batch::{MiniBatch, MiniBatchMode};
 pub use crate::over::{Over, OverFrame};
 use crate::source::ScanSpec;

@@ -1,13 +1,15 @@
 //! Lookup joins: each row with the rows that a table has for its key when it is looked at
 //! (row B6.14; Flink: FLIP-204, FLIP-221).
 
+use arrow::record_batch::RecordBatch;
+
 use crate::expression::Expression;
 use crate::graph::JoinKind;
-use crate::source::ScanSpec;
+use crate::source::{ScanSpec, SourceError};
 use crate::types::Schema;
 
-/// `FOR SYSTEM_TIME AS OF` processing time. Keeps the row kinds of its input, and nothing
-/// else: what was emitted is not taken back when the table changes.
+/// `FOR SYSTEM_TIME AS OF` processing time. Keeps the row kinds of its input: what was
+/// emitted is not taken back when the table changes.
 #[derive(Clone, Debug)]
 pub struct LookupJoin {
     /// Inner or left.
@@ -21,6 +23,31 @@ pub struct LookupJoin {
     pub emits: usize,
     /// Over the input's columns followed by those of the table that go on.
     pub residual: Option<Expression>,
+    /// How a table is asked that is not held whole.
+    pub asking: Asking,
+    /// The input carries -U, +U or -D: its rows stay in order, and none waits in a snapshot.
+    pub retracts: bool,
+}
+
+/// How lookups are made (rows B7.4 to B7.10, F1.13 to F1.15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// Rows go on while others wait for an answer.
+    pub asynchronous: bool,
+    /// Rows may overtake each other between watermarks.
+    pub unordered: bool,
+    /// Requests under way at most, of many keys each.
+    pub capacity: usize,
+    /// For all that an answer takes, in milliseconds.
+    pub timeout_ms: i64,
+    pub retry: Option<Retry>,
+}
+
+/// A key that was not found is looked up again (`lookup_miss`, `fixed_delay`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    pub delay_ms: i64,
+    pub attempts: u32,
 }
 
 /// The table of a lookup join, and what is made of its rows before they are joined.
@@ -32,7 +59,44 @@ pub struct LookupTable {
     pub project: Vec<Expression>,
     /// Of the projection.
     pub columns: Schema,
+    /// Of the scanned columns, those that are looked up by, in the order of the keys.
+    pub keys: Vec<usize>,
     pub cache: LookupCache,
+}
+
+/// What a connector looks rows up by.
+#[derive(Clone, Debug)]
+pub struct LookupSpec {
+    pub scan: ScanSpec,
+    /// Indices into the scanned columns.
+    pub keys: Vec<usize>,
+}
+
+/// A table that rows can be looked up in.
+pub trait LookupSource: Send + Sync {
+    /// A connection for one thread, made when it is first needed.
+    ///
+    /// # Errors
+    /// The table cannot be reached.
+    fn connect(&self) -> Result<Box<dyn LookupClient>, SourceError>;
+}
+
+/// Asks one question at a time, and waits for the answer.
+pub trait LookupClient: Send {
+    /// `keys`: a column for each key column, no NULL, no key twice.
+    ///
+    /// # Errors
+    /// The table did not answer, also not when asked again as its options say.
+    fn lookup(&mut self, keys: &RecordBatch) -> Result<LookedUp, SourceError>;
+}
+
+/// Rows that were found.
+#[derive(Clone, Debug)]
+pub struct LookedUp {
+    /// With the scanned columns.
+    pub rows: RecordBatch,
+    /// For each of the rows, which of the keys it has.
+    pub of: Vec<u32>,
 }
 
 /// What of a table is held in memory between lookups (Flink: FLIP-221).
@@ -40,6 +104,20 @@ pub struct LookupTable {
 pub enum LookupCache {
     /// All of it.
     Full(Reload),
+    /// What was looked up of late.
+    Partial(PartialCache),
+    None,
+}
+
+/// `lookup.partial-cache.*`, a cache for each subtask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialCache {
+    /// Keys at most; those that were not used for longest go first.
+    pub max_rows: Option<u64>,
+    pub expire_after_write_ms: Option<i64>,
+    pub expire_after_access_ms: Option<i64>,
+    /// A key without rows is kept too.
+    pub missing_keys: bool,
 }
 
 /// When a table that is held whole is read again.

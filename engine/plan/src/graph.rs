@@ -7,17 +7,17 @@ use arrow::compute::concat;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use millrace_dataflow::catalog::{ConnectorCatalog, ConnectorDescriptor};
 use millrace_dataflow::graph::{
-    ChangelogNormalize, Correlate, Deduplicate, Edge, Exchange, GroupAggregate, IntervalJoin, Join,
-    LocalGroupAggregate, LookupJoin, LookupTable, Node, NotNullPolicy, Operator, Over, Rank,
-    SinkMaterialize, SinkOperator, SourceOperator, TemporalJoin, TemporalSort, WatermarkSpec,
-    WindowAggregate, WindowJoin,
+    Asking, ChangelogNormalize, Correlate, Deduplicate, Edge, Exchange, GroupAggregate,
+    IntervalJoin, Join, LocalGroupAggregate, LookupJoin, LookupTable, Node, NotNullPolicy,
+    Operator, Over, Rank, SinkMaterialize, SinkOperator, SourceOperator, TemporalJoin,
+    TemporalSort, WatermarkSpec, WindowAggregate, WindowJoin,
 };
 use millrace_dataflow::settings::parse_duration_ms;
 use millrace_dataflow::source::ScanSpec;
 use millrace_dataflow::table::ProducedColumn;
 use millrace_dataflow::{EvalContext, Expression, Field, JobGraph, RuntimeLevel, Schema};
 use millrace_expr::{ExprContext, TypedExpr};
-use millrace_sql::logical::{BoundTable, TableColumn};
+use millrace_sql::logical::{BoundTable, LookupOptions, TableColumn};
 use millrace_sql::{Problem, expressions};
 
 use crate::build::Built;
@@ -269,7 +269,8 @@ impl Lowering<'_> {
                 residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
             }),
             PhysicalOperator::LookupJoin(join) => {
-                Operator::LookupJoin(Box::new(self.lookup_join(node, join)?))
+                let retracts = self.retracts(index);
+                Operator::LookupJoin(Box::new(self.lookup_join(node, join, retracts)?))
             }
             PhysicalOperator::TemporalSort { order } => {
                 Operator::TemporalSort(TemporalSort { order: order.clone() })
@@ -365,7 +366,29 @@ impl Lowering<'_> {
         Ok(SourceOperator { scan, compute, watermark, watermark_step_ms: None })
     }
 
-    fn lookup_join(&self, node: &PhysicalNode, join: &PhysicalLookupJoin) -> Built<LookupJoin> {
+    // What a hint says of a lookup join wins over the job's settings (rows B7.5 to B7.7).
+    fn asking(&self, hint: LookupOptions, retracts: bool) -> Asking {
+        let setting = |name: &str| self.settings.get(&format!("table.exec.async-lookup.{name}"));
+        let is_unordered = || {
+            setting("output-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ALLOW_UNORDERED"))
+        };
+        let capacity = || setting("buffer-capacity").and_then(|text| text.trim().parse().ok());
+        let timeout_ms = || setting("timeout").and_then(|text| parse_duration_ms(text).ok());
+        Asking {
+            asynchronous: hint.asynchronous.unwrap_or(true),
+            unordered: !retracts && hint.unordered.unwrap_or_else(is_unordered),
+            capacity: hint.capacity.or_else(capacity).unwrap_or(100),
+            timeout_ms: hint.timeout_ms.or_else(timeout_ms).unwrap_or(3 * 60 * 1000),
+            retry: hint.retry,
+        }
+    }
+
+    fn lookup_join(
+        &self,
+        node: &PhysicalNode,
+        join: &PhysicalLookupJoin,
+        retracts: bool,
+    ) -> Built<LookupJoin> {
         let table = &join.table;
         let over_table = join.filter.iter().chain(&join.project).flat_map(expressions::columns);
         let produced = produced_columns(table, over_table);
@@ -382,13 +405,20 @@ impl Lowering<'_> {
         let scan = scan(table, &produced, vec![None; produced.len()]);
         let filter = join.filter.as_ref().map(of_produced).transpose()?;
         let columns = Schema::new(join.project.iter().map(field_of).collect());
+        let keys = join.right_keys.iter().filter_map(|key| {
+            let column = expressions::column_of(&join.project[*key])?;
+            produced.iter().position(|known| *known == column)
+        });
+        let keys = keys.collect();
         Ok(LookupJoin {
             kind: join.kind,
-            table: LookupTable { scan, filter, project, columns, cache: join.cache },
+            table: LookupTable { scan, filter, project, columns, keys, cache: join.cache },
             left_keys: join.left_keys.clone(),
             right_keys: join.right_keys.clone(),
             emits: join.emits,
             residual: join.residual.as_ref().map(|e| self.lower(node, e)).transpose()?,
+            asking: self.asking(join.hint, retracts),
+            retracts,
         })
     }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_dataflow::graph::{
-    Keep, OperatorId, SortKey, StateLayout, WindowAssigner, WindowInput, WindowKind, WindowTime,
+    Keep, LookupCache, OperatorId, SortKey, StateLayout, WindowAssigner, WindowInput, WindowKind,
+    WindowTime,
 };
 use millrace_dataflow::{Schema, TypeRoot};
 use sha2::{Digest, Sha256};
@@ -342,6 +343,11 @@ pub(crate) fn state_layout(
             all_types(input(0)),
             all_types(input(1))
         ),
+        // Rows that wait for an answer; nothing waits for a table that is held whole.
+        PhysicalOperator::LookupJoin(join) => match join.cache {
+            LookupCache::Full(_) => return None,
+            _ => format!("row=[{}]", all_types(input(0))),
+        },
         PhysicalOperator::TemporalSort { .. } => format!("row=[{}]", all_types(input(0))),
         // Whether the rows were emitted.
         PhysicalOperator::Values(rows) => format!("rows={}", rows.len()),
@@ -349,7 +355,6 @@ pub(crate) fn state_layout(
         | PhysicalOperator::LocalGroupAggregate { .. }
         | PhysicalOperator::WindowAssign(_)
         | PhysicalOperator::Correlate { .. }
-        | PhysicalOperator::LookupJoin(_)
         | PhysicalOperator::Union
         | PhysicalOperator::Collect => return None,
     };

@@ -9,7 +9,7 @@ use millrace_dataflow::graph::{
     WindowBounds, WindowInput, WindowProperty, WindowRank, WindowTime,
 };
 use millrace_expr::TypedExpr;
-use millrace_sql::logical::BoundTable;
+use millrace_sql::logical::{BoundTable, LookupOptions};
 use millrace_sql::{Span, expressions};
 
 /// Operators in topological order.
@@ -177,6 +177,7 @@ pub(crate) struct PhysicalLookupJoin {
     pub right_keys: Vec<usize>,
     pub residual: Option<TypedExpr>,
     pub cache: LookupCache,
+    pub hint: LookupOptions,
 }
 
 impl Plan {

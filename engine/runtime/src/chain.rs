@@ -36,6 +36,8 @@ pub struct ChainNode {
     /// What it has been told: while its predecessor emits because of a watermark,
     /// it still has the one before.
     pub watermark: Watermark,
+    /// What it has passed on: the same, unless it holds that back.
+    pub passed: Watermark,
     /// Positions in this chain that are called with what it emits.
     pub children: Vec<usize>,
     pub outputs: Vec<OutputEdge>,
@@ -123,13 +125,57 @@ impl Chain {
         }
         self.watermark = watermark;
         self.environment.metrics.set_watermark(watermark.0);
-        let passed_on = self.passed_on(watermark);
-        for position in 0..self.nodes.len() {
-            self.nodes[position].watermark = if position == 0 { watermark } else { passed_on };
-            self.call(position, |operator, ctx, out| operator.on_watermark(ctx, out))?;
-            self.broadcast_from(position, &Message::Watermark(passed_on))?;
+        self.tell_watermark(0, watermark)
+    }
+
+    fn tell_watermark(&mut self, position: usize, watermark: Watermark) -> Result<(), TaskStop> {
+        self.nodes[position].watermark = watermark;
+        self.call(position, |operator, ctx, out| operator.on_watermark(ctx, out))?;
+        match &self.nodes[position].body {
+            Body::Operator(operator) if operator.holds_watermark() => Ok(()),
+            _ => self.pass_watermark(position, watermark),
+        }
+    }
+
+    fn pass_watermark(&mut self, position: usize, watermark: Watermark) -> Result<(), TaskStop> {
+        let passed = if position == 0 { self.passed_on(watermark) } else { watermark };
+        self.nodes[position].passed = passed;
+        self.broadcast_from(position, &Message::Watermark(passed))?;
+        for child in 0..self.nodes[position].children.len() {
+            self.tell_watermark(self.nodes[position].children[child], passed)?;
         }
         Ok(())
+    }
+
+    /// Tells every output once more what it was told last: whoever took this task for idle
+    /// waits for it again.
+    pub fn repeat_watermark(&self) -> Result<(), TaskStop> {
+        (0..self.nodes.len()).try_for_each(|position| {
+            self.broadcast_from(position, &Message::Watermark(self.nodes[position].passed))
+        })
+    }
+
+    /// Whether every operator wants more rows.
+    pub fn takes_rows(&self) -> bool {
+        self.operators().all(|operator| operator.takes_rows())
+    }
+
+    /// Has operators look for answers that they wait for.
+    pub fn on_answers(&mut self) -> Result<(), TaskStop> {
+        for position in 0..self.nodes.len() {
+            if matches!(&self.nodes[position].body, Body::Operator(operator) if operator.awaits_answers())
+            {
+                self.call(position, |operator, ctx, out| operator.on_answers(ctx, out))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn operators(&self) -> impl Iterator<Item = &dyn Operator> {
+        self.nodes.iter().filter_map(|node| match &node.body {
+            Body::Operator(operator) => Some(operator.as_ref()),
+            _ => None,
+        })
     }
 
     /// What follows the head sees the watermark behind the head's delay.
@@ -145,11 +191,7 @@ impl Chain {
     }
 
     pub fn next_timer(&self) -> Option<i64> {
-        let timers = self.nodes.iter().filter_map(|node| match &node.body {
-            Body::Operator(operator) => operator.next_processing_timer(),
-            _ => None,
-        });
-        timers.min()
+        self.operators().filter_map(|operator| operator.next_processing_timer()).min()
     }
 
     /// Calls whatever waits for the wall clock; sinks are told now and then.
@@ -236,7 +278,17 @@ impl Chain {
                 SubtaskMetrics::add(late, out.late_records_dropped as usize);
             }
         }
-        self.emit(position, out.batches)
+        let (mut batches, mut released) = (out.batches, Vec::new());
+        for (behind, watermark) in out.watermarks.into_iter().rev() {
+            let later = batches.split_off(behind);
+            released.push((watermark, later));
+        }
+        self.emit(position, batches)?;
+        for (watermark, later) in released.into_iter().rev() {
+            self.pass_watermark(position, watermark)?;
+            self.emit(position, later)?;
+        }
+        Ok(())
     }
 
     /// # Errors

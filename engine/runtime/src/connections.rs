@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use millrace_dataflow::JobGraph;
 use millrace_dataflow::catalog::ConnectorFactory;
-use millrace_dataflow::graph::Operator;
+use millrace_dataflow::graph::{LookupCache, Operator};
+use millrace_dataflow::lookup::{LookupSource, LookupSpec};
 use millrace_dataflow::sink::Sink;
 use millrace_dataflow::source::Source;
 
@@ -17,8 +18,10 @@ use crate::values::ValuesSource;
 pub struct Connections {
     pub sources: BTreeMap<usize, Arc<dyn Source>>,
     pub sinks: BTreeMap<usize, Arc<dyn Sink>>,
-    /// The tables of lookup joins.
+    /// The tables of lookup joins that are held whole.
     pub sources_of_lookups: BTreeMap<usize, Arc<dyn Source>>,
+    /// Those of the others.
+    pub lookups: BTreeMap<usize, Arc<dyn LookupSource>>,
 }
 
 impl Connections {
@@ -36,6 +39,14 @@ impl Connections {
                         .source(&source.scan)
                         .map_err(|error| TaskError::from_error(&node.name, &error))?;
                     connections.sources.insert(index, Arc::from(opened));
+                }
+                Operator::LookupJoin(join) if !matches!(join.table.cache, LookupCache::Full(_)) => {
+                    let spec =
+                        LookupSpec { scan: join.table.scan.clone(), keys: join.table.keys.clone() };
+                    let opened = factory
+                        .lookup_source(&spec)
+                        .map_err(|error| TaskError::from_error(&node.name, &error))?;
+                    connections.lookups.insert(index, Arc::from(opened));
                 }
                 Operator::LookupJoin(join) => {
                     let opened = factory

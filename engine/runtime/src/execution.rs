@@ -26,7 +26,7 @@ use crate::lookup::{FullTable, LookupTables};
 use crate::memory::{Account, StateMemory};
 use crate::metrics::{OperatorMetrics, SubtaskMetrics};
 use crate::operator::Operator;
-use crate::operators::lookup_join::LookupJoin;
+use crate::operators::lookup_join::{Asked, AskedJoin, FullJoin};
 use crate::restored_state;
 use crate::sink_node::SinkNode;
 use crate::source_coordinator::{Commands, SourceCoordinator};
@@ -340,6 +340,7 @@ fn build(
             account,
             metrics,
             watermark: Watermark::MIN,
+            passed: Watermark::MIN,
             children: children(attempt, nodes, *node),
             outputs: edges.into_iter().map(|(_, edge)| edge).collect(),
         });
@@ -401,9 +402,8 @@ fn build_operator(
     let inputs = input_schemas(attempt, index);
     let mut operator = match &node.operator {
         GraphOperator::LookupJoin(join) => {
-            let table = lookup_table(attempt, environment, index, join)?;
             let input = inputs.first().cloned().unwrap_or_default();
-            Box::new(LookupJoin::new(join, &input, &node.output, &node.name, table))
+            build_lookup(attempt, environment, index, join, &input)?
         }
         _ => (attempt.spec.create_operator)(node, &inputs)
             .map_err(|error| TaskError::from_operator(&node.name, &error))?,
@@ -413,6 +413,23 @@ fn build_operator(
     operator.account_for(&account);
     restored_state::restore(attempt, environment, index, operator.as_mut())?;
     Ok((operator, account))
+}
+
+fn build_lookup(
+    attempt: &AttemptSpec,
+    environment: &TaskEnvironment,
+    index: usize,
+    join: &graph::LookupJoin,
+    input: &Schema,
+) -> Result<Box<dyn Operator>, TaskStop> {
+    let node = &attempt.spec.graph.nodes[index];
+    if let Some(source) = attempt.spec.connections.lookups.get(&index) {
+        let (source, clock) = (Arc::clone(source), Arc::clone(&environment.clock));
+        let asked = Asked { source, clock, wake: Arc::clone(&environment.wake) };
+        return Ok(Box::new(AskedJoin::new(join, input, &node.output, &node.name, &asked)));
+    }
+    let table = lookup_table(attempt, environment, index, join)?;
+    Ok(Box::new(FullJoin::new(join, input, &node.output, &node.name, table)))
 }
 
 /// The table of a lookup join, once it was read.

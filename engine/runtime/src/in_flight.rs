@@ -137,7 +137,7 @@ fn write_channel(record: &ChannelRecord, to: u16, from_parallelism: u16, buffer:
 
 /// `u32` rows, `u8` whether kinds follow, the kinds, then each row after its `u32`
 /// length ([`millrace_state::row`]).
-fn encode_batch(batch: &Batch) -> Vec<u8> {
+pub fn encode_batch(batch: &Batch) -> Vec<u8> {
     let mut bytes = (batch.num_rows() as u32).to_le_bytes().to_vec();
     bytes.push(u8::from(batch.kinds.is_some()));
     if let Some(kinds) = &batch.kinds {
@@ -152,7 +152,8 @@ fn encode_batch(batch: &Batch) -> Vec<u8> {
     bytes
 }
 
-fn decode_batch(bytes: &[u8], schema: &SchemaRef) -> Option<Batch> {
+/// `None`: the bytes are no batch of such columns.
+pub fn decode_batch(bytes: &[u8], schema: &SchemaRef) -> Option<Batch> {
     let mut left = bytes;
     let count = u32::from_le_bytes(take(&mut left, 4)?.try_into().ok()?) as usize;
     let kinds = match take(&mut left, 1)? {

@@ -50,11 +50,17 @@ pub struct TableMetrics {
 }
 
 /// What one subtask of a lookup join counts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LookupMetrics {
     pub hits: AtomicU64,
     pub misses: AtomicU64,
     pub table: Arc<TableMetrics>,
+}
+
+impl LookupMetrics {
+    pub fn of(table: &Arc<TableMetrics>) -> LookupMetrics {
+        LookupMetrics { table: Arc::clone(table), ..LookupMetrics::default() }
+    }
 }
 
 /// A table held whole.
@@ -89,7 +95,10 @@ impl FullTable {
         clock: Arc<dyn Clock>,
         memory: &Arc<StateMemory>,
     ) -> FullTable {
-        let LookupCache::Full(reload) = join.table.cache;
+        let reload = match join.table.cache {
+            LookupCache::Full(reload) => reload,
+            _ => Reload::Never,
+        };
         let account = memory.open(name, false);
         let reading = Reading { name: name.to_owned(), source, join: join.clone(), clock, account };
         FullTable {

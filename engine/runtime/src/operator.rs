@@ -32,6 +32,9 @@ pub struct Output {
     pub batches: Vec<Batch>,
     /// Flink's `numLateRecordsDropped`.
     pub late_records_dropped: u64,
+    /// Those that were held back ([`Operator::holds_watermark`]): each goes on behind so many
+    /// of the batches.
+    pub watermarks: Vec<(usize, Watermark)>,
 }
 
 impl Output {
@@ -39,6 +42,11 @@ impl Output {
         if batch.num_rows() > 0 {
             self.batches.push(batch);
         }
+    }
+
+    /// A watermark that was held back, behind what was emitted so far.
+    pub fn release(&mut self, watermark: Watermark) {
+        self.watermarks.push((self.batches.len(), watermark));
     }
 }
 
@@ -97,6 +105,29 @@ pub trait Operator: Send {
     ) -> Result<(), OperatorError> {
         let _ = (ctx, out);
         Ok(())
+    }
+
+    /// Whether the watermark that it was told of last stays here: rows that came before it
+    /// are still to be emitted. The operator gives it out later ([`Output::release`]).
+    fn holds_watermark(&self) -> bool {
+        false
+    }
+
+    /// Whether rows wait in it for someone's answer, who wakes the task. Such an operator
+    /// keeps them in order with the watermarks itself.
+    fn awaits_answers(&self) -> bool {
+        false
+    }
+
+    /// An answer may have come.
+    fn on_answers(&mut self, ctx: &OperatorContext, out: &mut Output) -> Result<(), OperatorError> {
+        let _ = (ctx, out);
+        Ok(())
+    }
+
+    /// Whether it should be given more rows now. It takes them all the same.
+    fn takes_rows(&self) -> bool {
+        true
     }
 
     /// `ctx.processing_time_ms` has reached [`Operator::next_processing_timer`].

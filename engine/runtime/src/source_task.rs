@@ -85,6 +85,11 @@ impl SourceTask {
                 continue;
             }
             clock.tick(&mut self.chain, &self.environment)?;
+            self.chain.on_answers()?;
+            if !self.chain.takes_rows() {
+                self.wait_for_room();
+                continue;
+            }
             let patience = self.step()?;
             if let Some(patience) = patience {
                 let until_timer = clock.wait_at_most(&self.chain, &self.environment);
@@ -310,7 +315,7 @@ impl SourceTask {
                 self.chain.on_watermark(watermark)
             }
             // Nothing new, but whoever took this subtask for idle must wait for it again.
-            Tell::Watermark(_) => self.chain.broadcast(&Message::Watermark(self.chain.watermark())),
+            Tell::Watermark(_) => self.chain.repeat_watermark(),
         }
     }
 

@@ -141,8 +141,12 @@ fn run_gate(
     loop {
         environment.settle_when_due();
         gate.measure(&ctx);
-        let event = if chain.has_room() {
+        let has_room = chain.has_room();
+        if has_room {
             clock.tick(&mut chain, environment)?;
+            chain.on_answers()?;
+        }
+        let event = if has_room && chain.takes_rows() {
             gate.next(clock.wait_at_most(&chain, environment), &ctx)?
         } else {
             TaskClock::look_at_outputs(&chain, environment);

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_dataflow::graph::{
-    AggregateCall, JoinEmits, JoinKind, Keep, LookupCache, OverFrame, SortKey, WatermarkAlignment,
-    WindowAssigner, WindowBounds, WindowRank, WindowTime,
+    AggregateCall, JoinEmits, JoinKind, Keep, LookupCache, OverFrame, Retry, SortKey,
+    WatermarkAlignment, WindowAssigner, WindowBounds, WindowRank, WindowTime,
 };
 use millrace_dataflow::table::TableSpec;
 use millrace_dataflow::{RuntimeLevel, Schema};
@@ -297,6 +297,18 @@ pub struct LookupJoinRel {
     /// Over left's columns, then right's.
     pub residual: Option<TypedExpr>,
     pub cache: LookupCache,
+    /// What a LOOKUP hint says; the rest is the job's.
+    pub hint: LookupOptions,
+}
+
+/// Of a LOOKUP hint (rows B7.4 to B7.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupOptions {
+    pub asynchronous: Option<bool>,
+    pub unordered: Option<bool>,
+    pub capacity: Option<usize>,
+    pub timeout_ms: Option<i64>,
+    pub retry: Option<Retry>,
 }
 
 impl Rel {

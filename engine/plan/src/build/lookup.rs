@@ -55,6 +55,7 @@ impl Builder<'_, '_> {
                 .as_ref()
                 .map(|residual| expressions::renumber(residual, &|c| moved(c, &columns))),
             cache: join.cache,
+            hint: join.hint,
         };
         let output: Schema = pick(&rel.schema, &columns);
         let operator = PhysicalOperator::LookupJoin(Box::new(operator));

@@ -1,5 +1,6 @@
 //! The LOOKUP hint of a query block (rows B7.2 to B7.10; Flink: FLIP-204, FLIP-234).
 
+use millrace_dataflow::graph::Retry;
 use millrace_dataflow::settings::parse_duration_ms;
 
 use super::from::CommonTables;
@@ -7,6 +8,7 @@ use super::scope::Scope;
 use super::{Binder, Bound};
 use crate::ast::{self, Hint, TableOption};
 use crate::diagnostic::Problem;
+use crate::logical::LookupOptions;
 use crate::span::Span;
 
 /// The table that a hint is for.
@@ -14,6 +16,7 @@ use crate::span::Span;
 pub(super) struct LookupHint {
     pub table: String,
     pub span: Span,
+    pub options: LookupOptions,
 }
 
 /// Keys that make sense together only.
@@ -39,7 +42,19 @@ fn lookup_hint(hint: &Hint) -> Bound<LookupHint> {
         Problem::new(hint.name.span, "the LOOKUP hint names no table")
             .with_hint("add 'table' with the name of the table that is looked up, or its alias")
     })?;
-    Ok(LookupHint { table: table.value.value.clone(), span: table.value.span })
+    let text = |key: &str| option(key).map(|option| option.value.value.trim());
+    let duration = |key: &str| text(key).and_then(|value| parse_duration_ms(value).ok());
+    let number = |key: &str| text(key).and_then(|value| value.parse::<u32>().ok());
+    let is = |key: &str, wanted: &str| text(key).map(|value| value.eq_ignore_ascii_case(wanted));
+    let retry = duration("fixed-delay").zip(number("max-attempts"));
+    let options = LookupOptions {
+        asynchronous: is("async", "true"),
+        unordered: is("output-mode", "allow_unordered"),
+        capacity: number("capacity").map(|capacity| capacity as usize),
+        timeout_ms: duration("timeout"),
+        retry: retry.map(|(delay_ms, attempts)| Retry { delay_ms, attempts }),
+    };
+    Ok(LookupHint { table: table.value.value.clone(), span: table.value.span, options })
 }
 
 fn check_option(option: &TableOption) -> Bound<()> {
@@ -70,6 +85,13 @@ fn check_option(option: &TableOption) -> Bound<()> {
 }
 
 impl CommonTables {
+    /// What a hint says of the table that goes by this name.
+    pub(super) fn lookup_options(&self, side: &Scope) -> LookupOptions {
+        let name = side.relations.first().and_then(|relation| relation.name.last());
+        let hint = self.lookup_hints.iter().find(|hint| Some(&hint.table) == name);
+        hint.map(|hint| hint.options).unwrap_or_default()
+    }
+
     /// # Errors
     /// A LOOKUP hint names a table that the query block has not.
     pub(super) fn check_lookup_hints(&self, scope: &Scope) -> Bound<()> {

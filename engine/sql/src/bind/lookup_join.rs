@@ -13,7 +13,7 @@ use super::{Binder, Bound};
 use crate::ast::TableAsOf;
 use crate::diagnostic::Problem;
 use crate::expressions;
-use crate::logical::{BoundTable, LookupJoinRel, Rel, RelNode, TableColumn};
+use crate::logical::{BoundTable, LookupJoinRel, LookupOptions, Rel, RelNode, TableColumn};
 use crate::span::Span;
 
 /// An input column that is computed of the left side, and a column of the right.
@@ -25,6 +25,7 @@ pub(super) struct Sides {
     pub right: Rel,
     pub kind: JoinKind,
     pub conjuncts: Vec<TypedExpr>,
+    pub hint: LookupOptions,
 }
 
 impl Binder<'_> {
@@ -35,7 +36,7 @@ impl Binder<'_> {
         table: &TableAsOf,
         span: Span,
     ) -> Bound<(Rel, Scope)> {
-        let Sides { left, right, kind, conjuncts } = sides;
+        let Sides { left, right, kind, conjuncts, hint } = sides;
         let Some(looked_up) = looked_up(&right) else {
             let message = "a temporal join by processing time needs a table whose connector can look rows up, not a query";
             return Err(Problem::new(table.time.span, message)
@@ -54,7 +55,8 @@ impl Binder<'_> {
         let residual = expressions::conjunction(residual, &self.context());
         let (on_left, right_keys): (Vec<TypedExpr>, Vec<usize>) = keys.into_iter().unzip();
         let (left, left_keys) = appended(left, on_left, span);
-        let join = LookupJoinRel { left, right, kind, left_keys, right_keys, residual, cache };
+        let join =
+            LookupJoinRel { left, right, kind, left_keys, right_keys, residual, cache, hint };
         let rel = assembled(join, width, span);
         let scope = padded(scope, &rel);
         Ok((rel, scope))

@@ -50,11 +50,17 @@ impl Binder<'_> {
         };
         let (right, right_scope) = aliased(right, parts, table.alias.as_ref())?;
         let Some(left_time) = self.as_of(&table.time, &left, &left_scope)? else {
+            let hint = common.lookup_options(&right_scope);
             let scope = left_scope.join(right_scope);
             let conjuncts = self.join_conjuncts(condition, &scope)?;
             let (left, rest) = resolve(left, Vec::new(), &self.context())?;
             let left = super::interval_join::filtered(left, rest, &self.context());
-            return self.lookup_join(Sides { left, right, kind, conjuncts }, scope, table, span);
+            return self.lookup_join(
+                Sides { left, right, kind, conjuncts, hint },
+                scope,
+                table,
+                span,
+            );
         };
         let versioned = versioned(&right).ok_or_else(|| not_versioned(table))?;
         check_times(&left, left_time, &right, versioned.time, table.time.span)?;

@@ -9,6 +9,7 @@ mod deduplicate;
 mod group_aggregate;
 mod interval_join;
 mod join;
+mod lookup;
 mod mini_batch;
 pub(crate) mod naive;
 mod over;
