@@ -5,6 +5,7 @@ use millrace_dataflow::catalog::{
     ChangelogMode, ConnectorCatalog, ConnectorDescriptor, ConnectorFactory, OptionError, TableUsage,
 };
 use millrace_dataflow::graph::LookupCache;
+use millrace_dataflow::lookup::{LookupSource, LookupSpec};
 use millrace_dataflow::sink::{Sink, SinkError};
 use millrace_dataflow::source::{ScanSpec, Source, SourceError};
 use millrace_dataflow::table::TableSpec;
@@ -109,7 +110,7 @@ impl ConnectorCatalog for Connectors {
 
     fn changelog_mode(&self, table: &TableSpec, usage: TableUsage) -> ChangelogMode {
         match (self.of_table(table), usage) {
-            (Ok(connector), TableUsage::Sink) => connector.sink_mode,
+            (Ok(connector), TableUsage::Sink) => (connector.sink_mode)(table),
             _ => ChangelogMode::INSERT_ONLY,
         }
     }
@@ -145,6 +146,17 @@ impl ConnectorFactory for Connectors {
         match connector.source {
             Some(make) => make(scan, &self.world),
             None => Err(source_refused(format!("table '{}' cannot be read", scan.table.name))),
+        }
+    }
+
+    fn lookup_source(&self, spec: &LookupSpec) -> Result<Box<dyn LookupSource>, SourceError> {
+        let table = &spec.scan.table;
+        let connector = self.of_table(table).map_err(|error| source_refused(error.message))?;
+        match connector.lookup_source {
+            Some(make) => make(spec),
+            None => {
+                Err(source_refused(format!("rows of table '{}' cannot be looked up", table.name)))
+            }
         }
     }
 

@@ -12,6 +12,8 @@ mod datagen;
 mod errors;
 mod filesystem;
 mod generator;
+#[cfg(feature = "jdbc")]
+mod jdbc;
 mod lookup;
 mod nexmark;
 mod options;

@@ -2,12 +2,17 @@
 
 use millrace_dataflow::RuntimeLevel;
 use millrace_dataflow::catalog::OptionError;
-use millrace_dataflow::graph::{LookupCache, Reload};
+use millrace_dataflow::graph::{LookupCache, PartialCache, Reload};
 use millrace_dataflow::table::TableSpec;
 use millrace_formats::options::{OptionKind, OptionSpec, parse_duration};
 
 use crate::options::bad_value;
 
+const CACHE_KEY: &str = "lookup.cache";
+const ROWS: &str = "lookup.partial-cache.max-rows";
+const AFTER_WRITE: &str = "lookup.partial-cache.expire-after-write";
+const AFTER_ACCESS: &str = "lookup.partial-cache.expire-after-access";
+const MISSING: &str = "lookup.partial-cache.cache-missing-key";
 const STRATEGY: &str = "lookup.full-cache.reload-strategy";
 const INTERVAL: &str = "lookup.full-cache.periodic-reload.interval";
 const SCHEDULE: &str = "lookup.full-cache.periodic-reload.schedule-mode";
@@ -15,7 +20,7 @@ const TIME: &str = "lookup.full-cache.timed-reload.iso-time";
 const DAYS: &str = "lookup.full-cache.timed-reload.interval-in-days";
 
 /// Of a connector that reads its tables whole.
-pub const CACHE: OptionSpec = spec("lookup.cache", OptionKind::Enum(&["FULL"]), Some("FULL"));
+pub const CACHE: OptionSpec = spec(CACHE_KEY, OptionKind::Enum(&["FULL"]), Some("FULL"));
 pub const RELOAD_STRATEGY: OptionSpec =
     spec(STRATEGY, OptionKind::Enum(&["PERIODIC", "TIMED"]), Some("PERIODIC"));
 pub const RELOAD_INTERVAL: OptionSpec = spec(INTERVAL, OptionKind::Duration, None);
@@ -23,6 +28,63 @@ pub const RELOAD_SCHEDULE: OptionSpec =
     spec(SCHEDULE, OptionKind::Enum(&["FIXED_DELAY", "FIXED_RATE"]), Some("FIXED_DELAY"));
 pub const RELOAD_TIME: OptionSpec = spec(TIME, OptionKind::Text, None);
 pub const RELOAD_DAYS: OptionSpec = spec(DAYS, OptionKind::Int, Some("1"));
+
+/// Of a connector that is asked by key.
+pub const ANY_CACHE: OptionSpec =
+    spec(CACHE_KEY, OptionKind::Enum(&["NONE", "PARTIAL", "FULL"]), Some("NONE"));
+pub const PARTIAL_ROWS: OptionSpec = spec(ROWS, OptionKind::Long, None);
+pub const PARTIAL_AFTER_WRITE: OptionSpec = spec(AFTER_WRITE, OptionKind::Duration, None);
+pub const PARTIAL_AFTER_ACCESS: OptionSpec = spec(AFTER_ACCESS, OptionKind::Duration, None);
+pub const PARTIAL_MISSING: OptionSpec = spec(MISSING, OptionKind::Boolean, Some("true"));
+
+/// Names that options had before there were caches of several kinds.
+pub struct LookupKeys {
+    pub old_rows: &'static str,
+    pub old_ttl: &'static str,
+    pub old_missing: &'static str,
+}
+
+/// A table whose options choose the cache. The old names make it a partial one, as long as
+/// both bounds are given (Flink: `JdbcDynamicTableFactory`).
+///
+/// # Errors
+/// Options that go with another cache.
+pub fn any(table: &TableSpec, keys: &LookupKeys) -> Result<LookupCache, OptionError> {
+    let option = |key: &str| table.options.get(key).map(|value| value.trim());
+    let cache = option(CACHE_KEY).map(str::to_ascii_uppercase);
+    let kind = match &cache {
+        None if option(keys.old_rows).is_some() && option(keys.old_ttl).is_some() => "PARTIAL",
+        None => "NONE",
+        Some(cache) => cache,
+    };
+    let partial = [ROWS, AFTER_WRITE, AFTER_ACCESS, MISSING];
+    let full = [STRATEGY, INTERVAL, SCHEDULE, TIME, DAYS];
+    let others: &[(&str, &[&str])] = match kind {
+        "PARTIAL" => &[("FULL", &full)],
+        "FULL" => &[("PARTIAL", &partial)],
+        _ => &[("FULL", &full), ("PARTIAL", &partial)],
+    };
+    for (other, keys) in others {
+        if let Some(key) = keys.iter().find(|key| option(key).is_some()) {
+            let message = format!("option '{key}' goes with '{CACHE_KEY}' = '{other}'");
+            return Err(OptionError { key: Some((*key).to_owned()), message });
+        }
+    }
+    let ms = |key: &str| option(key).and_then(parse_duration).map(|time| time.as_millis() as i64);
+    let rows = |key: &str| option(key).and_then(|text| text.parse::<u64>().ok());
+    match kind {
+        "FULL" => self::full(table),
+        "PARTIAL" => Ok(LookupCache::Partial(PartialCache {
+            max_rows: rows(ROWS).or_else(|| rows(keys.old_rows)),
+            expire_after_write_ms: ms(AFTER_WRITE).or_else(|| ms(keys.old_ttl)),
+            expire_after_access_ms: ms(AFTER_ACCESS),
+            missing_keys: option(MISSING)
+                .or_else(|| option(keys.old_missing))
+                .is_none_or(|text| !text.eq_ignore_ascii_case("false")),
+        })),
+        _ => Ok(LookupCache::None),
+    }
+}
 
 const fn spec(key: &'static str, kind: OptionKind, default: Option<&'static str>) -> OptionSpec {
     let spec = OptionSpec::optional(key, kind).since(RuntimeLevel::Flink1_18);

@@ -3,6 +3,7 @@
 use millrace_dataflow::RuntimeLevel;
 use millrace_dataflow::catalog::{ChangelogMode, ConnectorDescriptor, OptionError, TableUsage};
 use millrace_dataflow::graph::LookupCache;
+use millrace_dataflow::lookup::{LookupSource, LookupSpec};
 use millrace_dataflow::sink::{Sink, SinkError};
 use millrace_dataflow::source::{ScanSpec, Source, SourceError};
 use millrace_dataflow::table::TableSpec;
@@ -14,6 +15,7 @@ use crate::{blackhole, datagen, filesystem, nexmark, print};
 pub type MakeSource = fn(&ScanSpec, &World) -> Result<Box<dyn Source>, SourceError>;
 pub type MakeSink = fn(&TableSpec, &World) -> Result<Box<dyn Sink>, SinkError>;
 
+pub type MakeLookups = fn(&LookupSpec) -> Result<Box<dyn LookupSource>, SourceError>;
 pub type LookupOf = fn(&TableSpec) -> Result<LookupCache, OptionError>;
 
 /// One connector: what it is, which options it has, how it is made.
@@ -23,11 +25,14 @@ pub struct Connector {
     pub takes_format: bool,
     /// What cannot be said by the list of options.
     pub check: fn(&TableSpec, TableUsage) -> Result<(), OptionError>,
-    pub sink_mode: ChangelogMode,
+    /// The changes that a table takes.
+    pub sink_mode: fn(&TableSpec) -> ChangelogMode,
     pub source: Option<MakeSource>,
     pub sink: Option<MakeSink>,
     /// How its tables answer lookups; `None`: they do not.
     pub lookup: Option<LookupOf>,
+    /// How it is asked, unless its tables are always held whole.
+    pub lookup_source: Option<MakeLookups>,
 }
 
 /// In alphabetical order.
@@ -36,6 +41,8 @@ pub fn connectors() -> Vec<Connector> {
         blackhole::connector(),
         datagen::connector(),
         filesystem::connector(),
+        #[cfg(feature = "jdbc")]
+        crate::jdbc::connector(),
         nexmark::connector(),
         print::connector(),
     ]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::secrets::masked;
 use crate::span::Span;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,9 +120,11 @@ impl Place {
         let end = floor_char(script, span.end.clamp(start, line_end));
         let column = script[line_start..start].chars().count() + 1;
         let length = script[start..end].chars().count().max(1);
-        let source = script[line_start..line_end].trim_end_matches('\r');
+        let line = script[..start].matches('\n').count() + 1;
+        let shown = masked(script);
+        let source = shown.split('\n').nth(line - 1).unwrap_or_default().trim_end_matches('\r');
         Place {
-            line: script[..start].matches('\n').count() + 1,
+            line,
             column,
             length,
             text: format!("{source}\n{}{}", padding(source, column), "^".repeat(length)),

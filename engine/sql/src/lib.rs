@@ -19,6 +19,7 @@ pub mod logical;
 mod nearest;
 pub mod parser;
 mod reserved;
+mod secrets;
 mod settings;
 mod since;
 pub mod span;

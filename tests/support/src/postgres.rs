@@ -51,6 +51,11 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// As tables of connector `jdbc` name it.
+    pub fn jdbc_url(&self) -> String {
+        format!("jdbc:postgresql://127.0.0.1:{}/postgres", self.port)
+    }
+
     /// Ends every connection, as a server that fails over does.
     ///
     /// # Errors

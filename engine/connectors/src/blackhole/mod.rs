@@ -17,10 +17,11 @@ pub fn connector() -> Connector {
         options: OPTIONS,
         takes_format: false,
         check: |_, _| Ok(()),
-        sink_mode: ChangelogMode::UPSERT,
+        sink_mode: |_| ChangelogMode::UPSERT,
         source: None,
         sink: Some(|_, _| Ok(Box::new(Blackhole))),
         lookup: None,
+        lookup_source: None,
     }
 }
 

@@ -23,7 +23,10 @@ fn files<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 #[test]
 fn g_1_connectors_by_name() {
     let connectors = connectors();
-    assert_eq!(connectors.names(), ["blackhole", "datagen", "filesystem", "nexmark", "print"]);
+    assert_eq!(
+        connectors.names(),
+        ["blackhole", "datagen", "filesystem", "jdbc", "nexmark", "print"]
+    );
     for name in connectors.names() {
         let descriptor = connectors.connector(name).expect("listed");
         assert_eq!(descriptor.name, name);

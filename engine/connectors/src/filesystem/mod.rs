@@ -68,10 +68,11 @@ pub fn connector() -> Connector {
         options: OPTIONS,
         takes_format: true,
         check,
-        sink_mode: ChangelogMode::INSERT_ONLY,
+        sink_mode: |_| ChangelogMode::INSERT_ONLY,
         source: Some(|scan, _| Ok(Box::new(source::FileSource::new(scan)?))),
         sink: Some(|table, world| Ok(Box::new(sink::FileSink::new(table, world)?))),
         lookup: Some(lookup::full),
+        lookup_source: None,
     }
 }
 

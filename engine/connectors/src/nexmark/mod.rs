@@ -53,10 +53,11 @@ pub fn connector() -> Connector {
         options: OPTIONS,
         takes_format: false,
         check,
-        sink_mode: ChangelogMode::INSERT_ONLY,
+        sink_mode: |_| ChangelogMode::INSERT_ONLY,
         source: Some(|scan, world| Ok(Box::new(source::NexmarkSource::new(scan, world)?))),
         sink: None,
         lookup: None,
+        lookup_source: None,
     }
 }
 

@@ -34,10 +34,11 @@ pub fn connector() -> Connector {
         options: OPTIONS,
         takes_format: false,
         check: |_, _| Ok(()),
-        sink_mode: ChangelogMode::ALL,
+        sink_mode: |_| ChangelogMode::ALL,
         source: None,
         sink: Some(|table, world| Ok(Box::new(Print::new(table, world)))),
         lookup: None,
+        lookup_source: None,
     }
 }
 
