@@ -79,7 +79,7 @@ impl Looker {
             application: stored.application,
             operation: stored.operation,
             versions: stored.versions,
-            snapshots: stored.snapshots,
+            snapshots: stored.snapshots.to_vec(),
             clusters,
             settings: self.settings,
         }))

@@ -1,5 +1,7 @@
 //! What the controller needs of the store; a port, so that a simulation can be one.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -15,7 +17,7 @@ pub struct Stored {
     pub application: Application,
     pub operation: Option<Operation>,
     pub versions: BTreeMap<VersionId, Version>,
-    pub snapshots: Vec<Snapshot>,
+    pub snapshots: Arc<Vec<Snapshot>>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -18,8 +18,12 @@ use millrace_domain::{ApplicationId, ApplicationName, Revision};
 
 use crate::load::Loaded;
 
-/// Applications of one half; those of the older half go when the younger is full.
-const HALF: usize = 16_384;
+/// Bytes of one half, about; those of the older half go when the younger is full. So memory
+/// stays within twice as much, however many snapshots are kept.
+const HALF: usize = 64 << 20;
+/// About what an application takes, and each of its snapshots.
+const APPLICATION: usize = 4 << 10;
+const SNAPSHOT: usize = 700;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known(Arc<Mutex<Halves>>);
@@ -28,6 +32,8 @@ pub(crate) struct Known(Arc<Mutex<Halves>>);
 struct Halves {
     young: HashMap<ApplicationId, Arc<Loaded>>,
     old: HashMap<ApplicationId, Arc<Loaded>>,
+    /// What the young ones take.
+    bytes: usize,
     /// Of all that are in a half.
     names: HashMap<Name, ApplicationId>,
     /// How often something was made unknown.
@@ -115,7 +121,8 @@ impl Halves {
     }
 
     fn put(&mut self, loaded: Arc<Loaded>) {
-        if self.young.len() >= HALF {
+        if self.bytes >= HALF {
+            self.bytes = 0;
             let gone = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
             for (id, loaded) in gone {
                 if !self.old.contains_key(&id) {
@@ -125,11 +132,16 @@ impl Halves {
         }
         let application = &loaded.application;
         self.names.insert(name_of(&loaded), application.id.clone());
-        self.young.insert(application.id.clone(), loaded);
+        self.bytes += bytes_of(&loaded);
+        if let Some(before) = self.young.insert(application.id.clone(), loaded) {
+            self.bytes -= bytes_of(&before);
+        }
     }
 
     fn remove(&mut self, id: &ApplicationId) {
-        let found = [self.young.remove(id), self.old.remove(id)];
+        let young = self.young.remove(id);
+        self.bytes -= young.as_deref().map_or(0, bytes_of);
+        let found = [young, self.old.remove(id)];
         for loaded in found.iter().flatten() {
             self.unname(id, loaded);
         }
@@ -144,7 +156,91 @@ impl Halves {
     }
 }
 
+fn bytes_of(loaded: &Loaded) -> usize {
+    APPLICATION + SNAPSHOT * loaded.snapshots.len()
+}
+
 fn name_of(loaded: &Loaded) -> Name {
     let application = &loaded.application;
     (application.account.clone(), application.region.clone(), application.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use millrace_domain::change::ApplicationWrite;
+    use millrace_domain::commands::{ConfigurationPatch, CreateApplication};
+    use millrace_domain::quota::Quotas;
+    use millrace_domain::{Snapshot, SnapshotName, SnapshotStatus, Timestamp, VersionId};
+
+    use super::*;
+
+    /// An application with so many snapshots.
+    fn loaded(name: &str, snapshots: usize) -> Loaded {
+        let id = ApplicationId::new(format!("id-{name}")).unwrap();
+        let create = CreateApplication {
+            id: id.clone(),
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            name: ApplicationName::new(name).unwrap(),
+            description: String::new(),
+            runtime_environment: "FLINK-1_20".into(),
+            service_execution_role: "arn:role".into(),
+            configuration: ConfigurationPatch::default(),
+            tags: BTreeMap::new(),
+        };
+        let made = create.decide((0, &Quotas::AWS), &["FLINK-1_20"], Timestamp(0)).unwrap();
+        let ApplicationWrite::Put(application) = made.application else { panic!("it is new") };
+        let snapshot = |at: usize| Snapshot {
+            application: id.clone(),
+            name: SnapshotName::new(format!("s{at}")).unwrap(),
+            status: SnapshotStatus::Ready,
+            created_at: Timestamp(0),
+            version: VersionId(1),
+            runtime_environment: "FLINK-1_20".into(),
+            location: None,
+            automatic: true,
+            enhanced: false,
+        };
+        Loaded {
+            application: *application,
+            versions: BTreeMap::new(),
+            open_operation: None,
+            snapshots: Arc::new((0..snapshots).map(snapshot).collect()),
+        }
+    }
+
+    fn bytes(known: &Known) -> usize {
+        let halves = known.halves();
+        halves.young.values().chain(halves.old.values()).map(|loaded| bytes_of(loaded)).sum()
+    }
+
+    #[test]
+    fn what_is_known_stays_within_two_halves_however_many_snapshots_there_are() {
+        let known = Known::default();
+        for at in 0..60 {
+            let loaded = loaded(&format!("a{at}"), 10_000);
+            known.note(&loaded, known.begin());
+            assert!(bytes(&known) <= 2 * HALF + bytes_of(&loaded), "{}", bytes(&known));
+            let name = ApplicationName::new(format!("a{at}")).unwrap();
+            assert!(known.named("000000000000", "us-east-1", &name).is_some());
+        }
+        assert!(bytes(&known) > HALF);
+        let first = ApplicationName::new("a0").unwrap();
+        assert!(known.named("000000000000", "us-east-1", &first).is_none());
+        let halves = known.halves();
+        assert_eq!(halves.names.len(), halves.young.len() + halves.old.len());
+    }
+
+    #[test]
+    fn an_application_that_grows_is_counted_once() {
+        let known = Known::default();
+        for snapshots in [0, 5, 3] {
+            known.note(&loaded("a", snapshots), known.begin());
+            assert_eq!(known.halves().bytes, APPLICATION + SNAPSHOT * snapshots);
+        }
+        known.forget(&Touched::Application(ApplicationId::new("id-a").unwrap()));
+        assert_eq!(known.halves().bytes, 0);
+    }
 }

@@ -1,6 +1,7 @@
 //! All that the controller decides from, as of one moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use millrace_domain::{
     Application, ApplicationId, ApplicationName, Operation, Revision, Snapshot, Version, VersionId,
@@ -22,7 +23,7 @@ pub struct Loaded {
     pub versions: BTreeMap<VersionId, Version>,
     pub open_operation: Option<Operation>,
     /// All of them, newest first.
-    pub snapshots: Vec<Snapshot>,
+    pub snapshots: Arc<Vec<Snapshot>>,
 }
 
 impl Loaded {
@@ -103,7 +104,7 @@ async fn with_parts(
         None => None,
     };
     let versions = versions(tx, &application, open_operation.as_ref()).await?;
-    let snapshots = snapshots::all(tx, id).await?;
+    let snapshots = Arc::new(snapshots::all(tx, id).await?);
     Ok(Loaded { application, versions, open_operation, snapshots })
 }
 

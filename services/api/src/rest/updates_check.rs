@@ -98,7 +98,7 @@ fn first(asked: &Asked, loaded: &Loaded, change: &Change) -> First {
         application: application.as_ref().clone(),
         operation: Some(operation.clone()),
         versions,
-        snapshots: loaded.snapshots.clone(),
+        snapshots: loaded.snapshots.to_vec(),
         // What runs has no say in the first step.
         clusters: BTreeMap::new(),
         settings: Settings::default(),

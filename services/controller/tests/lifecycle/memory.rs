@@ -2,6 +2,7 @@
 //! transaction for all of a change.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -94,7 +95,7 @@ impl Records for Memory {
             .open_operation
             .as_ref()
             .map(|id| rows.operations.get(id).expect("the open operation has a row").clone());
-        let snapshots = rows.snapshots.into_values().collect();
+        let snapshots = Arc::new(rows.snapshots.into_values().collect());
         Ok(Some(Stored { application, operation, versions: rows.versions, snapshots }))
     }
 

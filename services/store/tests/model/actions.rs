@@ -323,7 +323,7 @@ fn loaded(answer: Result<Option<millrace_store::Loaded>, millrace_store::StoreEr
             current: loaded.current_version().cloned(),
             application: loaded.application,
             open: loaded.open_operation,
-            snapshots: loaded.snapshots,
+            snapshots: loaded.snapshots.to_vec(),
         })
     }))
 }

@@ -182,7 +182,7 @@ async fn what_is_committed_is_loaded_again(fixture: Fixture) {
     let ApplicationWrite::Put(written) = change.application else { panic!("a put") };
     assert_eq!(loaded.application, Application { revision: Revision(2), ..*written });
     assert_eq!(loaded.open_operation.as_ref(), change.operations.first());
-    assert_eq!(loaded.snapshots, change.snapshots);
+    assert_eq!(*loaded.snapshots, change.snapshots);
 }
 
 async fn a_change_from_an_older_revision_is_stale_and_writes_nothing(fixture: Fixture) {
@@ -429,7 +429,7 @@ async fn snapshots_are_replaced_by_name_and_deleted(fixture: Fixture) {
     let ready = vec![snapshot("s", SnapshotStatus::Ready)];
     fixture.store.commit(&with(&loaded.application, ready, vec!["t"]), NOW).await.unwrap();
     let loaded = fixture.load("a").await;
-    assert_eq!(loaded.snapshots, [snapshot("s", SnapshotStatus::Ready)]);
+    assert_eq!(*loaded.snapshots, [snapshot("s", SnapshotStatus::Ready)]);
     let name = SnapshotName::new("t").unwrap();
     assert_eq!(fixture.store.snapshot(&id("a"), &name).await.unwrap(), None);
 }
