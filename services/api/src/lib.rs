@@ -16,6 +16,7 @@
 //! Must not know: kube, launcher, controller, the engine.
 
 pub mod access;
+mod admission;
 mod artifacts;
 mod calls;
 mod code;

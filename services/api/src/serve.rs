@@ -1,39 +1,40 @@
 //! The HTTP server: routes and layers.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 use millrace_api_spec::ErrorCode;
 use tokio::net::TcpListener;
-use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::admission::{self, Admission};
 use crate::dashboard;
 use crate::error::ApiError;
 use crate::protocol;
 use crate::rest;
 use crate::state::ApiState;
 
-/// Calls worked on at once; the others wait. A call may hold a body of 72 MiB.
-const CONCURRENT_CALLS: usize = 64;
 /// How long a store that does not answer keeps a health check waiting.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The API's routes.
 pub fn router(state: ApiState) -> Router {
-    let limit = GlobalConcurrencyLimitLayer::new(CONCURRENT_CALLS);
+    let admission = Admission::shared();
+    let rest = from_fn_with_state(Arc::clone(&admission), admission::admit_rest);
     Router::new()
         .route("/", post(protocol::call))
-        .layer(limit.clone())
+        .layer(from_fn_with_state(admission, admission::admit))
         .route("/healthz", get(health))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(state.clone())
-        .merge(rest::router(state.clone()).layer(limit))
+        .merge(rest::router(state.clone()).layer(rest))
         .merge(dashboard::router(state))
 }
 

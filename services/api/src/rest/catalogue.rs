@@ -42,7 +42,12 @@ pub struct Described<'a> {
 /// and what any request may meet.
 pub fn errors(of: Described<'_>) -> BTreeMap<u16, Vec<Kind>> {
     let mut kinds: Vec<Kind> = declared(of.id).into_iter().map(of_code).collect();
-    let always = [ErrorCode::InvalidArgument, ErrorCode::Serialization, ErrorCode::InternalFailure];
+    let always = [
+        ErrorCode::InvalidArgument,
+        ErrorCode::Serialization,
+        ErrorCode::InternalFailure,
+        ErrorCode::ServiceUnavailable,
+    ];
     kinds.extend(always.map(of_code));
     kinds.extend(OF_ACCESS.map(of_code));
     // A body that an operation does not read is still too large, or not JSON.

@@ -22,7 +22,7 @@ mod operations;
 mod options;
 mod params;
 mod plan;
-mod problem;
+pub(crate) mod problem;
 mod reply;
 mod scaling;
 mod snapshots;
