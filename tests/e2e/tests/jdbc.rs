@@ -8,7 +8,8 @@ use anyhow::Context;
 use millrace_e2e::PATIENCE;
 use millrace_test_support::cli::{Ran, millrace};
 use millrace_test_support::postgres::Postgres;
-use millrace_test_support::{Server, ServerOptions};
+use millrace_test_support::time::until;
+use millrace_test_support::{Server, ServerOptions, engines};
 use serde_json::{Value, json};
 
 /// A script run to its end; `$PG` stands for the options of a table but its name.
@@ -233,50 +234,95 @@ fn the_example_of_the_readme_runs() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Connections are ended again and again while an application looks rows up and writes
-/// what it finds: every row arrives, with what was looked up for it.
+/// Engines and connections are killed at random while an application looks rows up, writes
+/// what it finds, and counts it: in the end every row is there, found right and counted
+/// once. `MILLRACE_JDBC_SEEDS=0..100` for a long run.
 #[test]
-fn lost_connections_lose_no_row() -> anyhow::Result<()> {
+fn killed_engines_and_lost_connections_lose_and_repeat_nothing() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else { return Ok(()) };
+    let seeds = std::env::var("MILLRACE_JDBC_SEEDS").unwrap_or_else(|_| "0..2".to_owned());
+    let seeds = seeds.split_once("..").context("seeds are FROM..TO")?;
+    for seed in seeds.0.parse::<u64>()?..seeds.1.parse()? {
+        trial(&postgres, seed).with_context(|| format!("seed {seed}"))?;
+    }
+    Ok(())
+}
+
+const ROWS: u64 = 6_000;
+
+fn trial(postgres: &Postgres, seed: u64) -> anyhow::Result<()> {
     postgres.psql(
-        "CREATE TABLE names (k int8 PRIMARY KEY, name text);
+        "DROP TABLE IF EXISTS names, found, counts;
+         CREATE TABLE names (k int8 PRIMARY KEY, name text);
          INSERT INTO names SELECT i, 'n' || i FROM generate_series(0, 99) i;
-         CREATE TABLE found (id int8 PRIMARY KEY, name text)",
+         CREATE TABLE found (id int8 PRIMARY KEY, name text);
+         CREATE TABLE counts (m int8 PRIMARY KEY, n int8)",
     )?;
-    let with =
-        format!("'connector' = 'jdbc', 'url' = '{}', 'username' = 'postgres'", postgres.jdbc_url());
-    let script = format!(
-        "CREATE TABLE n (id BIGINT, p AS PROCTIME()) WITH ('connector' = 'datagen',
-           'rows-per-second' = '2000', 'fields.id.kind' = 'sequence', 'fields.id.start' = '1',
-           'fields.id.end' = '8000');
-         CREATE TABLE names (k BIGINT, name STRING) WITH ({with}, 'table-name' = 'names');
-         CREATE TABLE found (id BIGINT, name STRING, PRIMARY KEY (id) NOT ENFORCED)
-           WITH ({with}, 'table-name' = 'found', 'sink.buffer-flush.interval' = '100 ms');
-         INSERT INTO found SELECT n.id, d.name FROM n
-           JOIN names FOR SYSTEM_TIME AS OF n.p AS d ON d.k = MOD(n.id, 100);"
-    );
     let directory = tempfile::tempdir()?;
     let server = Server::start(directory.path(), &ServerOptions::default())?;
     let aws = server.aws();
-    let create = json!({
-        "ApplicationName": "lookups",
-        "RuntimeEnvironment": "FLINK-1_20",
-        "ServiceExecutionRole": "arn:aws:iam::000000000000:role/test",
-        "ApplicationConfiguration": {"ApplicationCodeConfiguration": {
-            "CodeContentType": "PLAINTEXT", "CodeContent": {"TextContent": script},
-        }},
-    });
-    aws.call("CreateApplication", create)?;
+    aws.call("CreateApplication", application(&script_of_trial(postgres)))?;
     aws.complete("StartApplication", json!({"ApplicationName": "lookups"}), PATIENCE)?;
-    for _ in 0..6 {
-        thread::sleep(Duration::from_millis(500));
-        postgres.end_connections()?;
+    let mut dice = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut roll = |below: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice % below
+    };
+    for _ in 0..4 {
+        thread::sleep(Duration::from_millis(200 + roll(700)));
+        match roll(3) {
+            0 => postgres.end_connections()?,
+            _ => drop(engines::kill_all(directory.path())),
+        }
     }
-    millrace_test_support::time::until("all rows", Duration::from_secs(90), || {
-        let count = postgres.psql("SELECT count(*) FROM found")?;
-        Ok((count.trim() == "8000").then_some(()))
+    until("all rows", Duration::from_secs(90), || {
+        let count =
+            postgres.psql("SELECT (SELECT count(*) FROM found), (SELECT sum(n) FROM counts)")?;
+        Ok((count.trim() == format!("{ROWS}|{ROWS}")).then_some(()))
     })?;
     let wrong = "SELECT count(*) FROM found WHERE name <> 'n' || id % 100";
     assert_eq!(postgres.psql(wrong)?, "0\n");
+    let counts = "SELECT DISTINCT n FROM counts";
+    assert_eq!(postgres.psql(counts)?, format!("{}\n", ROWS / 10));
     Ok(())
+}
+
+fn script_of_trial(postgres: &Postgres) -> String {
+    let with =
+        format!("'connector' = 'jdbc', 'url' = '{}', 'username' = 'postgres'", postgres.jdbc_url());
+    let flush = "'sink.buffer-flush.interval' = '100 ms'";
+    format!(
+        "CREATE TABLE n (id BIGINT, p AS PROCTIME()) WITH ('connector' = 'datagen',
+           'rows-per-second' = '2000', 'fields.id.kind' = 'sequence', 'fields.id.start' = '1',
+           'fields.id.end' = '{ROWS}');
+         CREATE TABLE names (k BIGINT, name STRING) WITH ({with}, 'table-name' = 'names');
+         CREATE TABLE found (id BIGINT, name STRING, PRIMARY KEY (id) NOT ENFORCED)
+           WITH ({with}, 'table-name' = 'found', {flush});
+         CREATE TABLE counts (m BIGINT, n BIGINT, PRIMARY KEY (m) NOT ENFORCED)
+           WITH ({with}, 'table-name' = 'counts', {flush});
+         CREATE VIEW named AS SELECT n.id, d.name FROM n
+           JOIN names FOR SYSTEM_TIME AS OF n.p AS d ON d.k = MOD(n.id, 100);
+         EXECUTE STATEMENT SET BEGIN
+         INSERT INTO found SELECT id, name FROM named;
+         INSERT INTO counts SELECT MOD(id, 10), COUNT(*) FROM named GROUP BY MOD(id, 10);
+         END;"
+    )
+}
+
+fn application(script: &str) -> Value {
+    json!({
+        "ApplicationName": "lookups",
+        "RuntimeEnvironment": "FLINK-1_20",
+        "ServiceExecutionRole": "arn:aws:iam::000000000000:role/test",
+        "ApplicationConfiguration": {
+            "ApplicationCodeConfiguration":
+                {"CodeContentType": "PLAINTEXT", "CodeContent": {"TextContent": script}},
+            "FlinkApplicationConfiguration": {"CheckpointConfiguration": {
+                "ConfigurationType": "CUSTOM", "CheckpointingEnabled": true,
+                "CheckpointInterval": 200, "MinPauseBetweenCheckpoints": 0,
+            }},
+        },
+    })
 }
