@@ -200,7 +200,7 @@ fn what_a_server_refuses_is_said_without_the_password() -> anyhow::Result<()> {
     let hidden = "'password' = 'hidden-word'";
     check(&format!("'table-name' = 'absent', {hidden}"), &["\"absent\"", "does not exist"])?;
     check(&format!("'table-name' = 't', 'driver' = 'com.mysql.Driver', {hidden}"), &["driver"])?;
-    check(&format!("{hidden}"), &["'table-name'"])?;
+    check(hidden, &["'table-name'"])?;
     check(
         "'table-name' = 't', 'scan.partition.num' = '3'",
         &["scan.partition.column", "go together"],

@@ -16,7 +16,10 @@ const LONG_DECODER_SEEDS: &str = "0..100000";
 const LONG_TRIALS: &str =
     "package(millrace-chaos) | package(millrace-sim) | package(millrace-fuzz)";
 /// With other programs: Terraform, and Apache Flink as a runtime.
-const LONG_STORIES: &str = "test(test_terraform_story) | binary(flink)";
+const LONG_STORIES: &str =
+    "test(test_terraform_story) | binary(flink) | binary(jdbc) & test(killed_engines)";
+/// Trials of a table that is looked up and written while engines are killed.
+const LONG_JDBC_SEEDS: &str = "0..100";
 /// Inputs of each fuzz target in `test-long`.
 const LONG_FUZZ_ROUNDS: &str = "20000";
 
@@ -57,6 +60,7 @@ pub fn test_long(arguments: &[String]) -> Outcome {
         ("MILLRACE_SIM_SEEDS", seeds(1, LONG_SIM_SEEDS)),
         ("MILLRACE_FUZZ_ROUNDS", LONG_FUZZ_ROUNDS),
         ("MILLRACE_FUZZ_SEEDS", LONG_DECODER_SEEDS),
+        ("MILLRACE_JDBC_SEEDS", LONG_JDBC_SEEDS),
         ("MILLRACE_FLINK", "long"),
     ];
     build()?;

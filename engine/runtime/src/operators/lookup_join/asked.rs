@@ -58,6 +58,9 @@ enum Element {
     Gone,
 }
 
+/// A key, encoded, and the rows of a batch that have it.
+type KeyOfRows = (Box<[u8]>, Vec<u32>);
+
 /// Rows with what was found for them so far.
 struct Waiting {
     batch: Batch,
@@ -131,26 +134,22 @@ impl AskedJoin {
     }
 
     /// What is known of each row, and the other keys with their rows.
-    fn look_up(
-        &mut self,
-        batch: &Batch,
-        now_ms: i64,
-    ) -> (Vec<Option<Found>>, Vec<(Box<[u8]>, Vec<u32>)>) {
+    fn look_up(&mut self, batch: &Batch, now_ms: i64) -> (Vec<Option<Found>>, Vec<KeyOfRows>) {
         let columns = &self.joiner.config.left_keys;
         let keys = row::encode_column_subset(&batch.record, columns);
         let mut found: Vec<Option<Found>> = vec![None; batch.num_rows()];
-        let mut asked: Vec<(Box<[u8]>, Vec<u32>)> = Vec::new();
+        let mut asked: Vec<KeyOfRows> = Vec::new();
         let mut places: HashMap<&[u8], usize> = HashMap::new();
         let (mut hits, mut misses) = (0, 0);
-        for row in 0..batch.num_rows() {
+        for (row, found) in found.iter_mut().enumerate() {
             let is_null = columns.iter().any(|column| batch.record.column(*column).is_null(row));
             if is_null {
-                found[row] = Some(Found::from([]));
+                *found = Some(Found::from([]));
                 continue;
             }
             let key = keys.row(row);
             if let Some(known) = self.cache.as_mut().and_then(|cache| cache.get(key, now_ms)) {
-                found[row] = Some(known);
+                *found = Some(known);
                 hits += 1;
                 continue;
             }
@@ -166,7 +165,7 @@ impl AskedJoin {
         (found, asked)
     }
 
-    fn ask(&mut self, element: u64, asked: &[(Box<[u8]>, Vec<u32>)]) {
+    fn ask(&mut self, element: u64, asked: &[KeyOfRows]) {
         let at = (element - self.first) as usize;
         let Some(Element::Rows(waiting)) = self.queue.get_mut(at) else { return };
         let heads: Vec<u32> = asked.iter().map(|(_, rows)| rows[0]).collect();
